@@ -1,0 +1,243 @@
+//! Encryption to a machine's key (RFC 7516): compact, `A256GCM`, with the content key encrypted by
+//! `RSA-OAEP-256` to an RSA key or agreed by `ECDH-ES` (direct) with an EC one.
+
+use crate::jwk::{PrivateKey, PublicKey};
+use crate::{base64url, json, random};
+use aes_gcm::aead::AeadInOut as _;
+use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce, Tag};
+use p256::elliptic_curve::Generate as _;
+use p256::elliptic_curve::rand_core::Rng as _;
+use rsa::Oaep;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+const ENC: &str = "A256GCM";
+const RSA_OAEP_256: &str = "RSA-OAEP-256";
+const ECDH_ES: &str = "ECDH-ES";
+/// Octets of an A256GCM key.
+const KEY_OCTETS: usize = 32;
+/// Octets of a GCM initialization vector (RFC 7518 section 5.3).
+const IV_OCTETS: usize = 12;
+/// Octets of a GCM authentication tag.
+const TAG_OCTETS: usize = 16;
+
+type ContentKey = Zeroizing<[u8; KEY_OCTETS]>;
+
+/// A message could not be encrypted or decrypted. Its text holds nothing of the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum JweError {
+    /// It is not a compact JWE of this protocol; the text says why.
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// It was encrypted to another kind of key.
+    #[error("alg does not fit the key")]
+    KeyMismatch,
+    /// It was encrypted to another key, or changed.
+    #[error("the message cannot be decrypted with this key")]
+    DecryptionFailed,
+    /// The message is too long, or the key's arithmetic failed.
+    #[error("the message cannot be encrypted")]
+    EncryptionFailed,
+}
+
+/// Encrypts to `recipient` as a compact JWE, with `cty` as the content's type and the recipient's
+/// thumbprint as `kid`.
+///
+/// # Errors
+///
+/// [`JweError::EncryptionFailed`].
+///
+/// # Panics
+///
+/// Where the system has no randomness to give.
+pub fn encrypt(plaintext: &[u8], recipient: &PublicKey, cty: &str) -> Result<String, JweError> {
+    let mut rng = random::system();
+    let mut header = json!({ "enc": ENC, "cty": cty, "kid": recipient.thumbprint_b64() });
+    let (key, encrypted_key) = match recipient {
+        PublicKey::Rsa(recipient) => {
+            header["alg"] = RSA_OAEP_256.into();
+            let mut key = ContentKey::default();
+            rng.fill_bytes(&mut *key);
+            let encrypted_key = recipient
+                .encrypt(&mut rng, Oaep::<Sha256>::new(), &*key)
+                .map_err(|_| JweError::EncryptionFailed)?;
+            (key, encrypted_key)
+        }
+        PublicKey::P256(recipient) => {
+            header["alg"] = ECDH_ES.into();
+            let ephemeral = p256::SecretKey::generate_from_rng(&mut rng);
+            header["epk"] = PublicKey::P256(ephemeral.public_key()).to_jwk();
+            (agree(&ephemeral, recipient, b"", b""), Vec::new())
+        }
+    };
+
+    let mut iv = [0; IV_OCTETS];
+    rng.fill_bytes(&mut iv);
+    let protected = base64url::encode(header.to_string().as_bytes());
+    let mut content = plaintext.to_vec();
+    let tag = Aes256Gcm::new(&(*key).into())
+        .encrypt_inout_detached(
+            &Nonce::from(iv),
+            protected.as_bytes(),
+            content.as_mut_slice().into(),
+        )
+        .map_err(|_| {
+            zeroize::Zeroize::zeroize(&mut content);
+            JweError::EncryptionFailed
+        })?;
+    Ok([
+        protected,
+        base64url::encode(&encrypted_key),
+        base64url::encode(&iv),
+        base64url::encode(&content),
+        base64url::encode(&tag),
+    ]
+    .join("."))
+}
+
+/// Decrypts a compact JWE. `kid`, `cty` and parameters that nobody here knows are ignored.
+///
+/// # Errors
+///
+/// [`JweError::Malformed`] for anything but a compact JWE with `enc` `A256GCM` and `alg`
+/// `RSA-OAEP-256` or `ECDH-ES`, without `crit` and `zip`; [`JweError::KeyMismatch`] when `alg` is
+/// for another kind of key; [`JweError::DecryptionFailed`] for another key or a changed message.
+pub fn decrypt(compact: &str, key: &PrivateKey) -> Result<Zeroizing<Vec<u8>>, JweError> {
+    let parts: Vec<&str> = compact.split('.').collect();
+    let [protected, encrypted_key, iv, content, tag] = parts[..] else {
+        return Err(JweError::Malformed("a compact JWE has five parts"));
+    };
+    let octets =
+        |text| base64url::decode(text).map_err(|_| JweError::Malformed("a part is not base64url"));
+    let header = json::from_slice_strict(&octets(protected)?)
+        .map_err(|_| JweError::Malformed("the header is not JSON"))?;
+    let header = header
+        .as_object()
+        .ok_or(JweError::Malformed("the header is not a JSON object"))?;
+    let key = content_key(header, &octets(encrypted_key)?, key)?;
+
+    let iv: [u8; IV_OCTETS] = octets(iv)?
+        .try_into()
+        .map_err(|_| JweError::Malformed("the initialization vector is not of 12 octets"))?;
+    let tag: [u8; TAG_OCTETS] = octets(tag)?
+        .try_into()
+        .map_err(|_| JweError::Malformed("the authentication tag is not of 16 octets"))?;
+    let mut content = Zeroizing::new(octets(content)?);
+    Aes256Gcm::new(&(*key).into())
+        .decrypt_inout_detached(
+            &Nonce::from(iv),
+            protected.as_bytes(),
+            content.as_mut_slice().into(),
+            &Tag::from(tag),
+        )
+        .map_err(|_| JweError::DecryptionFailed)?;
+    Ok(content)
+}
+
+/// The content encryption key that the header and the encrypted key hold for `key`.
+fn content_key(
+    header: &Map<String, Value>,
+    encrypted_key: &[u8],
+    key: &PrivateKey,
+) -> Result<ContentKey, JweError> {
+    if header.contains_key("crit") || header.contains_key("zip") {
+        return Err(JweError::Malformed("crit and zip are not supported"));
+    }
+    if header.get("enc").and_then(Value::as_str) != Some(ENC) {
+        return Err(JweError::Malformed("enc must be A256GCM"));
+    }
+    match (header.get("alg").and_then(Value::as_str), key) {
+        (Some(RSA_OAEP_256), PrivateKey::Rsa(key)) => {
+            let opened = Zeroizing::new(
+                key.decrypt(Oaep::<Sha256>::new(), encrypted_key)
+                    .map_err(|_| JweError::DecryptionFailed)?,
+            );
+            <[u8; KEY_OCTETS]>::try_from(opened.as_slice())
+                .map(Zeroizing::new)
+                .map_err(|_| JweError::DecryptionFailed)
+        }
+        (Some(ECDH_ES), PrivateKey::P256(key)) => {
+            if !encrypted_key.is_empty() {
+                return Err(JweError::Malformed("ECDH-ES has no encrypted key"));
+            }
+            let epk = header
+                .get("epk")
+                .and_then(|jwk| PublicKey::from_jwk(jwk).ok());
+            let Some(PublicKey::P256(epk)) = epk else {
+                return Err(JweError::Malformed("epk must be a key on P-256"));
+            };
+            let party = |name| match header.get(name) {
+                None => Ok(Vec::new()),
+                Some(value) => value
+                    .as_str()
+                    .and_then(|text| base64url::decode(text).ok())
+                    .ok_or(JweError::Malformed("apu and apv must be base64url")),
+            };
+            Ok(agree(key, &epk, &party("apu")?, &party("apv")?))
+        }
+        (Some(RSA_OAEP_256 | ECDH_ES), _) => Err(JweError::KeyMismatch),
+        _ => Err(JweError::Malformed("alg must be RSA-OAEP-256 or ECDH-ES")),
+    }
+}
+
+/// The content key that two keys agree on (RFC 7518 section 4.6, direct key agreement).
+fn agree(own: &p256::SecretKey, other: &p256::PublicKey, apu: &[u8], apv: &[u8]) -> ContentKey {
+    let shared = own.diffie_hellman(other);
+    concat_kdf(shared.raw_secret_bytes(), ENC, apu, apv)
+}
+
+/// The Concat KDF of RFC 7518 section 4.6.2 with SHA-256, one round: up to 256 bits of key, which
+/// `N` octets must be the length that `algorithm` needs.
+fn concat_kdf<const N: usize>(
+    shared: &[u8],
+    algorithm: &str,
+    apu: &[u8],
+    apv: &[u8],
+) -> Zeroizing<[u8; N]> {
+    const { assert!(N <= 32, "one round of SHA-256 gives 32 octets") };
+    let mut hash = Sha256::new();
+    hash.update(1u32.to_be_bytes());
+    hash.update(shared);
+    for party in [algorithm.as_bytes(), apu, apv] {
+        let octets = u32::try_from(party.len()).expect("it came in a message of limited length");
+        hash.update(octets.to_be_bytes());
+        hash.update(party);
+    }
+    hash.update((N as u32 * 8).to_be_bytes());
+    let digest = Zeroizing::new(<[u8; 32]>::from(hash.finalize()));
+    let mut key = Zeroizing::new([0; N]);
+    key.copy_from_slice(&digest[..N]);
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7518 appendix C.
+    #[test]
+    fn concat_kdf_of_rfc_7518() {
+        let alice = PrivateKey::from_jwk(&json!({
+            "kty": "EC", "crv": "P-256",
+            "x": "gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0",
+            "y": "SLW_xSffzlPWrHEVI30DHM_4egVwt3NQqeUD7nMFpps",
+            "d": "0_NxaRPUMQoAJt50Gz8YiTr8gRTwyEaCumd-MToTmIo",
+        }))
+        .unwrap();
+        let bob = PublicKey::from_jwk(&json!({
+            "kty": "EC", "crv": "P-256",
+            "x": "weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ",
+            "y": "e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck",
+        }))
+        .unwrap();
+        let (PrivateKey::P256(alice), PublicKey::P256(bob)) = (alice, bob) else {
+            panic!("not on P-256");
+        };
+        let shared = alice.diffie_hellman(&bob);
+        assert_eq!(shared.raw_secret_bytes()[..4], [158, 86, 217, 29]);
+        let key: Zeroizing<[u8; 16]> =
+            concat_kdf(shared.raw_secret_bytes(), "A128GCM", b"Alice", b"Bob");
+        assert_eq!(base64url::encode(&*key), "VqqN6vgjbSBcIijNcacQGg");
+    }
+}

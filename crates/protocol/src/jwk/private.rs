@@ -1,0 +1,240 @@
+//! Private keys: made, kept (PKCS#8) and handed over (JWK).
+
+use super::{JwkError, KeyType, PublicKey, RSA_MAX_BITS, member};
+use crate::{base64url, random};
+use p256::elliptic_curve::Generate;
+use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
+use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
+use rsa::{BoxedUint, RsaPrivateKey};
+use serde_json::{Map, Value};
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// A private key within the limits of [`PublicKey`]. It is wiped when dropped, and shows no more
+/// than its kind in `Debug`.
+#[derive(Clone)]
+pub enum PrivateKey {
+    /// An RSA key of two primes.
+    Rsa(Box<RsaPrivateKey>),
+    /// An EC key on P-256.
+    P256(p256::SecretKey),
+}
+
+impl PrivateKey {
+    /// Makes a new key of the system's randomness.
+    ///
+    /// An RSA key takes tenths of a second natively, and several times that in WebAssembly.
+    ///
+    /// # Panics
+    ///
+    /// Where the system has no randomness to give.
+    pub fn generate(kind: KeyType) -> Self {
+        let mut rng = random::system();
+        let bits = match kind {
+            KeyType::EcP256 => return Self::P256(p256::SecretKey::generate_from_rng(&mut rng)),
+            KeyType::Rsa2048 => 2048,
+            KeyType::Rsa3072 => 3072,
+            KeyType::Rsa4096 => 4096,
+        };
+        Self::Rsa(Box::new(
+            RsaPrivateKey::new(&mut rng, bits).expect("the size is within RSA's limits"),
+        ))
+    }
+
+    /// Reads one PEM block: `PRIVATE KEY` (PKCS#8), `RSA PRIVATE KEY` (PKCS#1) or
+    /// `EC PRIVATE KEY` (SEC 1).
+    ///
+    /// # Errors
+    ///
+    /// [`JwkError`] for anything else (encrypted keys among it) and for keys outside of the limits.
+    pub fn from_pem(pem: &str) -> Result<Self, JwkError> {
+        // Some tools write text or another block (`EC PARAMETERS`) first.
+        const BEGIN: [&str; 3] = [
+            "-----BEGIN PRIVATE KEY-----",
+            "-----BEGIN RSA PRIVATE KEY-----",
+            "-----BEGIN EC PRIVATE KEY-----",
+        ];
+        let start = BEGIN
+            .iter()
+            .filter_map(|begin| pem.find(begin))
+            .min()
+            .ok_or(JwkError(
+                "there is no PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY block in PEM",
+            ))?;
+        let pem = pem[start..].trim_end();
+        if pem.starts_with(BEGIN[1]) {
+            RsaPrivateKey::from_pkcs1_pem(pem)
+                .map_err(|_| JwkError("the PKCS#1 key is malformed"))
+                .and_then(Self::from_rsa)
+        } else if pem.starts_with(BEGIN[2]) {
+            p256::SecretKey::from_sec1_pem(pem)
+                .map(Self::P256)
+                .map_err(|_| JwkError("the SEC 1 key is malformed or not on the curve P-256"))
+        } else if let Ok(key) = RsaPrivateKey::from_pkcs8_pem(pem) {
+            Self::from_rsa(key)
+        } else {
+            p256::SecretKey::from_pkcs8_pem(pem)
+                .map(Self::P256)
+                .map_err(|_| {
+                    JwkError("the PKCS#8 key is malformed, or neither RSA nor on the curve P-256")
+                })
+        }
+    }
+
+    /// Reads a DER PKCS#8 PrivateKeyInfo (RFC 5958).
+    ///
+    /// # Errors
+    ///
+    /// [`JwkError`] when it is malformed, of another algorithm or outside of the limits.
+    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, JwkError> {
+        if let Ok(key) = RsaPrivateKey::from_pkcs8_der(der) {
+            return Self::from_rsa(key);
+        }
+        p256::SecretKey::from_pkcs8_der(der)
+            .map(Self::P256)
+            .map_err(|_| {
+                JwkError("the PKCS#8 key is malformed, or neither RSA nor on the curve P-256")
+            })
+    }
+
+    /// The DER PKCS#8 PrivateKeyInfo.
+    pub fn to_pkcs8_der(&self) -> Zeroizing<Vec<u8>> {
+        let document = match self {
+            Self::Rsa(key) => key.to_pkcs8_der(),
+            Self::P256(key) => key.to_pkcs8_der(),
+        };
+        document
+            .expect("a key within the limits fits PKCS#8")
+            .to_bytes()
+    }
+
+    /// The PKCS#8 PrivateKeyInfo as PEM.
+    pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
+        match self {
+            Self::Rsa(key) => key.to_pkcs8_pem(LineEnding::LF),
+            Self::P256(key) => key.to_pkcs8_pem(LineEnding::LF),
+        }
+        .expect("a key within the limits fits PKCS#8")
+    }
+
+    /// The public half.
+    pub fn public_key(&self) -> PublicKey {
+        match self {
+            Self::Rsa(key) => PublicKey::Rsa(key.to_public_key()),
+            Self::P256(key) => PublicKey::P256(key.public_key()),
+        }
+    }
+
+    /// The text of the private JWK: the public members, and `d`, `p`, `q`, `dp`, `dq`, `qi` (RFC
+    /// 7518 section 6.3.2) or `d` (section 6.2.2).
+    pub fn to_jwk(&self) -> Zeroizing<String> {
+        // Put together by hand, so that no copy of a secret is left behind by a JSON tree.
+        let mut text = Zeroizing::new(String::with_capacity(4096));
+        for (name, value) in self.public_key().members() {
+            push_member(&mut text, name, &value);
+        }
+        for (name, value) in self.secret_members() {
+            push_member(&mut text, name, &value);
+        }
+        text.push('}');
+        text
+    }
+
+    fn secret_members(&self) -> Vec<(&'static str, Zeroizing<String>)> {
+        match self {
+            Self::Rsa(key) => {
+                // PKCS#1 has the very numbers that a JWK has.
+                let der = key
+                    .to_pkcs1_der()
+                    .expect("a key within the limits fits PKCS#1");
+                let parts = rsa::pkcs1::RsaPrivateKeyRef::try_from(der.as_bytes())
+                    .expect("it was encoded just now");
+                [
+                    ("d", parts.private_exponent),
+                    ("p", parts.prime1),
+                    ("q", parts.prime2),
+                    ("dp", parts.exponent1),
+                    ("dq", parts.exponent2),
+                    ("qi", parts.coefficient),
+                ]
+                .map(|(name, value)| (name, Zeroizing::new(base64url::encode(value.as_bytes()))))
+                .into()
+            }
+            Self::P256(key) => {
+                let d = Zeroizing::new(key.to_bytes());
+                vec![("d", Zeroizing::new(base64url::encode(&d)))]
+            }
+        }
+    }
+
+    /// Reads a private JWK as [`Self::to_jwk`] writes it. Members that are not the key's own
+    /// (`kid`, `x5c`, ...) are ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`JwkError`] for what [`PublicKey::from_jwk`] refuses, a missing private member, private
+    /// members that do not fit the public ones or each other, and RSA keys of more than two primes.
+    pub fn from_jwk(jwk: &Value) -> Result<Self, JwkError> {
+        const MISFIT: JwkError = JwkError("the members of the private JWK do not fit together");
+        let jwk = jwk.as_object().ok_or(JwkError("a JWK is a JSON object"))?;
+        if jwk.contains_key("oth") {
+            return Err(JwkError("an RSA key has two primes"));
+        }
+        let secret = |name| member(jwk, name).map(Zeroizing::new);
+        let public = PublicKey::from_public_members(jwk)?;
+        let key = match &public {
+            PublicKey::Rsa(_) => {
+                let n = uint(&member(jwk, "n")?)?;
+                let e = uint(&member(jwk, "e")?)?;
+                let d = uint(&secret("d")?)?;
+                let primes = vec![uint(&secret("p")?)?, uint(&secret("q")?)?];
+                RsaPrivateKey::from_components(n, e, d, primes)
+                    .map(|key| Self::Rsa(Box::new(key)))
+                    .map_err(|_| MISFIT)?
+            }
+            PublicKey::P256(_) => p256::SecretKey::from_slice(&secret("d")?)
+                .map(Self::P256)
+                .map_err(|_| MISFIT)?,
+        };
+        // Its canonical form is the only one: so the CRT members fit, and the public key too.
+        if key.public_key() == public && key.has_secret_members(jwk) {
+            Ok(key)
+        } else {
+            Err(MISFIT)
+        }
+    }
+
+    fn has_secret_members(&self, jwk: &Map<String, Value>) -> bool {
+        self.secret_members()
+            .iter()
+            .all(|(name, value)| jwk.get(*name).and_then(Value::as_str) == Some(value.as_str()))
+    }
+
+    fn from_rsa(key: RsaPrivateKey) -> Result<Self, JwkError> {
+        use rsa::traits::PublicKeyParts;
+        super::rsa_public_key(&key.n_bytes(), &key.e_bytes())?;
+        Ok(Self::Rsa(Box::new(key)))
+    }
+}
+
+fn push_member(text: &mut String, name: &str, value: &str) {
+    text.push(if text.is_empty() { '{' } else { ',' });
+    for part in ["\"", name, "\":\"", value, "\""] {
+        text.push_str(part);
+    }
+}
+
+/// A number of at most the longest modulus; its storage tells nothing of a secret's length.
+fn uint(octets: &[u8]) -> Result<BoxedUint, JwkError> {
+    BoxedUint::from_be_slice(octets, RSA_MAX_BITS as u32)
+        .map_err(|_| JwkError("a number of the RSA key is too long"))
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rsa(_) => "PrivateKey::Rsa(..)",
+            Self::P256(_) => "PrivateKey::P256(..)",
+        })
+    }
+}

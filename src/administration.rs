@@ -1,0 +1,299 @@
+//! What an operator does to the tables (`/admin/v1`).
+
+use anonymous_domains_protocol::{
+    admin::{
+        BlockedMachine, BlockedPage, Domain as DomainDocument, DomainKeyDescription, DomainKeyList,
+        DomainPage, DomainSettings, Member, MemberPage,
+    },
+    base64url,
+    ids::{DomainName, MachineGuid},
+    problem::ErrorName,
+    time::rfc3339,
+};
+
+use crate::{
+    credential::delivery,
+    error::Error,
+    ports::Environment,
+    store::{Store, rows::Rows},
+    tables::{
+        blocked, directory, domain_keys,
+        domain_membership::{self, Removal},
+        domain_server_info::{self, Domain, DomainServerInfo},
+    },
+};
+
+/// What must hold of a domain for its settings to be replaced (RFC 9110 section 13.1).
+pub trait Precondition {
+    /// Whether it holds of a domain with this entity tag, or of none.
+    fn holds(&self, entity_tag: Option<&str>) -> bool;
+}
+
+/// A domain as an operator sees it, and the entity tag of its settings.
+#[derive(Debug)]
+pub struct Described {
+    /// The domain.
+    pub document: DomainDocument,
+    /// Changes whenever an operator changes the settings, and when the domain is another one.
+    pub entity_tag: String,
+}
+
+/// Which part of a list is wanted.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// Only what comes after this.
+    pub after: Option<T>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// The operator's view of the tables, for one request.
+#[derive(Debug)]
+pub struct Administration<'a, S, E> {
+    /// The three tables.
+    pub rows: &'a Rows<S, E>,
+}
+
+impl<S: Store, E: Environment> Administration<'_, S, E> {
+    /// Domains by name, without their numbers of members.
+    pub async fn domains(&self, page: Page<String>) -> Result<DomainPage, Error> {
+        let Page { mut after, limit } = page;
+        let mut domains = Vec::new();
+        // One more than asked for tells whether there is a next page.
+        while domains.len() <= limit {
+            let found = directory::scan(self.rows, after.as_deref(), limit + 1).await?;
+            let Some((last, _)) = found.last() else {
+                break;
+            };
+            after = Some(last.clone());
+            for (_, id) in found {
+                if let Some(domain) = domain_server_info::read_existing(self.rows, id).await? {
+                    domains.push(self.describe(&domain).await?.document);
+                }
+            }
+        }
+        let next = cut(&mut domains, limit, |domain| domain.domain.clone());
+        Ok(DomainPage { domains, next })
+    }
+
+    /// One domain, with its number of members.
+    ///
+    /// # Errors
+    /// `UNKNOWN_DOMAIN`.
+    pub async fn domain(&self, name: &DomainName) -> Result<Described, Error> {
+        let domain = self.find(name).await?;
+        self.describe_with_count(&domain).await
+    }
+
+    /// Creates a domain or replaces its settings; also says whether it was created.
+    ///
+    /// When this returns, the maximum is in force.
+    ///
+    /// # Errors
+    /// `PRECONDITION_FAILED`, with nothing changed.
+    pub async fn put_domain(
+        &self,
+        name: &DomainName,
+        settings: &DomainSettings,
+        precondition: &impl Precondition,
+    ) -> Result<(Described, bool), Error> {
+        let apply = |info: &mut DomainServerInfo| {
+            info.authentication_required = settings.authentication_required;
+            info.auth_namespace.clone_from(&settings.auth_namespace);
+            info.max_membership = settings.max_membership;
+            info.settings_revision += 1;
+        };
+        let failed = || {
+            Error::refused(
+                ErrorName::PreconditionFailed,
+                "the domain is not as the precondition says",
+            )
+        };
+        if domain_server_info::find(self.rows, name).await?.is_none() && !precondition.holds(None) {
+            return Err(failed());
+        }
+        let (mut domain, created) =
+            domain_server_info::find_or_insert_with(self.rows, name, apply).await?;
+        if !created {
+            domain = domain_server_info::update(self.rows, &domain, |info| {
+                if !precondition.holds(Some(&entity_tag(info))) {
+                    return Err(failed());
+                }
+                apply(info);
+                Ok(())
+            })
+            .await?;
+        }
+        domain_membership::enforce_maximum(self.rows, &domain).await?;
+        Ok((self.describe_with_count(&domain).await?, created))
+    }
+
+    /// Deletes a domain's rows in all three tables.
+    ///
+    /// # Errors
+    /// `UNKNOWN_DOMAIN`.
+    pub async fn delete_domain(&self, name: &DomainName) -> Result<(), Error> {
+        let domain = domain_server_info::find_undeleted(self.rows, name)
+            .await?
+            .ok_or_else(unknown_domain)?;
+        domain_server_info::delete(self.rows, &domain).await
+    }
+
+    /// A domain's members by GUID.
+    ///
+    /// # Errors
+    /// `UNKNOWN_DOMAIN`.
+    pub async fn members(
+        &self,
+        name: &DomainName,
+        page: Page<MachineGuid>,
+    ) -> Result<MemberPage, Error> {
+        let domain = self.find(name).await?;
+        let Page { after, limit } = page;
+        let mut members: Vec<Member> =
+            domain_membership::members(self.rows, &domain, after, limit + 1)
+                .await?
+                .into_iter()
+                .map(|(machine_guid, member)| Member {
+                    machine_guid,
+                    registered_at: rfc3339(member.registered_at_s),
+                    key_thumbprint: base64url::encode(&member.key_thumbprint),
+                })
+                .collect();
+        let next = cut(&mut members, limit, |member| {
+            member.machine_guid.to_string()
+        });
+        Ok(MemberPage { members, next })
+    }
+
+    /// Removes a machine; sets Key Rollover Required.
+    ///
+    /// # Errors
+    /// `UNKNOWN_DOMAIN`; `NOT_FOUND` when it is no member.
+    pub async fn remove_member(&self, name: &DomainName, guid: MachineGuid) -> Result<(), Error> {
+        let domain = self.find(name).await?;
+        if domain_membership::expel(self.rows, &domain, guid, Removal::Remove).await? {
+            return Ok(());
+        }
+        Err(Error::refused(
+            ErrorName::NotFound,
+            "the machine is not a member of the domain",
+        ))
+    }
+
+    /// A domain's blocked machines by GUID.
+    ///
+    /// # Errors
+    /// `UNKNOWN_DOMAIN`.
+    pub async fn blocked(
+        &self,
+        name: &DomainName,
+        page: Page<MachineGuid>,
+    ) -> Result<BlockedPage, Error> {
+        let domain = self.find(name).await?;
+        let Page { after, limit } = page;
+        let mut blocked: Vec<BlockedMachine> = blocked::list(self.rows, &domain, after, limit + 1)
+            .await?
+            .into_iter()
+            .map(|(machine_guid, blocked_at_s)| BlockedMachine {
+                machine_guid,
+                blocked_at: rfc3339(blocked_at_s),
+            })
+            .collect();
+        let next = cut(&mut blocked, limit, |machine| {
+            machine.machine_guid.to_string()
+        });
+        Ok(BlockedPage { blocked, next })
+    }
+
+    /// Blocks a machine, and removes it if it is a member, with the rollover that a removal means.
+    ///
+    /// # Errors
+    /// `UNKNOWN_DOMAIN`.
+    pub async fn block(&self, name: &DomainName, guid: MachineGuid) -> Result<(), Error> {
+        blocked::block(self.rows, &self.find(name).await?, guid).await
+    }
+
+    /// Lets a machine join again.
+    ///
+    /// # Errors
+    /// `UNKNOWN_DOMAIN`.
+    pub async fn unblock(&self, name: &DomainName, guid: MachineGuid) -> Result<(), Error> {
+        blocked::unblock(self.rows, &self.find(name).await?, guid).await
+    }
+
+    /// Sets Key Rollover Required.
+    ///
+    /// # Errors
+    /// `UNKNOWN_DOMAIN`.
+    pub async fn require_rollover(&self, name: &DomainName) -> Result<(), Error> {
+        domain_server_info::require_rollover(self.rows, &self.find(name).await?).await
+    }
+
+    /// A domain's key versions; never a private key.
+    ///
+    /// # Errors
+    /// `UNKNOWN_DOMAIN`.
+    pub async fn keys(&self, name: &DomainName) -> Result<DomainKeyList, Error> {
+        let domain = self.find(name).await?;
+        let keys = domain_keys::read(self.rows, &domain).await?;
+        let describe = |(version, key): (u32, &domain_keys::DomainKey)| DomainKeyDescription {
+            key_version: u64::from(version),
+            kid: delivery::kid(name.as_str(), version),
+            created_at: rfc3339(key.created_at_s),
+            x5c: delivery::x5c(&keys, key),
+        };
+        Ok(DomainKeyList {
+            keys: keys.above(0).map(describe).collect(),
+        })
+    }
+
+    async fn find(&self, name: &DomainName) -> Result<Domain, Error> {
+        domain_server_info::find(self.rows, name)
+            .await?
+            .ok_or_else(unknown_domain)
+    }
+
+    async fn describe(&self, domain: &Domain) -> Result<Described, Error> {
+        let keys = domain_keys::read(self.rows, domain).await?;
+        let info = &domain.info;
+        let version = keys.newest_version();
+        Ok(Described {
+            document: DomainDocument {
+                domain: info.domain.clone(),
+                authentication_required: info.authentication_required,
+                auth_namespace: info.auth_namespace.clone(),
+                max_membership: info.max_membership,
+                key_rollover_required: keys.rollover_required(info.departures),
+                member_count: None,
+                key_version: (version > 0).then_some(u64::from(version)),
+                created_at: rfc3339(info.created_at_s),
+            },
+            entity_tag: entity_tag(info),
+        })
+    }
+
+    async fn describe_with_count(&self, domain: &Domain) -> Result<Described, Error> {
+        let mut described = self.describe(domain).await?;
+        described.document.member_count = Some(domain_membership::count(self.rows, domain).await?);
+        Ok(described)
+    }
+}
+
+/// `"{which domain this is}-{how often its settings were set}"`.
+fn entity_tag(info: &DomainServerInfo) -> String {
+    format!("\"{:?}-{}\"", info.keys, info.settings_revision)
+}
+
+fn unknown_domain() -> Error {
+    Error::refused(ErrorName::UnknownDomain, "there is no such domain")
+}
+
+/// Cuts a list to a page, and gives what the next page comes after, if there is one.
+fn cut<T>(list: &mut Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Option<String> {
+    if list.len() <= limit {
+        return None;
+    }
+    list.truncate(limit);
+    list.last().map(key)
+}

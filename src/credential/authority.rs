@@ -1,0 +1,235 @@
+//! The domain CA: the key pair that every domain credential is signed with.
+
+use anonymous_domains_protocol::{
+    jwk::{KeyType, PrivateKey, PublicKey},
+    response::Credential,
+};
+use x509_cert::{
+    Certificate,
+    der::{Decode, Encode, EncodePem, pem::LineEnding},
+    ext::pkix::{BasicConstraints, KeyUsage},
+};
+
+use super::{Issuer, Order, at_rest::Vault, certificate, delivery};
+use crate::{
+    error::Error,
+    tables::domain_keys::{DomainKeys, NewCertificate, NewKey},
+};
+
+/// How far back a certificate is dated, for devices whose clocks are slow, in seconds.
+const BACKDATED_S: i64 = 300;
+
+const DAY_S: i64 = 24 * 60 * 60;
+
+/// The domain CA's certificates and its key.
+pub struct Authority {
+    /// As configured: the CA, its own issuers, former CAs.
+    published: Vec<Certificate>,
+    /// From the CA up, as DER.
+    chain: Vec<Vec<u8>>,
+    certificate: Certificate,
+    key: PrivateKey,
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority")
+            .field("subject", &self.certificate.tbs_certificate().subject())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Authority {
+    /// Takes the CA's certificates, of which one must be over the key, and the key.
+    ///
+    /// # Errors
+    /// What is wrong with which of the two settings, for the operator.
+    pub fn from_pem(certificates: &str, key: &str) -> Result<Self, String> {
+        let key = PrivateKey::from_pem(key).map_err(|error| {
+            format!("ca_private_key is no RSA or P-256 private key in PEM: {error}")
+        })?;
+        let published = Certificate::load_pem_chain(certificates.as_bytes())
+            .map_err(|error| format!("ca_certificate holds no certificates in PEM: {error}"))?;
+        let certificate = published
+            .iter()
+            .find(|certificate| is_over(certificate, &key.public_key()))
+            .ok_or("no certificate of ca_certificate is over the public key of ca_private_key")?
+            .clone();
+        check_is_ca(&certificate)?;
+        let chain = chain(&certificate, &published)?;
+        Ok(Self {
+            published,
+            chain,
+            certificate,
+            key,
+        })
+    }
+
+    /// The configured certificates, as PEM.
+    pub fn to_pem(&self) -> Result<String, Error> {
+        self.published
+            .iter()
+            .map(|certificate| certificate.to_pem(LineEnding::LF))
+            .collect::<Result<_, _>>()
+            .map_err(|error| Error::fault(format!("ca_certificate cannot be written: {error}")))
+    }
+
+    /// Whether certificates that are signed now will be accepted.
+    pub fn is_in_date(&self, now_s: i64) -> bool {
+        (unix_s(&self.certificate, Bound::NotBefore)..=unix_s(&self.certificate, Bound::NotAfter))
+            .contains(&now_s)
+    }
+}
+
+/// The domain CA with what it needs to make keys.
+#[derive(Debug)]
+pub struct DomainCa {
+    /// The CA.
+    pub authority: Authority,
+    /// Where private keys are sealed.
+    pub vault: Vault,
+    /// What kind of keys domains get.
+    pub key_type: KeyType,
+    /// How long a certificate is good, in days.
+    pub credential_ttl_days: u32,
+}
+
+impl DomainCa {
+    fn certify(&self, order: &Order<'_>, key: &PublicKey) -> Result<NewCertificate, Error> {
+        if !self.authority.is_in_date(order.now_s) {
+            return Err(Error::fault(
+                "the certificate of the domain CA is not in date",
+            ));
+        }
+        let ca = &self.authority.certificate;
+        let not_before_s = unix_s(ca, Bound::NotBefore).max(order.now_s - BACKDATED_S);
+        let not_after_s = self.not_after_s(order.now_s);
+        Ok(NewCertificate {
+            der: certificate::sign(
+                ca,
+                &self.authority.key,
+                key,
+                order,
+                not_before_s,
+                not_after_s,
+            )?,
+            chain: self.authority.chain.clone(),
+            not_before_s,
+            not_after_s,
+        })
+    }
+}
+
+impl Issuer for DomainCa {
+    fn make(&self, order: &Order<'_>) -> Result<NewKey, Error> {
+        let key = PrivateKey::generate(self.key_type);
+        let certificate = self.certify(order, &key.public_key())?;
+        let sealed = self
+            .vault
+            .seal(order.domain, order.version, key.to_jwk().as_bytes())?;
+        Ok(NewKey {
+            sealed,
+            certificate,
+        })
+    }
+
+    fn renew(&self, order: &Order<'_>, old: &[u8]) -> Result<NewCertificate, Error> {
+        let unreadable = |error: &dyn std::fmt::Display| {
+            Error::fault(format!(
+                "the certificate of version {} of domain {} cannot be read: {error}",
+                order.version, order.domain
+            ))
+        };
+        let old = Certificate::from_der(old).map_err(|error| unreadable(&error))?;
+        let key = public_key(&old).map_err(|error| unreadable(&error))?;
+        self.certify(order, &key)
+    }
+
+    fn encrypted_keys(
+        &self,
+        domain: &str,
+        keys: &DomainKeys,
+        credentials: &[Credential],
+        machine_key: &PublicKey,
+    ) -> Result<Option<String>, Error> {
+        delivery::encrypted_keys(&self.vault, domain, keys, credentials, machine_key)
+    }
+
+    fn not_after_s(&self, now_s: i64) -> i64 {
+        let wanted = now_s + i64::from(self.credential_ttl_days) * DAY_S;
+        wanted.min(unix_s(&self.authority.certificate, Bound::NotAfter))
+    }
+
+    fn patience_ms(&self) -> u64 {
+        match self.key_type {
+            KeyType::EcP256 => 2_000,
+            KeyType::Rsa2048 => 10_000,
+            KeyType::Rsa3072 => 30_000,
+            KeyType::Rsa4096 => 60_000,
+        }
+    }
+}
+
+fn public_key(certificate: &Certificate) -> Result<PublicKey, String> {
+    let spki = certificate.tbs_certificate().subject_public_key_info();
+    let der = spki.to_der().map_err(|error| error.to_string())?;
+    PublicKey::from_spki_der(&der).map_err(|error| error.to_string())
+}
+
+fn is_over(certificate: &Certificate, key: &PublicKey) -> bool {
+    public_key(certificate).is_ok_and(|theirs| theirs.thumbprint() == key.thumbprint())
+}
+
+/// RFC 5280 sections 4.2.1.3 and 4.2.1.9.
+fn check_is_ca(certificate: &Certificate) -> Result<(), String> {
+    let tbs = certificate.tbs_certificate();
+    let unreadable = |error| format!("an extension of ca_certificate cannot be read: {error}");
+    let constraints = tbs
+        .get_extension::<BasicConstraints>()
+        .map_err(unreadable)?;
+    if !constraints.is_some_and(|(_, constraints)| constraints.ca) {
+        return Err("ca_certificate is not a CA's: basicConstraints has no CA:TRUE".into());
+    }
+    let usage = tbs.get_extension::<KeyUsage>().map_err(unreadable)?;
+    if usage.is_some_and(|(_, usage)| !usage.key_cert_sign()) {
+        return Err("ca_certificate is not a CA's: keyUsage has no keyCertSign".into());
+    }
+    Ok(())
+}
+
+/// The certificates from `from` up to one that issued itself, or to the last that is known.
+fn chain(from: &Certificate, known: &[Certificate]) -> Result<Vec<Vec<u8>>, String> {
+    let mut chain = vec![from];
+    while let Some(&last) = chain.last()
+        && last.tbs_certificate().issuer() != last.tbs_certificate().subject()
+        && chain.len() <= known.len()
+    {
+        let issuer = known.iter().find(|certificate| {
+            certificate.tbs_certificate().subject() == last.tbs_certificate().issuer()
+        });
+        match issuer {
+            Some(issuer) => chain.push(issuer),
+            None => break,
+        }
+    }
+    chain
+        .into_iter()
+        .map(|certificate| certificate.to_der())
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("ca_certificate cannot be encoded: {error}"))
+}
+
+#[derive(Clone, Copy)]
+enum Bound {
+    NotBefore,
+    NotAfter,
+}
+
+fn unix_s(certificate: &Certificate, bound: Bound) -> i64 {
+    let validity = certificate.tbs_certificate().validity();
+    let time = match bound {
+        Bound::NotBefore => &validity.not_before,
+        Bound::NotAfter => &validity.not_after,
+    };
+    time.to_unix_duration().as_secs().cast_signed()
+}

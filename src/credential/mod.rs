@@ -1,0 +1,60 @@
+//! Domain credentials: a certificate over a domain's key, and the private key for one machine.
+
+pub mod at_rest;
+pub mod authority;
+pub mod certificate;
+pub mod delivery;
+
+use anonymous_domains_protocol::{jwk::PublicKey, response::Credential};
+
+use crate::{
+    error::Error,
+    tables::domain_keys::{DomainKeys, NewCertificate, NewKey},
+};
+
+/// What a certificate is to say.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    /// The domain's name.
+    pub domain: &'a str,
+    /// The domain server URL, `{origin}/flashaccess/domainserver/{domain}/`.
+    pub server_url: &'a str,
+    /// The key version, from 1.
+    pub version: u32,
+    /// The time, in seconds since 1970.
+    pub now_s: i64,
+}
+
+/// Makes domain keys and signs their certificates: the domain CA, or what a simulation puts in its
+/// place.
+pub trait Issuer {
+    /// A new key pair, its private key sealed, and the certificate over it.
+    ///
+    /// # Errors
+    /// A fault, when the settings do not do.
+    fn make(&self, order: &Order<'_>) -> Result<NewKey, Error>;
+
+    /// A new certificate over the key of an old one.
+    ///
+    /// # Errors
+    /// A fault, when the settings or the old certificate do not do.
+    fn renew(&self, order: &Order<'_>, old: &[u8]) -> Result<NewCertificate, Error>;
+
+    /// The private keys of `credentials` for one machine ([`delivery::encrypted_keys`]).
+    ///
+    /// # Errors
+    /// A fault, when a key does not open.
+    fn encrypted_keys(
+        &self,
+        domain: &str,
+        keys: &DomainKeys,
+        credentials: &[Credential],
+        machine_key: &PublicKey,
+    ) -> Result<Option<String>, Error>;
+
+    /// Until when a certificate signed now would be good, in seconds since 1970.
+    fn not_after_s(&self, now_s: i64) -> i64;
+
+    /// How long a key may be in the making before its maker is taken for dead, in milliseconds.
+    fn patience_ms(&self) -> u64;
+}

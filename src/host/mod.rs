@@ -1,0 +1,98 @@
+//! The component's side of its world: `wasi:http` in, `wasi:keyvalue` and the rest out.
+
+mod environment;
+mod keyvalue;
+
+use std::{cell::RefCell, rc::Rc};
+
+use anonymous_domains_protocol::problem::ErrorName;
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use spin_sdk::{
+    http::{FullBody, Request, Response},
+    http_service,
+};
+
+use self::{bindings::wasi::config, environment::Wasi, keyvalue::KeyValue};
+use crate::{
+    error::Error,
+    http::{App, Body},
+    ports::Environment,
+    settings::Settings,
+    store::rows::Rows,
+};
+
+mod bindings {
+    wit_bindgen::generate!({ world: "imports", path: "wit", generate_all });
+}
+
+thread_local! {
+    /// Settings, keys and the open bucket, kept for the instance's life: many requests.
+    static APP: RefCell<Option<Rc<App<KeyValue, Wasi>>>> = const { RefCell::new(None) };
+}
+
+#[http_service]
+async fn handle(request: Request) -> Response<FullBody<Bytes>> {
+    let (head, body) = request.into_parts();
+    app()
+        .answer(&head, body)
+        .await
+        .map(|body| FullBody::new(Bytes::from(body)))
+}
+
+/// The instance's app. One that cannot be used is made anew for every request, so that mended
+/// settings take effect.
+fn app() -> Rc<App<KeyValue, Wasi>> {
+    APP.with_borrow_mut(|kept| match kept {
+        Some(app) => Rc::clone(app),
+        None => {
+            let app = Rc::new(App {
+                rows: Rows {
+                    store: KeyValue::open(),
+                    env: Wasi,
+                },
+                settings: Settings::read(setting),
+            });
+            match &app.settings {
+                Ok(_) if app.rows.store.is_open() => *kept = Some(Rc::clone(&app)),
+                Ok(_) => {}
+                Err(wrong) => {
+                    for what in wrong {
+                        app.rows.env.log(&format!("error: settings: {what}"));
+                    }
+                }
+            }
+            app
+        }
+    })
+}
+
+fn setting(name: &str) -> Option<String> {
+    match config::store::get(name) {
+        Ok(text) => text,
+        Err(error) => {
+            Wasi.log(&format!("error: setting {name} cannot be read: {error}"));
+            None
+        }
+    }
+}
+
+impl<B> Body for B
+where
+    B: http_body_util::BodyExt + http_body::Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    async fn read(self, limit: usize) -> Result<Vec<u8>, Error> {
+        match Limited::new(self, limit).collect().await {
+            Ok(body) => Ok(body.to_bytes().into()),
+            Err(error) if error.is::<LengthLimitError>() => Err(Error::refused(
+                ErrorName::PayloadTooLarge,
+                format!("the body may have {limit} bytes"),
+            )),
+            Err(_) => Err(Error::refused(
+                ErrorName::InvalidRequest,
+                "the body could not be read to its end",
+            )),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Errors as problem documents (RFC 9457).
+
+use anonymous_domains_protocol::problem::{ErrorName, MEDIA_TYPE, Problem};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
+
+use super::route::Route;
+use crate::{authentication::Credentials, error::Error};
+
+/// When a client may try again that found the store unavailable, in seconds.
+pub(super) const RETRY_AFTER_S: u32 = 1;
+
+/// The answer to a request that ended in an error.
+pub fn response(error: &Error, head: &Parts) -> Response<Vec<u8>> {
+    let problem = match error {
+        Error::Refused { name, detail } => Problem::new(*name, detail.as_ref()),
+        Error::Unavailable(_) => Problem::new(
+            ErrorName::StoreUnavailable,
+            "the store did not answer in time; the request may be sent again as it is",
+        ),
+        Error::Fault(_) => Problem::new(
+            ErrorName::Internal,
+            "the server cannot answer this request; its log and /healthz say why",
+        ),
+    };
+    // A problem is plain data, and every status of the catalogue is a status.
+    let mut response = Response::new(serde_json::to_vec(&problem).unwrap_or_default());
+    *response.status_mut() =
+        StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some((name, value)) = header_of(&problem, head) {
+        headers.insert(name, value);
+    }
+    response
+}
+
+/// The header that an error owes besides its document.
+fn header_of(problem: &Problem, head: &Parts) -> Option<(HeaderName, HeaderValue)> {
+    match problem.error_name()? {
+        ErrorName::DomAuthenticationRequired | ErrorName::AdminAuthenticationRequired => {
+            // RFC 6750 section 3: no error where no token was sent.
+            let challenge = if Credentials::of(&head.headers).is_sent() {
+                "Bearer error=\"invalid_token\""
+            } else {
+                "Bearer"
+            };
+            Some((
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(challenge),
+            ))
+        }
+        ErrorName::MethodNotAllowed => {
+            let allow = Route::of(head.uri.path())?.allow();
+            Some((header::ALLOW, HeaderValue::from_static(allow)))
+        }
+        ErrorName::StoreUnavailable => Some((header::RETRY_AFTER, RETRY_AFTER_S.into())),
+        _ => None,
+    }
+}

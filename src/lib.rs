@@ -1,0 +1,29 @@
+//! The open device-domain registration server.
+//!
+//! Devices that belong to one *domain* share its keys. This crate is the server that admits them,
+//! as a WebAssembly component for any host with `wasi:http@0.3` and `wasi:keyvalue@0.2.0-draft2`,
+//! and as an ordinary library in which the same logic is tested natively.
+//!
+//! Data flows one way: [`http`] → [`envelope`] → [`registration`] or [`deregistration`] →
+//! [`tables`] → [`store`], and back as a response.
+
+#![cfg_attr(not(target_family = "wasm"), forbid(unsafe_code))]
+
+pub mod administration;
+pub mod authentication;
+pub mod credential;
+pub mod deregistration;
+pub mod envelope;
+pub mod error;
+#[cfg(target_family = "wasm")]
+mod host;
+pub mod http;
+#[doc(hidden)]
+pub mod knobs;
+pub mod machine_trust;
+pub mod ports;
+pub mod registration;
+pub mod server;
+pub mod settings;
+pub mod store;
+pub mod tables;

@@ -1,0 +1,205 @@
+//! Machine certificates: who vouches for a machine, where the operator wants that.
+//!
+//! Path validation (RFC 5280 section 6) is webpki's; this gives it the signature algorithms, and
+//! checks what it cannot know: that the certificate is this machine's.
+
+use std::time::Duration;
+
+use anonymous_domains_protocol::{ids::MachineGuid, problem::ErrorName};
+use rsa::{
+    pkcs1::DecodeRsaPublicKey,
+    signature::{Verifier, hazmat::PrehashVerifier},
+};
+use rustls_pki_types::{
+    AlgorithmIdentifier, CertificateDer, InvalidSignature, SignatureVerificationAlgorithm,
+    TrustAnchor, UnixTime, alg_id,
+};
+use sha2::{Digest, Sha256, Sha384, Sha512};
+use webpki::{EndEntityCert, KeyUsage};
+use x509_cert::{
+    Certificate,
+    der::{Decode, Encode},
+    ext::pkix::{SubjectAltName, name::GeneralName},
+};
+
+use crate::error::Error;
+
+/// `id-kp-clientAuth` (RFC 5280 section 4.2.1.12): what a machine's certificate must be for, where
+/// it says what it is for. 1.3.6.1.5.5.7.3.2, as the content of its DER.
+const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
+
+/// Whose machine certificates are trusted.
+#[derive(Debug, Clone)]
+pub struct TrustAnchors(Vec<TrustAnchor<'static>>);
+
+impl TrustAnchors {
+    /// Takes certificates in PEM.
+    ///
+    /// # Errors
+    /// What is wrong with the setting, for the operator.
+    pub fn from_pem(pem: &str) -> Result<Self, String> {
+        let unusable = |error: &dyn std::fmt::Display| {
+            format!("machine_trust_anchors holds no certificates in PEM: {error}")
+        };
+        let certificates =
+            Certificate::load_pem_chain(pem.as_bytes()).map_err(|error| unusable(&error))?;
+        let anchors = certificates
+            .iter()
+            .map(|certificate| {
+                let der = CertificateDer::from(certificate.to_der().map_err(|e| unusable(&e))?);
+                let anchor = webpki::anchor_from_trusted_cert(&der).map_err(|e| unusable(&e))?;
+                Ok(anchor.to_owned())
+            })
+            .collect::<Result<_, String>>()?;
+        Ok(Self(anchors))
+    }
+
+    /// Checks that a certificate, the first of `x5c`, chains to an anchor, is in date, and carries
+    /// the machine's GUID as SAN URI `urn:uuid:...`.
+    ///
+    /// # Errors
+    /// `MACHINE_NOT_TRUSTED`.
+    pub fn check(
+        &self,
+        x5c: Option<&[Vec<u8>]>,
+        guid: MachineGuid,
+        now_s: i64,
+    ) -> Result<(), Error> {
+        let untrusted = |why: &'static str| Error::refused(ErrorName::MachineNotTrusted, why);
+        let Some([leaf, issuers @ ..]) = x5c else {
+            return Err(untrusted("the server requires a machine certificate (x5c)"));
+        };
+        let issuers: Vec<CertificateDer<'_>> = issuers
+            .iter()
+            .map(|der| CertificateDer::from(der.as_slice()))
+            .collect();
+        let der = CertificateDer::from(leaf.as_slice());
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now_s.max(0).unsigned_abs()));
+        EndEntityCert::try_from(&der)
+            .and_then(|certificate| {
+                certificate.verify_for_usage(
+                    ALGORITHMS,
+                    &self.0,
+                    &issuers,
+                    now,
+                    KeyUsage::required_if_present(CLIENT_AUTH),
+                    None,
+                    None,
+                )?;
+                Ok(())
+            })
+            .map_err(|error| match error {
+                webpki::Error::CertExpired { .. } => {
+                    untrusted("the machine certificate or one above it has expired")
+                }
+                webpki::Error::CertNotValidYet { .. } => {
+                    untrusted("the machine certificate or one above it is not valid yet")
+                }
+                _ => untrusted("the machine certificate does not chain to a trusted one"),
+            })?;
+        if !carries(leaf, guid) {
+            return Err(untrusted("the machine certificate is for another GUID"));
+        }
+        Ok(())
+    }
+}
+
+fn carries(leaf: &[u8], guid: MachineGuid) -> bool {
+    let expected = format!("urn:uuid:{guid}");
+    Certificate::from_der(leaf)
+        .and_then(|leaf| leaf.tbs_certificate().get_extension::<SubjectAltName>())
+        .ok()
+        .flatten()
+        .is_some_and(|(_, names)| {
+            names.0.iter().any(|name| match name {
+                GeneralName::UniformResourceIdentifier(uri) => {
+                    uri.as_str().eq_ignore_ascii_case(&expected)
+                }
+                _ => false,
+            })
+        })
+}
+
+const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
+    &EcdsaP256Sha256,
+    &RsaPkcs1 {
+        id: alg_id::RSA_PKCS1_SHA256,
+        verify: verify_rsa::<Sha256>,
+    },
+    &RsaPkcs1 {
+        id: alg_id::RSA_PKCS1_SHA384,
+        verify: verify_rsa::<Sha384>,
+    },
+    &RsaPkcs1 {
+        id: alg_id::RSA_PKCS1_SHA512,
+        verify: verify_rsa::<Sha512>,
+    },
+];
+
+#[derive(Debug)]
+struct EcdsaP256Sha256;
+
+impl SignatureVerificationAlgorithm for EcdsaP256Sha256 {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let key =
+            p256::ecdsa::VerifyingKey::from_sec1_bytes(public_key).map_err(|_| InvalidSignature)?;
+        let signature =
+            p256::ecdsa::DerSignature::from_bytes(signature).map_err(|_| InvalidSignature)?;
+        key.verify(message, &signature)
+            .map_err(|_| InvalidSignature)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::ECDSA_P256
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::ECDSA_SHA256
+    }
+}
+
+type VerifyRsa =
+    fn(rsa::RsaPublicKey, &[u8], &rsa::pkcs1v15::Signature) -> rsa::signature::Result<()>;
+
+#[derive(Debug)]
+struct RsaPkcs1 {
+    id: AlgorithmIdentifier,
+    verify: VerifyRsa,
+}
+
+fn verify_rsa<D>(
+    key: rsa::RsaPublicKey,
+    message: &[u8],
+    signature: &rsa::pkcs1v15::Signature,
+) -> rsa::signature::Result<()>
+where
+    D: Digest + rsa::pkcs8::AssociatedOid,
+{
+    rsa::pkcs1v15::VerifyingKey::<D>::new(key).verify_prehash(&D::digest(message), signature)
+}
+
+impl SignatureVerificationAlgorithm for RsaPkcs1 {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let key = rsa::RsaPublicKey::from_pkcs1_der(public_key).map_err(|_| InvalidSignature)?;
+        let signature = signature.try_into().map_err(|_| InvalidSignature)?;
+        (self.verify)(key, message, &signature).map_err(|_| InvalidSignature)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::RSA_ENCRYPTION
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.id
+    }
+}

@@ -1,0 +1,54 @@
+//! What every operation works with.
+
+use std::borrow::Cow;
+
+use anonymous_domains_protocol::problem::ErrorName;
+
+use crate::{
+    authentication::Credentials, error::Error, ports::Environment, settings::Policy,
+    store::rows::Rows, tables::domain_server_info::Domain,
+};
+
+/// The tables, the domain CA and the settings, for one request.
+#[derive(Debug)]
+pub struct Server<'a, S, E, I> {
+    /// The three tables.
+    pub rows: &'a Rows<S, E>,
+    /// The domain CA.
+    pub issuer: &'a I,
+    /// What requests are held against.
+    pub policy: &'a Policy,
+    /// What the request brought to show who asks.
+    pub credentials: Credentials<'a>,
+}
+
+impl<S, E: Environment, I> Server<'_, S, E, I> {
+    /// Refuses a request without a valid token where the domain requires authentication. Where it
+    /// does not, a token is not even looked at.
+    ///
+    /// # Errors
+    /// `DOM_AUTHENTICATION_REQUIRED`.
+    pub fn check_authentication(&self, domain: &Domain) -> Result<(), Error> {
+        if !domain.info.authentication_required {
+            return Ok(());
+        }
+        let refused =
+            |why: Cow<'static, str>| Err(Error::refused(ErrorName::DomAuthenticationRequired, why));
+        let token = match self.credentials {
+            Credentials::Bearer(token) => token,
+            Credentials::None => {
+                return refused("the domain requires an authentication token".into());
+            }
+            Credentials::Unreadable => {
+                return refused("Authorization is not one bearer token".into());
+            }
+        };
+        let Some(tokens) = &self.policy.tokens else {
+            return refused("this server was not told whose tokens are valid".into());
+        };
+        let namespace = domain.info.auth_namespace.as_deref();
+        tokens
+            .verify(token, namespace, self.rows.env.now_ms())
+            .or_else(|why| refused(format!("the authentication token is not valid: {why}").into()))
+    }
+}

@@ -1,0 +1,605 @@
+//! An ordered map of any size, in rows of bounded size, for many writers at once.
+//!
+//! The directory of domains and each domain's machines are such trees. A small one is a single
+//! row, the root, whose name never changes. A leaf that has grown is split:
+//!
+//! 1. the leaf is *frozen* by a swap, so that a writer who still knows it starts over;
+//! 2. two new leaves are made, each with half of the entries, under names nobody else knows;
+//! 3. the branch above names the two instead of the one (a frozen root becomes that branch).
+//!
+//! Each step is one swap, anyone who meets a frozen row takes the remaining ones, and whoever comes
+//! second changes nothing. So an *open leaf is the one place for its keys as long as it is open*,
+//! and a swap on it is all that an entry needs.
+//!
+//! A tree can also be made one row again ([`Tree::set_header`]), so that what concerns all of its
+//! entries, such as how many there may be, is decided by one swap: the root is *sealed*, then every
+//! row below it, from the top down, so that none can change or be split any more; then the root
+//! takes all the entries.
+
+use std::{fmt::Debug, marker::PhantomData};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{
+    Store,
+    rows::{Change, RowId, Rows, Table},
+};
+use crate::{
+    error::Error,
+    knobs::{Mutation, broken, knobs},
+    ports::Environment,
+};
+
+/// How often a search starts over because of splits before the request gives up.
+const RESTARTS: usize = 100;
+
+/// What a tree can be made of.
+pub trait Part: Clone + Debug + Serialize + DeserializeOwned {}
+impl<T: Clone + Debug + Serialize + DeserializeOwned> Part for T {}
+
+/// What the root says of its whole tree.
+pub trait Header: Part + Default {
+    /// Whether the tree may have more than one row.
+    fn may_split(&self) -> bool;
+}
+
+impl Header for () {
+    fn may_split(&self) -> bool {
+        true
+    }
+}
+
+/// A row of a tree.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Node<K, V, H> {
+    state: State,
+    /// Only the root's has a meaning.
+    header: H,
+    content: Content<K, V>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum State {
+    /// Changes.
+    Open,
+    /// Never changes again, except to be replaced: its content is being moved to two new rows. The
+    /// number is the split's own: a root may be split again, and whoever is late from a former
+    /// split must not mistake this one for it.
+    Frozen(u64),
+    /// Never changes again: the content of the whole tree is being moved to the root. The number is
+    /// the gathering's own.
+    Sealed(u64),
+    /// Its content is elsewhere, or, at the root, the tree has been erased.
+    Replaced,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Content<K, V> {
+    /// Entries, ascending.
+    Leaf(Vec<(K, V)>),
+    /// Children, ascending by the least key that each may hold; the first also has all below.
+    Branch(Vec<(K, RowId)>),
+}
+
+impl<K, V> Content<K, V> {
+    /// Whether a leaf must be split before it takes another entry, or a branch before a search goes
+    /// below it: at 256.
+    fn is_full(&self) -> bool {
+        match self {
+            Self::Leaf(entries) => entries.len() >= knobs().leaf_entries,
+            Self::Branch(children) => children.len() >= knobs().branch_children,
+        }
+    }
+}
+
+impl<K, V, H: Default> Node<K, V, H> {
+    /// A tree's first row.
+    pub fn root(header: H) -> Self {
+        Self {
+            state: State::Open,
+            header,
+            content: Content::Leaf(Vec::new()),
+        }
+    }
+
+    fn part(content: Content<K, V>) -> Self {
+        Self {
+            state: State::Open,
+            header: H::default(),
+            content,
+        }
+    }
+}
+
+/// An open leaf, in the hands of a decision.
+#[derive(Debug)]
+pub struct Leaf<'a, K, V, H> {
+    /// The tree's header. It counts only where the leaf is the whole tree.
+    pub header: &'a mut H,
+    /// The entries, ascending by key.
+    pub entries: &'a mut Vec<(K, V)>,
+}
+
+impl<K: Ord, V, H> Leaf<'_, K, V, H> {
+    /// Where a key is, or where it belongs.
+    pub fn position(&self, key: &K) -> Result<usize, usize> {
+        self.entries.binary_search_by(|(entry, _)| entry.cmp(key))
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.position(key).ok().map(|at| &self.entries[at].1)
+    }
+
+    /// Puts a value in, in place of the one that was there.
+    pub fn insert(&mut self, key: K, value: V) {
+        match self.position(&key) {
+            Ok(at) => self.entries[at].1 = value,
+            Err(at) => self.entries.insert(at, (key, value)),
+        }
+    }
+
+    /// Takes a key out.
+    pub fn remove(&mut self, key: &K) {
+        if let Ok(at) = self.position(key) {
+            self.entries.remove(at);
+        }
+    }
+}
+
+/// A tree in the rows of one table.
+#[derive(Debug)]
+pub struct Tree<'a, S, E, K, V, H> {
+    rows: &'a Rows<S, E>,
+    table: Table,
+    root: RowId,
+    parts: PhantomData<(K, V, H)>,
+}
+
+/// Where a search ended.
+struct Found<K, V, H> {
+    id: RowId,
+    node: Node<K, V, H>,
+    parent: Option<RowId>,
+    /// The least key above all that this leaf may hold.
+    upper: Option<K>,
+}
+
+/// What was gathered of a sealed tree: the root's state, the entries, ascending, and the names of
+/// the rows below the root.
+type Gathered<K, V> = (State, Vec<(K, V)>, Vec<RowId>);
+
+/// What a look at a leaf came to.
+enum Look<R> {
+    Decided(R),
+    /// It is no open leaf any more.
+    Gone,
+    /// It must be split first.
+    Full,
+}
+
+impl<'a, S, E, K, V, H> Tree<'a, S, E, K, V, H>
+where
+    S: Store,
+    E: Environment,
+    K: Part + Ord,
+    V: Part,
+    H: Header,
+{
+    /// The tree with this root.
+    pub fn new(rows: &'a Rows<S, E>, table: Table, root: RowId) -> Self {
+        Self {
+            rows,
+            table,
+            root,
+            parts: PhantomData,
+        }
+    }
+
+    /// The value of a key. May run again.
+    pub async fn get(&self, key: &K) -> Result<Option<V>, Error> {
+        let mut found = self.search(Some(key), false).await?;
+        let (header, entries) = (&mut found.node.header, leaf_of(&mut found.node.content)?);
+        Ok(Leaf { header, entries }.get(key).cloned())
+    }
+
+    /// Entries with keys above `after`, ascending, at most `limit` of them. May run again.
+    ///
+    /// The cost follows what is listed. Every entry that is there all the while is listed once.
+    pub async fn scan(&self, after: Option<&K>, limit: usize) -> Result<Vec<(K, V)>, Error> {
+        let mut listed = Vec::new();
+        let mut from = after.cloned();
+        while listed.len() < limit {
+            let mut found = self.search(from.as_ref(), false).await?;
+            let entries = std::mem::take(leaf_of(&mut found.node.content)?);
+            // A tree that was gathered meanwhile has what is listed and what is not in one row.
+            let is_listed = |key: &K| {
+                let listed = from.as_ref().is_some_and(|from| key < from);
+                after.is_some_and(|after| key <= after)
+                    || (listed && !broken(Mutation::ScanAllOver))
+            };
+            listed.extend(entries.into_iter().filter(|(key, _)| !is_listed(key)));
+            match found.upper {
+                Some(upper) => from = Some(upper),
+                None => break,
+            }
+        }
+        listed.truncate(limit);
+        Ok(listed)
+    }
+
+    /// Lets `decide` look at the leaf where a key is or belongs, and change that key in it. The
+    /// promises are those of [`Rows::update`].
+    pub async fn update<R>(
+        &self,
+        key: &K,
+        mut decide: impl FnMut(&mut Leaf<'_, K, V, H>) -> Result<Change<R>, Error>,
+    ) -> Result<R, Error> {
+        for _ in 0..RESTARTS {
+            let found = self.search(Some(key), true).await?;
+            let look = self
+                .rows
+                .update(self.table, found.id, |node: &mut Node<K, V, H>| {
+                    let Node {
+                        state,
+                        header,
+                        content: content @ Content::Leaf(_),
+                    } = node
+                    else {
+                        return Ok(Change::Keep(Look::Gone));
+                    };
+                    if *state != State::Open && !broken(Mutation::WriteToFrozenLeaf) {
+                        return Ok(Change::Keep(Look::Gone));
+                    }
+                    if content.is_full() && header.may_split() {
+                        return Ok(Change::Keep(Look::Full));
+                    }
+                    let entries = leaf_of(content)?;
+                    Ok(match decide(&mut Leaf { header, entries })? {
+                        Change::Keep(answer) => Change::Keep(Look::Decided(answer)),
+                        Change::Write(answer) => Change::Write(Look::Decided(answer)),
+                    })
+                })
+                .await?;
+            match look {
+                Look::Decided(answer) => return Ok(answer),
+                Look::Gone => {}
+                Look::Full => self.split(found.id, found.parent).await?,
+            }
+        }
+        Err(restless())
+    }
+
+    /// Goes down to the open leaf where a key is or belongs (`None`: the first), finishing the
+    /// splits it meets; with `to_write`, also splits the branches on its way that are full.
+    async fn search(&self, key: Option<&K>, to_write: bool) -> Result<Found<K, V, H>, Error> {
+        'restart: for restart in 0..RESTARTS {
+            if restart > 2 {
+                self.rows.back_off(restart).await;
+            }
+            let mut found = Found {
+                id: self.root,
+                node: self.rows.read(self.table, self.root).await?,
+                parent: None,
+                upper: None,
+            };
+            loop {
+                match found.node.state {
+                    State::Open => {}
+                    State::Frozen(_) => {
+                        self.finish_split(found.id, found.parent).await?;
+                        continue 'restart;
+                    }
+                    State::Replaced if found.id == self.root => return Err(erased()),
+                    // Whoever sealed it is at work; if it takes long, it may have died.
+                    State::Sealed(_) if found.id == self.root && restart >= RESTARTS / 4 => {
+                        self.finish_gathering().await?;
+                        continue 'restart;
+                    }
+                    State::Sealed(_) | State::Replaced => continue 'restart,
+                }
+                let Content::Branch(children) = &found.node.content else {
+                    return Ok(found);
+                };
+                if to_write && found.node.content.is_full() {
+                    self.split(found.id, found.parent).await?;
+                    continue 'restart;
+                }
+                let next = match key {
+                    Some(key) => children.partition_point(|(least, _)| least <= key),
+                    None => 1,
+                };
+                let (_, id) = children[next.saturating_sub(1)];
+                let upper = children.get(next.max(1)).map(|(least, _)| least.clone());
+                found = Found {
+                    id,
+                    node: self.rows.read(self.table, id).await?,
+                    parent: Some(found.id),
+                    upper: upper.or(found.upper),
+                };
+            }
+        }
+        Err(restless())
+    }
+
+    /// The header. May run again.
+    pub async fn header(&self) -> Result<H, Error> {
+        let root: Node<K, V, H> = self.rows.read(self.table, self.root).await?;
+        Ok(root.header)
+    }
+
+    /// Gives the tree a new header, and one that forbids more than one row takes them together
+    /// first. `newer` says whether the new header may take the place of the one that is there.
+    ///
+    /// When this returns, no change is made any more under the former header.
+    pub async fn set_header(&self, header: &H, newer: impl Fn(&H) -> bool) -> Result<(), Error> {
+        enum Step {
+            Done,
+            Split,
+            Gather,
+        }
+        for restart in 0..RESTARTS {
+            if restart > 2 {
+                self.rows.back_off(restart).await;
+            }
+            let gathering = self.rows.env.random_u64();
+            let step = self
+                .rows
+                .update(self.table, self.root, |root: &mut Node<K, V, H>| {
+                    let is_branch = matches!(root.content, Content::Branch(_));
+                    match root.state {
+                        State::Replaced => return Err(erased()),
+                        State::Frozen(_) => return Ok(Change::Keep(Step::Split)),
+                        State::Sealed(_) => return Ok(Change::Keep(Step::Gather)),
+                        State::Open if !newer(&root.header) => {
+                            return Ok(Change::Keep(Step::Done));
+                        }
+                        State::Open => {}
+                    }
+                    root.header = header.clone();
+                    let gather = is_branch && !header.may_split();
+                    if gather && !broken(Mutation::LimitWithoutGathering) {
+                        root.state = State::Sealed(gathering);
+                        return Ok(Change::Write(Step::Gather));
+                    }
+                    Ok(Change::Write(Step::Done))
+                })
+                .await?;
+            match step {
+                Step::Done => return Ok(()),
+                Step::Split => self.finish_split(self.root, None).await?,
+                Step::Gather => self.finish_gathering().await?,
+            }
+        }
+        Err(restless())
+    }
+
+    /// Takes the entries of a sealed tree to its root.
+    async fn finish_gathering(&self) -> Result<(), Error> {
+        let Some((sealed, entries, below)) = self.seal_and_collect().await? else {
+            return Ok(());
+        };
+        self.rows
+            .update(self.table, self.root, |root: &mut Node<K, V, H>| {
+                let is_any = matches!(root.state, State::Sealed(_));
+                if root.state != sealed && !(is_any && broken(Mutation::AnyGathering)) {
+                    return Ok(Change::Keep(()));
+                }
+                root.state = State::Open;
+                root.content = Content::Leaf(entries.clone());
+                Ok(Change::Write(()))
+            })
+            .await?;
+        for id in below {
+            let _ = self.empty(id).await;
+        }
+        Ok(())
+    }
+
+    /// Seals every row below a sealed root, and gives the root's state, all the entries, ascending,
+    /// and the rows' names. `None` when the root is not sealed any more.
+    async fn seal_and_collect(&self) -> Result<Option<Gathered<K, V>>, Error> {
+        let root: Node<K, V, H> = self.rows.read(self.table, self.root).await?;
+        let sealed @ State::Sealed(_) = root.state else {
+            return Ok(None);
+        };
+        let mut entries = Vec::new();
+        let mut below = Vec::new();
+        let mut todo = vec![root.content];
+        while let Some(content) = todo.pop() {
+            match content {
+                Content::Leaf(part) => entries.extend(part),
+                Content::Branch(children) => {
+                    // The last first, because the stack gives back the last first.
+                    let mut contents = Vec::with_capacity(children.len());
+                    for (_, id) in children {
+                        match self.seal(id, sealed).await? {
+                            Some(content) => contents.push(content),
+                            // Emptied by whoever has gathered it before.
+                            None => return Ok(None),
+                        }
+                        below.push(id);
+                    }
+                    todo.extend(contents.into_iter().rev());
+                }
+            }
+        }
+        Ok(Some((sealed, entries, below)))
+    }
+
+    /// Seals a row and gives its content, which never changes any more; `None` if it has none.
+    async fn seal(&self, id: RowId, sealed: State) -> Result<Option<Content<K, V>>, Error> {
+        self.rows
+            .update(self.table, id, |node: &mut Node<K, V, H>| {
+                let content = Some(node.content.clone());
+                match node.state {
+                    State::Open if broken(Mutation::GatherWithoutSealing) => {
+                        Ok(Change::Keep(content))
+                    }
+                    State::Open => {
+                        node.state = sealed;
+                        Ok(Change::Write(content))
+                    }
+                    // A split that has begun cannot end, because the row above is sealed.
+                    State::Frozen(_) | State::Sealed(_) => Ok(Change::Keep(content)),
+                    State::Replaced => Ok(Change::Keep(None)),
+                }
+            })
+            .await
+    }
+
+    /// Erases the whole tree for ever: whoever looks for it afterwards is told that it is gone.
+    /// May run again, and must if it fails.
+    pub async fn erase(&self) -> Result<(), Error> {
+        let sealed = State::Sealed(self.rows.env.random_u64());
+        let seal_root = |root: &mut Node<K, V, H>| match root.state {
+            State::Open => {
+                root.state = sealed;
+                Ok(Change::Write(true))
+            }
+            State::Sealed(_) | State::Frozen(_) => Ok(Change::Keep(true)),
+            State::Replaced => Ok(Change::Keep(false)),
+        };
+        for _ in 0..RESTARTS {
+            if !self.rows.update(self.table, self.root, seal_root).await? {
+                return Ok(());
+            }
+            // A root that was being split is split first, then sealed.
+            self.finish_split(self.root, None).await?;
+            if let Some((_, _, below)) = self.seal_and_collect().await? {
+                // The root first, and for certain: what is below a root that is gone is never
+                // looked for, but a root whose leaves were emptied could not be erased any more.
+                self.empty(self.root).await?;
+                for id in below {
+                    let _ = self.empty(id).await;
+                }
+            }
+        }
+        Err(restless())
+    }
+
+    /// Frees the space of a row. Where nothing leads to it any more, a failure only wastes it.
+    async fn empty(&self, id: RowId) -> Result<(), Error> {
+        let empty = |node: &mut Node<K, V, H>| {
+            if node.state == State::Replaced {
+                return Ok(Change::Keep(()));
+            }
+            node.state = State::Replaced;
+            node.content = Content::Leaf(Vec::new());
+            Ok(Change::Write(()))
+        };
+        self.rows.update(self.table, id, empty).await
+    }
+
+    /// Splits a row that is full.
+    async fn split(&self, id: RowId, parent: Option<RowId>) -> Result<(), Error> {
+        let frozen = State::Frozen(self.rows.env.random_u64());
+        let freeze = |node: &mut Node<K, V, H>| {
+            let must = node.content.is_full() && node.header.may_split();
+            if node.state != State::Open || !must {
+                return Ok(Change::Keep(()));
+            }
+            node.state = frozen;
+            Ok(Change::Write(()))
+        };
+        self.rows.update(self.table, id, freeze).await?;
+        self.finish_split(id, parent).await
+    }
+
+    /// Takes a frozen row's content to two new rows. Whoever else does the same at the same time,
+    /// one pair is named in the end.
+    async fn finish_split(&self, id: RowId, parent: Option<RowId>) -> Result<(), Error> {
+        let node: Node<K, V, H> = self.rows.read(self.table, id).await?;
+        let frozen @ State::Frozen(_) = node.state else {
+            return Ok(());
+        };
+        let halves = match node.content {
+            Content::Leaf(entries) => halves(entries, Content::Leaf),
+            Content::Branch(children) => halves(children, Content::Branch),
+        };
+        let mut pair = Vec::with_capacity(2);
+        for (least, content) in halves {
+            let part = Node::<K, V, H>::part(content);
+            pair.push((least, self.rows.create(self.table, part).await?));
+        }
+        if broken(Mutation::EmptyBeforeNamed) && parent.is_some() {
+            let _ = self.empty(id).await;
+        }
+        let named = match parent {
+            None => self.replace_root(frozen, &pair).await?,
+            Some(parent) => self.replace_child(parent, id, &pair).await?,
+        };
+        if broken(Mutation::DiscardLosersPair) && !named {
+            for (_, id) in &pair {
+                self.rows.discard(self.table, *id).await;
+            }
+        }
+        // The pair of a loser stays behind as orphans: one that was named and forgotten about, by a
+        // writer overtaken very often, must not be removed.
+        if named && parent.is_some() {
+            let _ = self.empty(id).await;
+        }
+        Ok(())
+    }
+
+    async fn replace_root(&self, frozen: State, pair: &[(K, RowId)]) -> Result<bool, Error> {
+        self.rows
+            .update(self.table, self.root, |root: &mut Node<K, V, H>| {
+                let is_any = matches!(root.state, State::Frozen(_));
+                if root.state != frozen && !(is_any && broken(Mutation::AnySplit)) {
+                    return Ok(Change::Keep(false));
+                }
+                root.state = State::Open;
+                root.content = Content::Branch(pair.to_vec());
+                Ok(Change::Write(true))
+            })
+            .await
+    }
+
+    async fn replace_child(
+        &self,
+        parent: RowId,
+        child: RowId,
+        pair: &[(K, RowId)],
+    ) -> Result<bool, Error> {
+        self.rows
+            .update(self.table, parent, |parent: &mut Node<K, V, H>| {
+                let (State::Open, Content::Branch(children)) = (parent.state, &mut parent.content)
+                else {
+                    return Ok(Change::Keep(false));
+                };
+                let Some(at) = children.iter().position(|(_, id)| *id == child) else {
+                    return Ok(Change::Keep(false));
+                };
+                // The lower half keeps the child's own bound.
+                let least = children[at].0.clone();
+                let lower = (least, pair[0].1);
+                children.splice(at..=at, [lower, pair[1].clone()]);
+                Ok(Change::Write(true))
+            })
+            .await
+    }
+}
+
+/// The two halves of a row, each with its least key.
+fn halves<K: Clone, T, C>(mut all: Vec<(K, T)>, content: fn(Vec<(K, T)>) -> C) -> [(K, C); 2] {
+    let upper = all.split_off(all.len() / 2);
+    [all, upper].map(|half| (half[0].0.clone(), content(half)))
+}
+
+fn leaf_of<K, V>(content: &mut Content<K, V>) -> Result<&mut Vec<(K, V)>, Error> {
+    match content {
+        Content::Leaf(entries) => Ok(entries),
+        Content::Branch(_) => Err(Error::fault("a branch where a leaf belongs")),
+    }
+}
+
+fn erased() -> Error {
+    Error::Unavailable("the domain was deleted in the meantime".into())
+}
+
+fn restless() -> Error {
+    Error::Unavailable(format!(
+        "a tree was changed by others {RESTARTS} times in a row"
+    ))
+}

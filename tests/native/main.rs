@@ -1,0 +1,9 @@
+//! The server's own logic, natively: settings, certificates, what requests are held against, and
+//! whole requests over a store in memory. Schedules, crashes and the traps of host stores are the
+//! simulation's; the real component in a real host is the contract suite's.
+
+mod certificates;
+mod machine_trust;
+mod requests;
+mod settings;
+mod support;

@@ -1,0 +1,348 @@
+//! Whole requests, from HTTP to the rows and back.
+
+use anonymous_domains_protocol::{
+    ids::MachineGuid,
+    jwe,
+    jwk::{KeyType, PrivateKey, PublicKey},
+    request::{DeregisterRequest, RegisterRequest},
+};
+use http::{Request, Response};
+use serde_json::{Value, json};
+use x509_cert::der::{Decode, Encode};
+
+use crate::support::{
+    ADMIN_TOKEN, NOW_MS, TestApp, app, ca_params, json, self_signed, send, settings,
+};
+
+const URL: &str = "http://127.0.0.1:3000/flashaccess/domainserver/living-room";
+
+struct Machine {
+    guid: MachineGuid,
+    key: PrivateKey,
+}
+
+impl Machine {
+    fn new() -> Self {
+        Self {
+            guid: MachineGuid::random(),
+            key: PrivateKey::generate(KeyType::EcP256),
+        }
+    }
+
+    fn joining(&self, iat_ms: i64) -> RegisterRequest {
+        RegisterRequest {
+            machine_guid: self.guid,
+            iat_ms,
+            current_domain: None,
+            known_key_version: None,
+        }
+    }
+
+    fn join_at(&self, app: &TestApp, iat_ms: i64) -> Response<Vec<u8>> {
+        let url = format!("{URL}/register");
+        post(
+            app,
+            &url,
+            self.joining(iat_ms).sign(&url, &self.key).unwrap(),
+        )
+    }
+
+    fn join(&self, app: &TestApp) -> Value {
+        let response = self.join_at(app, app.rows.env.now_ms.get());
+        assert_eq!(response.status(), 200, "{:?}", json(&response));
+        json(&response)
+    }
+
+    fn leave_at(&self, app: &TestApp, iat_ms: i64, preview: bool) -> Response<Vec<u8>> {
+        let url = format!("{URL}/deregister");
+        let request = DeregisterRequest {
+            machine_guid: self.guid,
+            iat_ms,
+            preview,
+        };
+        post(app, &url, request.sign(&url, &self.key).unwrap())
+    }
+}
+
+fn post(app: &TestApp, url: &str, body: String) -> Response<Vec<u8>> {
+    let request = Request::post(url)
+        .header("content-type", "application/jose+json")
+        .body(body);
+    send(app, request.unwrap())
+}
+
+fn get(app: &TestApp, url: &str) -> Response<Vec<u8>> {
+    send(app, Request::get(url).body(String::new()).unwrap())
+}
+
+fn admin(app: &TestApp, method: &str, path: &str, body: Option<Value>) -> Response<Vec<u8>> {
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("http://127.0.0.1:3000/admin/v1{path}"))
+        .header("authorization", format!("Bearer {ADMIN_TOKEN}"))
+        .header("content-type", "application/json")
+        .body(body.map(|body| body.to_string()).unwrap_or_default());
+    send(app, request.unwrap())
+}
+
+#[track_caller]
+fn assert_refused(response: &Response<Vec<u8>>, error: &str) {
+    assert_eq!(json(response)["error"], error);
+}
+
+fn working_app() -> TestApp {
+    app(settings(&self_signed(ca_params("Domain CA")), &[]))
+}
+
+fn versions(joined: &Value) -> Vec<u64> {
+    let credentials = joined["credentials"].as_array().unwrap();
+    credentials
+        .iter()
+        .map(|credential| credential["keyVersion"].as_u64().unwrap())
+        .collect()
+}
+
+#[test]
+fn joining_leaving_and_joining_again_rolls_the_keys_over() {
+    let app = working_app();
+    let (first, second) = (Machine::new(), Machine::new());
+    assert_eq!(versions(&first.join(&app)), [1]);
+    let again = first.join(&app);
+    assert_eq!(
+        (&again["newMember"], versions(&again)),
+        (&json!(false), vec![1])
+    );
+    assert_eq!(versions(&second.join(&app)), [1]);
+
+    let before = app.rows.store.rows.borrow().clone();
+    let preview = first.leave_at(&app, NOW_MS, true);
+    assert_eq!(json(&preview)["deregistered"], false);
+    assert_eq!(*app.rows.store.rows.borrow(), before);
+
+    assert_eq!(
+        json(&first.leave_at(&app, NOW_MS, false))["deregistered"],
+        true
+    );
+    assert_eq!(json(&get(&app, URL))["keyRolloverRequired"], true);
+    assert_refused(&first.leave_at(&app, NOW_MS, false), "DEREG_DENIED");
+    let rejoined = first.join(&app);
+    assert_eq!(
+        (&rejoined["newMember"], versions(&rejoined)),
+        (&json!(true), vec![1, 2])
+    );
+    assert_eq!(json(&get(&app, URL))["keyRolloverRequired"], false);
+}
+
+#[test]
+fn the_private_keys_reach_the_machine_and_fit_the_certificates() {
+    let app = working_app();
+    let machine = Machine::new();
+    let joined = machine.join(&app);
+    let jwe = joined["encryptedKeys"].as_str().unwrap();
+    let set: Value = serde_json::from_slice(&jwe::decrypt(jwe, &machine.key).unwrap()).unwrap();
+    let keys = set["keys"].as_array().unwrap();
+    assert_eq!(keys.len(), 1);
+    for (key, credential) in keys.iter().zip(joined["credentials"].as_array().unwrap()) {
+        assert_eq!(key["kid"], credential["kid"]);
+        assert_eq!(key["x5c"], credential["x5c"]);
+        let private = PrivateKey::from_jwk(key).unwrap();
+        let der = credential["x5c"][0].as_str().unwrap();
+        let der = anonymous_domains_protocol::base64url::decode_standard(der).unwrap();
+        let certificate = x509_cert::Certificate::from_der(&der).unwrap();
+        let spki = certificate.tbs_certificate().subject_public_key_info();
+        let certified = PublicKey::from_spki_der(&spki.to_der().unwrap()).unwrap();
+        assert_eq!(private.public_key().thumbprint(), certified.thumbprint());
+    }
+}
+
+#[test]
+fn a_member_that_asks_again_costs_three_reads_after_the_directory_and_no_write() {
+    let app = working_app();
+    let machine = Machine::new();
+    machine.join(&app);
+    let (reads, writes) = (app.rows.store.reads.get(), app.rows.store.writes.get());
+    machine.join(&app);
+    // The cell of the root, the directory; the domain, its roster, its keys.
+    assert_eq!(app.rows.store.reads.get() - reads, 5);
+    assert_eq!(app.rows.store.writes.get() - writes, 0);
+}
+
+#[test]
+fn a_replayed_request_changes_nothing() {
+    let app = working_app();
+    let machine = Machine::new();
+    machine.join(&app);
+    app.rows.env.now_ms.set(NOW_MS + 10_000);
+    assert_eq!(machine.leave_at(&app, NOW_MS + 10_000, false).status(), 200);
+    // The registration from before the departure.
+    assert_refused(&machine.join_at(&app, NOW_MS), "REQUEST_REPLAYED");
+    app.rows.env.now_ms.set(NOW_MS + 20_000);
+    machine.join(&app);
+    // The departure from before the new membership.
+    assert_refused(
+        &machine.leave_at(&app, NOW_MS + 10_000, false),
+        "REQUEST_REPLAYED",
+    );
+    // Within the slack of a second, and by a clock that is four minutes slow all the time.
+    let slow = Machine::new();
+    let slow_ms = NOW_MS + 20_000 - 240_000;
+    assert_eq!(slow.join_at(&app, slow_ms).status(), 200);
+    assert_eq!(slow.leave_at(&app, slow_ms - 1000, false).status(), 200);
+    assert_eq!(slow.join_at(&app, slow_ms - 1000).status(), 200);
+}
+
+#[test]
+fn freshness_ends_with_the_clock_tolerance() {
+    let app = working_app();
+    let machine = Machine::new();
+    for (iat_ms, fresh) in [
+        (NOW_MS - 300_000, true),
+        (NOW_MS + 300_000, true),
+        (NOW_MS - 300_001, false),
+        (NOW_MS + 300_001, false),
+    ] {
+        let response = machine.join_at(&app, iat_ms);
+        assert_eq!(response.status() == 200, fresh, "{iat_ms}");
+        if !fresh {
+            assert_refused(&response, "REQUEST_EXPIRED");
+        }
+    }
+}
+
+#[test]
+fn a_request_must_have_been_made_for_this_place() {
+    let ca = self_signed(ca_params("Domain CA"));
+    let app = app(settings(
+        &ca,
+        &[("public_origin", "https://domains.example")],
+    ));
+    let machine = Machine::new();
+    let came_to = format!("{URL}/register");
+    let made_for = |url: &str| {
+        post(
+            &app,
+            &came_to,
+            machine.joining(NOW_MS).sign(url, &machine.key).unwrap(),
+        )
+    };
+    let path = "/flashaccess/domainserver/living-room/register";
+    for wrong in [
+        format!("https://other.example{path}"),
+        format!("http://domains.example{path}"),
+        format!("https://domains.example:8443{path}"),
+        format!("https://domains.example{path}/"),
+        path.to_owned(),
+        "https://domains.example/flashaccess/domainserver/kitchen/register".to_owned(),
+    ] {
+        assert_refused(&made_for(&wrong), "INVALID_REQUEST");
+    }
+    assert_eq!(app.rows.store.writes.get(), 0);
+    assert_eq!(
+        made_for(&format!("https://domains.example:443{path}")).status(),
+        200
+    );
+}
+
+#[test]
+fn a_certificate_that_runs_out_is_renewed_over_the_same_key() {
+    let ca = self_signed(ca_params("Domain CA"));
+    let app = app(settings(&ca, &[("credential_ttl_days", "30")]));
+    let machine = Machine::new();
+    let first = machine.join(&app);
+    let day_ms = 24 * 60 * 60 * 1000;
+    app.rows.env.now_ms.set(NOW_MS + 19 * day_ms);
+    assert_eq!(machine.join(&app)["credentials"], first["credentials"]);
+    app.rows.env.now_ms.set(NOW_MS + 21 * day_ms);
+    let renewed = machine.join(&app);
+    assert_eq!(versions(&renewed), [1]);
+    assert_ne!(renewed["credentials"], first["credentials"]);
+    assert_eq!(machine.join(&app)["credentials"], renewed["credentials"]);
+}
+
+#[test]
+fn a_maximum_may_be_set_on_a_roster_of_many_rows_and_lifted_again() {
+    let app = working_app();
+    let machines: Vec<Machine> = (0..600).map(|_| Machine::new()).collect();
+    for machine in &machines {
+        machine.join(&app);
+    }
+    let domain = "/domains/living-room";
+    let count = || json(&admin(&app, "GET", domain, None))["memberCount"].clone();
+    assert_eq!(count(), 600);
+    let newcomer = Machine::new();
+    for maximum in [0, 599, 600] {
+        let put = admin(
+            &app,
+            "PUT",
+            domain,
+            Some(json!({ "maxMembership": maximum })),
+        );
+        assert_eq!(put.status(), 200);
+        assert_eq!(json(&put)["memberCount"], 600);
+        assert_refused(&newcomer.join_at(&app, NOW_MS), "DOM_LIMIT_REACHED");
+        assert_eq!(versions(&machines[599].join(&app)), [1]);
+    }
+    admin(&app, "PUT", domain, Some(json!({ "maxMembership": 601 })));
+    newcomer.join(&app);
+    assert_refused(&Machine::new().join_at(&app, NOW_MS), "DOM_LIMIT_REACHED");
+    admin(&app, "PUT", domain, Some(json!({})));
+    Machine::new().join(&app);
+    assert_eq!(count(), 602);
+
+    // Every member is listed once, in the order of GUIDs.
+    let mut listed = Vec::new();
+    let mut after = String::new();
+    loop {
+        let path = format!("{domain}/members?limit=100{after}");
+        let page = json(&admin(&app, "GET", &path, None));
+        let members = page["members"].as_array().unwrap();
+        listed.extend(
+            members
+                .iter()
+                .map(|member| member["machineGuid"].to_string()),
+        );
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(listed.len(), 602);
+    assert!(listed.is_sorted());
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_told_in_healthz_and_the_log_only() {
+    let app = app(Err(vec!["ca_certificate is not set".into()]));
+    let health = get(&app, "http://127.0.0.1:3000/healthz");
+    assert_eq!(health.status(), 503);
+    assert_eq!(json(&health)["ca"], "error");
+    assert_eq!(json(&health)["store"], "ok");
+    assert_eq!(json(&health)["detail"], "ca_certificate is not set");
+
+    let response = Machine::new().join_at(&app, NOW_MS);
+    assert_eq!(response.status(), 500);
+    assert_refused(&response, "INTERNAL");
+    assert!(
+        !json(&response)["detail"]
+            .as_str()
+            .unwrap()
+            .contains("ca_certificate")
+    );
+    assert!(app.rows.env.log.borrow()[0].contains("ca_certificate is not set"));
+}
+
+#[test]
+fn a_store_that_does_not_answer_is_told_with_a_time_to_come_back() {
+    let app = working_app();
+    app.rows.store.is_down.set(true);
+    let response = Machine::new().join_at(&app, NOW_MS);
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "1");
+    assert_refused(&response, "STORE_UNAVAILABLE");
+    assert_eq!(
+        json(&get(&app, "http://127.0.0.1:3000/healthz"))["store"],
+        "error"
+    );
+    app.rows.store.is_down.set(false);
+    Machine::new().join(&app);
+}

@@ -1,0 +1,100 @@
+use crate::support::{ca_params, self_signed, settings};
+
+#[test]
+fn what_is_not_set_has_the_documented_default() {
+    let ca = self_signed(ca_params("Domain CA"));
+    let settings = settings(&ca, &[("domain_key_type", "")]).unwrap();
+    assert_eq!(settings.ca.key_type.to_string(), "RSA-2048");
+    assert_eq!(settings.ca.credential_ttl_days, 3650);
+    assert_eq!(settings.policy.clock_tolerance_s, 300);
+    assert_eq!(settings.policy.public_origin, None);
+    assert!(settings.policy.auto_create_domains);
+    assert!(settings.policy.machine_trust_anchors.is_none());
+}
+
+#[test]
+fn each_setting_that_cannot_be_used_is_named_and_its_text_is_not_repeated() {
+    let ca = self_signed(ca_params("Domain CA"));
+    let stranger = self_signed(ca_params("Another CA"));
+    let not_a_ca = {
+        let mut params = ca_params("Not a CA");
+        params.is_ca = rcgen::IsCa::ExplicitNoCa;
+        params.self_signed(&ca.key).unwrap().pem()
+    };
+    let unsigning = {
+        let mut params = ca_params("Not a signer");
+        params.key_usages = vec![rcgen::KeyUsagePurpose::CrlSign];
+        params.self_signed(&ca.key).unwrap().pem()
+    };
+    for (name, text) in [
+        ("ca_certificate", ""),
+        ("ca_certificate", "swordfish"),
+        ("ca_certificate", stranger.pem.as_str()),
+        ("ca_certificate", not_a_ca.as_str()),
+        ("ca_certificate", unsigning.as_str()),
+        ("ca_private_key", ""),
+        ("ca_private_key", "swordfish"),
+        ("key_encryption_key", " "),
+        ("key_encryption_key", "swordfish"),
+        ("key_encryption_key", &"0".repeat(63)),
+        ("key_encryption_key", &"0".repeat(65)),
+        ("key_encryption_key", &"g".repeat(64)),
+        ("domain_key_type", "swordfish"),
+        ("domain_key_type", "RSA-1024"),
+        ("credential_ttl_days", "0"),
+        ("credential_ttl_days", "36526"),
+        ("credential_ttl_days", "1.5"),
+        ("clock_tolerance", "-1"),
+        ("clock_tolerance", "86401"),
+        ("auto_create_domains", "yes"),
+        ("public_origin", "domains.example"),
+        ("public_origin", "ftp://domains.example"),
+        ("public_origin", "https://domains.example/path"),
+        ("public_origin", "https://domains.example/?query"),
+        ("public_origin", "https://swordfish@domains.example"),
+        ("machine_trust_anchors", "swordfish"),
+    ] {
+        let wrong = settings(&ca, &[(name, text)]).expect_err(text);
+        assert_eq!(wrong.len(), 1, "{name} {text:?}: {wrong:?}");
+        assert!(wrong[0].contains(name), "{name} {text:?}: {wrong:?}");
+        assert!(!wrong[0].contains("swordfish"), "{wrong:?}");
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let ca = self_signed(ca_params("Domain CA"));
+    let wrong = settings(
+        &ca,
+        &[("key_encryption_key", ""), ("clock_tolerance", "soon")],
+    );
+    assert_eq!(wrong.unwrap_err().len(), 2);
+}
+
+#[test]
+fn an_origin_is_compared_in_one_form() {
+    let ca = self_signed(ca_params("Domain CA"));
+    for (text, origin) in [
+        ("https://Domains.Example", "https://domains.example"),
+        ("HTTPS://domains.example:443/", "https://domains.example"),
+        ("http://domains.example:80", "http://domains.example"),
+        ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
+        ("http://[::1]:3000/", "http://[::1]:3000"),
+    ] {
+        let settings = settings(&ca, &[("public_origin", text)]).unwrap();
+        assert_eq!(settings.policy.public_origin.as_deref(), Some(origin));
+    }
+}
+
+#[test]
+fn an_admin_token_needs_32_characters() {
+    let ca = self_signed(ca_params("Domain CA"));
+    let short = settings(&ca, &[("admin_token", &"x".repeat(31))]).unwrap();
+    assert!(short.admin_token.is_none());
+    let long = settings(&ca, &[("admin_token", &"x".repeat(32))]).unwrap();
+    let token = long.admin_token.unwrap();
+    assert!(token.is(&"x".repeat(32)));
+    assert!(!token.is(&"x".repeat(33)));
+    assert!(!token.is(""));
+    assert_eq!(format!("{token:?}"), "AdminToken(..)");
+}
