@@ -1,0 +1,261 @@
+//! `wasi:keyvalue/store` and `atomics@0.2.0-draft2` over a [`Store`].
+//!
+//! There is one bucket, `default`. A compare-and-swap handle remembers the version that was
+//! current when it was made, or when `current` was last called on it; `swap` succeeds only if
+//! that still is the key's version. A handle that `swap` consumed leaves the resource table.
+
+use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+
+use super::Instance;
+use super::bindings::wasi::keyvalue::{atomics, store};
+use crate::store::{Store, StoreError, Swap, Version};
+use atomics::CasError;
+use store::{Error, KeyResponse};
+
+/// The only bucket.
+const BUCKET: &str = "default";
+
+/// An open bucket. There is only one, so the handle holds nothing.
+pub struct Bucket {}
+
+/// A compare-and-swap that was begun.
+pub struct Cas {
+    key: String,
+    observed: Option<Version>,
+}
+
+/// Marks [`KeyValue`] as these interfaces' view of an [`Instance`].
+struct HasKeyValue;
+
+impl HasData for HasKeyValue {
+    type Data<'a> = KeyValue<'a>;
+}
+
+/// What the interfaces see of an instance.
+struct KeyValue<'a> {
+    table: &'a mut ResourceTable,
+    store: &'a dyn Store,
+}
+
+/// A result that the guest sees, inside one that traps it.
+type Answer<T, E = Error> = wasmtime::Result<Result<T, E>>;
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Other(error.to_string())
+    }
+}
+
+impl store::Host for KeyValue<'_> {
+    async fn open(&mut self, identifier: String) -> Answer<Resource<Bucket>> {
+        if identifier != BUCKET {
+            return Ok(Err(Error::AccessDenied));
+        }
+        Ok(Ok(self.table.push(Bucket {})?))
+    }
+}
+
+impl store::HostBucket for KeyValue<'_> {
+    async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Option<Vec<u8>>> {
+        self.table.get(&bucket)?;
+        let entry = self.store.get(&key).await;
+        Ok(entry
+            .map(|entry| entry.map(|e| e.value))
+            .map_err(Error::from))
+    }
+
+    async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<()> {
+        self.table.get(&bucket)?;
+        Ok(self.store.set(&key, value).await.map_err(Error::from))
+    }
+
+    async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<()> {
+        self.table.get(&bucket)?;
+        Ok(self.store.delete(&key).await.map_err(Error::from))
+    }
+
+    async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<bool> {
+        self.table.get(&bucket)?;
+        Ok(self.store.exists(&key).await.map_err(Error::from))
+    }
+
+    async fn list_keys(
+        &mut self,
+        bucket: Resource<Bucket>,
+        cursor: Option<String>,
+    ) -> Answer<KeyResponse> {
+        self.table.get(&bucket)?;
+        let page = self.store.list_keys(cursor.as_deref()).await;
+        Ok(page
+            .map(|page| KeyResponse {
+                keys: page.keys,
+                cursor: page.cursor,
+            })
+            .map_err(Error::from))
+    }
+
+    async fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
+        self.table.delete(bucket)?;
+        Ok(())
+    }
+}
+
+impl atomics::Host for KeyValue<'_> {
+    async fn increment(
+        &mut self,
+        bucket: Resource<Bucket>,
+        key: String,
+        delta: i64,
+    ) -> Answer<i64> {
+        self.table.get(&bucket)?;
+        let sum = self.store.increment(&key, delta).await;
+        Ok(sum.map_err(Error::from))
+    }
+
+    async fn swap(&mut self, cas: Resource<Cas>, value: Vec<u8>) -> Answer<(), CasError> {
+        let Cas { key, observed } = self.table.delete(cas)?;
+        match self.store.compare_and_swap(&key, observed, value).await {
+            Ok(Swap::Swapped) => Ok(Ok(())),
+            Ok(Swap::Conflict(current)) => {
+                let observed = current.map(|entry| entry.version);
+                let retry = self.table.push(Cas { key, observed })?;
+                Ok(Err(CasError::CasFailed(retry)))
+            }
+            Err(error) => Ok(Err(CasError::StoreError(error.into()))),
+        }
+    }
+}
+
+impl atomics::HostCas for KeyValue<'_> {
+    async fn new(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Resource<Cas>> {
+        self.table.get(&bucket)?;
+        match self.store.get(&key).await {
+            Ok(current) => {
+                let observed = current.map(|entry| entry.version);
+                Ok(Ok(self.table.push(Cas { key, observed })?))
+            }
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    async fn current(&mut self, cas: Resource<Cas>) -> Answer<Option<Vec<u8>>> {
+        let handle = self.table.get_mut(&cas)?;
+        match self.store.get(&handle.key).await {
+            Ok(current) => {
+                handle.observed = current.as_ref().map(|entry| entry.version);
+                Ok(Ok(current.map(|entry| entry.value)))
+            }
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    async fn drop(&mut self, cas: Resource<Cas>) -> wasmtime::Result<()> {
+        self.table.delete(cas)?;
+        Ok(())
+    }
+}
+
+/// Links both interfaces.
+pub(super) fn link(linker: &mut Linker<Instance>) -> wasmtime::Result<()> {
+    fn view(instance: &mut Instance) -> KeyValue<'_> {
+        KeyValue {
+            table: &mut instance.table,
+            store: &*instance.shared.store,
+        }
+    }
+    store::add_to_linker::<_, HasKeyValue>(linker, view)?;
+    atomics::add_to_linker::<_, HasKeyValue>(linker, view)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::SqliteStore;
+    use atomics::{Host as _, HostCas};
+    use store::{Host as _, HostBucket};
+
+    /// A handle for another call: the guest lends its own each time.
+    fn lend<T: 'static>(handle: &Resource<T>) -> Resource<T> {
+        Resource::new_own(handle.rep())
+    }
+
+    fn opened() -> (tempfile::TempDir, SqliteStore) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&directory.path().join("store.db")).unwrap();
+        (directory, store)
+    }
+
+    #[tokio::test]
+    async fn only_the_default_bucket_opens() {
+        let (_directory, store) = opened();
+        let mut table = ResourceTable::new();
+        let mut host = KeyValue {
+            table: &mut table,
+            store: &store,
+        };
+        for name in ["", "other", "Default"] {
+            let opened = host.open(name.into()).await.unwrap();
+            assert!(matches!(opened, Err(Error::AccessDenied)), "{name}");
+        }
+        assert!(host.open("default".into()).await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn swaps_consume_their_handles_and_a_failed_one_gives_a_current_one() {
+        let (_directory, store) = opened();
+        let mut table = ResourceTable::new();
+        let mut host = KeyValue {
+            table: &mut table,
+            store: &store,
+        };
+        let bucket = host.open("default".into()).await.unwrap().unwrap();
+        let first = host.new(lend(&bucket), "k".into()).await.unwrap().unwrap();
+        let second = host.new(lend(&bucket), "k".into()).await.unwrap().unwrap();
+
+        // Both saw nothing; neither asked for the current value.
+        let won = host.swap(lend(&first), b"one".to_vec()).await.unwrap();
+        assert!(won.is_ok());
+        let lost = host.swap(lend(&second), b"two".to_vec()).await.unwrap();
+        let Err(CasError::CasFailed(retry)) = lost else {
+            panic!("two creators won");
+        };
+        // The new handle is current before anyone looks.
+        let won = host.swap(retry, b"three".to_vec()).await.unwrap();
+        assert!(won.is_ok());
+        let value = HostBucket::get(&mut host, lend(&bucket), "k".into()).await;
+        assert_eq!(value.unwrap().unwrap(), Some(b"three".to_vec()));
+
+        HostBucket::drop(&mut host, bucket).await.unwrap();
+        assert!(table.is_empty(), "a handle leaked");
+    }
+
+    #[tokio::test]
+    async fn current_looks_again() {
+        let (_directory, store) = opened();
+        let mut table = ResourceTable::new();
+        let mut host = KeyValue {
+            table: &mut table,
+            store: &store,
+        };
+        let bucket = host.open("default".into()).await.unwrap().unwrap();
+        let cas = host.new(lend(&bucket), "k".into()).await.unwrap().unwrap();
+        store.set("k", b"later".to_vec()).await.unwrap();
+        let current = host.current(lend(&cas)).await.unwrap().unwrap();
+        assert_eq!(current, Some(b"later".to_vec()));
+        assert!(host.swap(cas, b"new".to_vec()).await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn errors_reach_the_guest_as_text() {
+        let (_directory, store) = opened();
+        let mut table = ResourceTable::new();
+        let mut host = KeyValue {
+            table: &mut table,
+            store: &store,
+        };
+        let bucket = host.open("default".into()).await.unwrap().unwrap();
+        store.set("k", b"text".to_vec()).await.unwrap();
+        let sum = host.increment(bucket, "k".into(), 1).await.unwrap();
+        assert!(matches!(sum, Err(Error::Other(text)) if text == "the value is not a number"));
+    }
+}

@@ -1,0 +1,166 @@
+//! What the component finds around it: one [`Instance`] per wasm instance, and the linker that
+//! ties the component's imports to it.
+//!
+//! The guest gets clocks, random numbers, standard error, the key-value store and its settings.
+//! It gets no environment, no arguments, no files and no network.
+
+pub mod config;
+pub mod keyvalue;
+mod output;
+
+use std::sync::Arc;
+
+use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::{StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::cli::{WasiCli, WasiCliView};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{
+    Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
+    WasiHttpView,
+};
+
+use crate::settings::Settings;
+use crate::store::Store;
+use output::LogOutput;
+
+/// Rust for the component's own imports.
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "anonymous-domains:server/imports",
+        imports: { default: async | trappable },
+        with: {
+            "wasi:keyvalue/store.bucket": super::keyvalue::Bucket,
+            "wasi:keyvalue/atomics.cas": super::keyvalue::Cas,
+        },
+    });
+}
+
+/// The most memory that one instance may have, in bytes.
+const MAX_MEMORY_BYTES: usize = 256 * 1024 * 1024;
+
+/// The most handles (requests, buckets, streams) that one instance may hold at a time.
+const MAX_RESOURCES: usize = 10_000;
+
+/// What all instances share.
+#[derive(Clone)]
+pub struct Shared {
+    /// Where the tables are.
+    pub store: Arc<dyn Store>,
+    /// What the operator configured.
+    pub settings: Arc<Settings>,
+}
+
+/// The host's side of one wasm instance.
+pub struct Instance {
+    table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: NoClient,
+    limits: StoreLimits,
+    shared: Shared,
+}
+
+impl Instance {
+    /// The surroundings of a new instance.
+    pub fn new(shared: Shared) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_RESOURCES);
+        Self {
+            table,
+            wasi: WasiCtx::builder()
+                .stdout(LogOutput::default())
+                .stderr(LogOutput::default())
+                .build(),
+            http: WasiHttpCtx::new(),
+            hooks: NoClient,
+            limits: StoreLimitsBuilder::new()
+                .memory_size(MAX_MEMORY_BYTES)
+                .build(),
+            shared,
+        }
+    }
+
+    /// The limits on the instance's memory.
+    pub fn limits(&mut self) -> &mut StoreLimits {
+        &mut self.limits
+    }
+}
+
+impl WasiView for Instance {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for Instance {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.hooks,
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
+    }
+}
+
+/// Refuses every outgoing request. The client interface is not linked either.
+struct NoClient;
+
+impl WasiHttpHooks for NoClient {
+    fn send_request(
+        &mut self,
+        _request: http::Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _sent: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        Box::new(async { Err(Error::HttpRequestDenied) })
+    }
+}
+
+/// What sending a request gives: the response, and how its transfer ends.
+type Sent = Result<
+    (
+        http::Response<WasiBody>,
+        Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ),
+    Error,
+>;
+
+/// Links what a component of the world `anonymous-domains:server` may import: WASI 0.2 and 0.3
+/// except sockets and outgoing HTTP, the key-value store, and the settings.
+///
+/// # Errors
+///
+/// None in practice: two definitions of one name.
+pub fn link(linker: &mut Linker<Instance>) -> wasmtime::Result<()> {
+    use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
+    use wasmtime_wasi::p2::bindings as p2;
+    use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
+
+    // 0.2: what Rust's standard library on wasm32-wasip2 asks for.
+    wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(linker)?;
+    p2::random::insecure::add_to_linker::<_, WasiRandom>(linker, Instance::random)?;
+    p2::random::insecure_seed::add_to_linker::<_, WasiRandom>(linker, Instance::random)?;
+    p2::cli::environment::add_to_linker::<_, WasiCli>(linker, Instance::cli)?;
+    p2::cli::exit::add_to_linker::<_, WasiCli>(linker, Instance::cli)?;
+    p2::cli::terminal_input::add_to_linker::<_, WasiCli>(linker, Instance::cli)?;
+    p2::cli::terminal_output::add_to_linker::<_, WasiCli>(linker, Instance::cli)?;
+    p2::cli::terminal_stdin::add_to_linker::<_, WasiCli>(linker, Instance::cli)?;
+    p2::cli::terminal_stdout::add_to_linker::<_, WasiCli>(linker, Instance::cli)?;
+    p2::cli::terminal_stderr::add_to_linker::<_, WasiCli>(linker, Instance::cli)?;
+    p2::filesystem::types::add_to_linker::<_, WasiFilesystem>(linker, Instance::filesystem)?;
+    p2::filesystem::preopens::add_to_linker::<_, WasiFilesystem>(linker, Instance::filesystem)?;
+    // 0.3
+    wasmtime_wasi::p3::cli::add_to_linker(linker)?;
+    wasmtime_wasi::p3::clocks::add_to_linker(linker)?;
+    wasmtime_wasi::p3::random::add_to_linker(linker)?;
+    wasmtime_wasi_http::p3::bindings::http::types::add_to_linker::<_, WasiHttp>(
+        linker,
+        Instance::http,
+    )?;
+    keyvalue::link(linker)?;
+    config::link(linker)
+}

@@ -1,0 +1,138 @@
+//! The guest's standard output and error, line by line in the log.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+/// A line of the guest's that is longer is split, in bytes.
+const MAX_LINE_BYTES: usize = 8 * 1024;
+
+/// What the guest may write at once, in bytes.
+const MAX_WRITE_BYTES: usize = 64 * 1024;
+
+/// An output stream that logs whole lines under the target `component`. All clones share the
+/// line that is not yet whole; it is logged when the last of them goes, as a panic's last words
+/// may lack a newline.
+#[derive(Clone, Default)]
+pub(super) struct LogOutput(Arc<Line>);
+
+#[derive(Default)]
+struct Line(Mutex<Vec<u8>>);
+
+impl Line {
+    fn write(&self, bytes: &[u8]) {
+        let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            for part in piece.chunks(MAX_LINE_BYTES) {
+                line.extend_from_slice(part);
+                if part.ends_with(b"\n") || line.len() >= MAX_LINE_BYTES {
+                    log(&line);
+                    line.clear();
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let line = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        log(line);
+    }
+}
+
+/// Logs a line that is not blank. Control characters are escaped: a guest cannot forge a line.
+fn log(line: &[u8]) {
+    let line = String::from_utf8_lossy(line.trim_ascii_end());
+    if line.is_empty() {
+        return;
+    }
+    let mut text = String::with_capacity(line.len());
+    for c in line.chars() {
+        if c.is_control() && c != '\t' {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
+    }
+    tracing::info!(target: "component", "{text}");
+}
+
+impl IsTerminal for LogOutput {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for LogOutput {
+    // WASI 0.2's default is a task that copies; what a guest said just before it trapped would
+    // be lost with it.
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+}
+
+impl OutputStream for LogOutput {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.0.write(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(MAX_WRITE_BYTES)
+    }
+}
+
+#[async_trait::async_trait]
+impl Pollable for LogOutput {
+    async fn ready(&mut self) {}
+}
+
+impl AsyncWrite for LogOutput {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.write(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_gathered_and_split() {
+        let line = Line::default();
+        line.write(b"one\ntw");
+        assert_eq!(*line.0.lock().unwrap(), b"tw");
+        line.write(b"o\n");
+        assert!(line.0.lock().unwrap().is_empty());
+        line.write(&vec![b'x'; MAX_LINE_BYTES * 2 + 5]);
+        assert_eq!(line.0.lock().unwrap().len(), 5);
+    }
+}

@@ -1,0 +1,139 @@
+//! The answers that the gateway gives itself: problem documents (RFC 9457).
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+
+/// Why the gateway answers in the component's place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Problem {
+    /// The request names no host, several, or one that is none; or its target is no path.
+    BadTarget(&'static str),
+    /// The body broke off or is not HTTP.
+    BadBody,
+    /// The body is longer than any that the component takes.
+    BodyTooLarge,
+    /// The body did not arrive in time.
+    BodyTimeout,
+    /// There is more to do than the gateway can do at a time.
+    Overloaded,
+    /// The component did not answer in time.
+    GuestTimeout,
+    /// The component failed.
+    GuestFailed,
+}
+
+impl Problem {
+    /// The response: `application/problem+json`.
+    ///
+    /// Members `error` and a `type` other than `about:blank` are there where the domain
+    /// protocol names the error. Being overloaded or late is none of its errors: clients see
+    /// plain HTTP, and retry.
+    pub fn into_response(self) -> Response<Full<Bytes>> {
+        let (status, error, title, detail) = match self {
+            Self::BadTarget(detail) => (
+                StatusCode::BAD_REQUEST,
+                Some("INVALID_REQUEST"),
+                "The request is malformed",
+                detail,
+            ),
+            Self::BadBody => (
+                StatusCode::BAD_REQUEST,
+                Some("INVALID_REQUEST"),
+                "The request is malformed",
+                "the body could not be read",
+            ),
+            Self::BodyTooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                Some("PAYLOAD_TOO_LARGE"),
+                "The request is too large",
+                "no request body may have more than 1 MiB",
+            ),
+            Self::BodyTimeout => (
+                StatusCode::REQUEST_TIMEOUT,
+                None,
+                "The request did not arrive in time",
+                "the body came too slowly",
+            ),
+            Self::Overloaded => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                None,
+                "The server is overloaded",
+                "try again later",
+            ),
+            Self::GuestTimeout => (
+                StatusCode::GATEWAY_TIMEOUT,
+                None,
+                "The request took too long",
+                "it was given up; whether it took effect is unknown",
+            ),
+            Self::GuestFailed => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Some("INTERNAL"),
+                "The server failed",
+                "the server failed; its log says why",
+            ),
+        };
+        let kind = match error {
+            Some(error) => format!(
+                "urn:anonymous-domains:error:{}",
+                error.to_ascii_lowercase().replace('_', "-")
+            ),
+            None => "about:blank".into(),
+        };
+        let mut document = serde_json::json!({
+            "type": kind,
+            "title": title,
+            "status": status.as_u16(),
+            "detail": detail,
+        });
+        if let Some(error) = error {
+            document["error"] = error.into();
+        }
+        let mut response = Response::new(Full::new(Bytes::from(document.to_string())));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self == Self::Overloaded {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt as _;
+
+    async fn parts(problem: Problem) -> (Response<()>, serde_json::Value) {
+        let (parts, body) = problem.into_response().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let document = serde_json::from_slice(&body).unwrap();
+        (Response::from_parts(parts, ()), document)
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_the_protocols_internal_error() {
+        let (response, document) = parts(Problem::GuestFailed).await;
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        assert_eq!(document["status"], 500);
+        assert_eq!(document["error"], "INTERNAL");
+        assert_eq!(document["type"], "urn:anonymous-domains:error:internal");
+    }
+
+    #[tokio::test]
+    async fn overload_is_no_error_of_the_protocol() {
+        let (response, document) = parts(Problem::Overloaded).await;
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()[RETRY_AFTER], "1");
+        assert_eq!(document["type"], "about:blank");
+        assert!(document.get("error").is_none() && document.get("code").is_none());
+    }
+}

@@ -1,0 +1,144 @@
+//! The request's target as an absolute URI.
+//!
+//! The component learns the host only from its request's scheme and authority: the host headers
+//! of HTTP/1.1 do not reach it.
+
+use http::header::HOST;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, Request, Uri, Version};
+
+use super::problem::Problem;
+
+/// Makes the request's URI absolute, by its `Host` header (RFC 9112 section 3.2, RFC 9113
+/// section 8.3.1). The scheme is always `http`: what a proxy in front serves is
+/// `public_origin`'s to say. A request of HTTP/1.0 may lack the header; then `local` is the host.
+///
+/// # Errors
+///
+/// [`Problem::BadTarget`] if the header is missing, repeated, or no host; if it contradicts an
+/// authority in the URI; or if the target is not a path.
+pub(super) fn make_absolute<B>(
+    request: &mut Request<B>,
+    local: std::net::SocketAddr,
+) -> Result<(), Problem> {
+    if request.method() == Method::CONNECT {
+        return Err(Problem::BadTarget("this server is no proxy"));
+    }
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Some(parse(host.as_bytes())?),
+        (None, _) => None,
+        (Some(_), Some(_)) => return Err(Problem::BadTarget("there are several Host headers")),
+    };
+    let in_uri = match request.uri().authority() {
+        Some(authority) => Some(parse(authority.as_str().as_bytes())?),
+        None => None,
+    };
+    let authority = match (in_uri, host, request.version()) {
+        // A target in absolute form counts, and the header does not (RFC 9112 section 3.2.2).
+        (Some(uri), Some(_), Version::HTTP_11) => uri,
+        (Some(uri), Some(host), _) if uri == host => uri,
+        (Some(_), Some(_), _) => {
+            return Err(Problem::BadTarget("the Host header and the URI differ"));
+        }
+        (Some(_), None, Version::HTTP_11) | (None, None, Version::HTTP_11) => {
+            return Err(Problem::BadTarget("the Host header is missing"));
+        }
+        (Some(uri), None, _) => uri,
+        (None, Some(host), _) => host,
+        (None, None, Version::HTTP_10 | Version::HTTP_09) => parse(local.to_string().as_bytes())?,
+        (None, None, _) => return Err(Problem::BadTarget("the authority is missing")),
+    };
+    let path = match request.uri().path_and_query() {
+        Some(path) if path.as_str().starts_with('/') => path.clone(),
+        // http://host?query means http://host/?query (RFC 9110 section 4.2.3).
+        Some(query) if query.path() == "/" => query.clone(),
+        None => PathAndQuery::from_static("/"),
+        Some(_) => return Err(Problem::BadTarget("the target is no path")),
+    };
+    *request.uri_mut() = Uri::builder()
+        .scheme(Scheme::HTTP)
+        .authority(authority)
+        .path_and_query(path)
+        .build()
+        .map_err(|_| Problem::BadTarget("the target is no URI"))?;
+    Ok(())
+}
+
+/// A host and perhaps a port, without user information.
+fn parse(text: &[u8]) -> Result<Authority, Problem> {
+    let invalid = Problem::BadTarget("the Host header is no host");
+    let authority = Authority::try_from(text).map_err(|_| invalid)?;
+    // A port that is no number parses as one that is not there.
+    let (host, whole) = (authority.host(), authority.as_str());
+    let port_is_valid = match whole.strip_prefix(host) {
+        Some("") => true,
+        Some(port) => port == ":" || authority.port_u16().is_some(),
+        None => false,
+    };
+    if host.is_empty() || !port_is_valid {
+        return Err(invalid);
+    }
+    Ok(authority)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn absolute(
+        version: Version,
+        method: Method,
+        uri: &str,
+        hosts: &[&str],
+    ) -> Result<String, Problem> {
+        let mut request = Request::builder().version(version).method(method).uri(uri);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        let mut request = request.body(()).unwrap();
+        make_absolute(&mut request, ([127, 0, 0, 1], 3000).into())?;
+        Ok(request.uri().to_string())
+    }
+
+    #[test]
+    fn http_1_takes_the_host_header() {
+        let get = |uri, hosts: &[&str]| absolute(Version::HTTP_11, Method::GET, uri, hosts);
+        assert_eq!(get("/a?b=c", &["h:80"]).unwrap(), "http://h:80/a?b=c");
+        assert_eq!(get("/", &["[::1]:3000"]).unwrap(), "http://[::1]:3000/");
+        assert_eq!(get("//a", &["h"]).unwrap(), "http://h//a");
+        assert_eq!(get("https://u/a", &["h"]).unwrap(), "http://u/a");
+        for hosts in [
+            &[][..],
+            &["h", "h"],
+            &[""],
+            &["h:port"],
+            &["h:99999"],
+            &["u@h"],
+            &["h/p"],
+            &["a b"],
+            &["["],
+        ] {
+            assert!(get("/", hosts).is_err(), "{hosts:?}");
+        }
+        assert!(get("*", &["h"]).is_err());
+        assert!(absolute(Version::HTTP_11, Method::CONNECT, "h:80", &["h:80"]).is_err());
+    }
+
+    #[test]
+    fn http_1_0_may_go_without() {
+        let get = |hosts: &[&str]| absolute(Version::HTTP_10, Method::GET, "/a", hosts);
+        assert_eq!(get(&[]).unwrap(), "http://127.0.0.1:3000/a");
+        assert_eq!(get(&["h"]).unwrap(), "http://h/a");
+    }
+
+    #[test]
+    fn http_2_takes_the_authority() {
+        let get = |uri, hosts: &[&str]| absolute(Version::HTTP_2, Method::GET, uri, hosts);
+        assert_eq!(get("http://h/a", &[]).unwrap(), "http://h/a");
+        assert_eq!(get("http://h/a", &["h"]).unwrap(), "http://h/a");
+        assert_eq!(get("/a", &["h"]).unwrap(), "http://h/a");
+        assert!(get("http://h/a", &["other"]).is_err());
+        assert!(get("/a", &[]).is_err());
+    }
+}

@@ -1,0 +1,32 @@
+//! The `gateway` command.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anonymous_domains_gateway::cli::Arguments;
+use anonymous_domains_gateway::{run, telemetry};
+use clap::Parser as _;
+
+/// How long background work may take to end after the last request.
+const LAST_GRACE: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = telemetry::start(&arguments.log, arguments.log_format)
+        .and_then(|()| Ok(tokio::runtime::Runtime::new()?))
+        .and_then(|runtime| {
+            let result = runtime.block_on(run::run(arguments));
+            runtime.shutdown_timeout(LAST_GRACE);
+            result
+        });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The log may be the thing that failed.
+            eprintln!("gateway: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Puts the parts together and runs them until a signal comes.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::CommandFactory as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use wasmtime_wasi_http::handler::{HandlerState as _, ProxyHandler};
+
+use crate::cli::Arguments;
+use crate::engine::{self, Program};
+use crate::host::Shared;
+use crate::http::serve::{Connections, serve};
+use crate::http::{Limits, Service};
+use crate::settings::{self, Settings};
+use crate::state::StateDirectory;
+use crate::store::sqlite::SqliteStore;
+use crate::worker::Workers;
+
+/// What a request may spend besides its body's and its answer's time: waiting for its turn.
+const READ_TIMEOUT_MARGIN: Duration = Duration::from_secs(30);
+
+/// Serves until SIGTERM or SIGINT, and the requests in flight are done or the grace period is
+/// over. Prints `listening on http://ADDR` on standard output when it can serve.
+///
+/// # Errors
+///
+/// If it cannot begin to serve.
+pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let start = Instant::now();
+    // Before anything slow, so that no signal is lost.
+    let shutdown = shutdown_signal()?;
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", arguments.listen))?;
+
+    let state = StateDirectory::open(&arguments.state)?;
+    let settings = state.complete(configured(&arguments)?)?;
+    let names: Vec<_> = settings.iter().map(|(name, _)| name).collect();
+    tracing::info!(settings = %names.join(", "), "configured");
+    let store = SqliteStore::open(&state.store()).context("cannot open the store")?;
+
+    let file = match arguments.component {
+        Some(file) => file,
+        None => engine::find_component()?,
+    };
+    tracing::info!(component = %file.display(), "loading; the first time this compiles it");
+    let concurrent_requests = arguments.max_concurrent_requests.get();
+    let program = {
+        let cache = state.cache()?;
+        // Twice: an instance that is given up and its successor may overlap.
+        let max_instances = 2 * u32::from(concurrent_requests);
+        let load = move || Program::load(&file, cache, max_instances);
+        Arc::new(tokio::task::spawn_blocking(load).await??)
+    };
+    let shared = Shared {
+        store: Arc::new(store),
+        settings: Arc::new(settings),
+    };
+    let workers = Workers::new(program, shared, arguments.request_timeout);
+    // A component that cannot be instantiated shows it now, not at the first request.
+    workers
+        .instantiate()
+        .await
+        .map_err(anyhow::Error::from)
+        .context("the component cannot be instantiated")?;
+
+    let handler = ProxyHandler::new(workers);
+    let service = Service::new(
+        handler.clone(),
+        Limits {
+            concurrent_requests: usize::from(concurrent_requests),
+            request_timeout: arguments.request_timeout,
+        },
+    );
+    let connections = Connections {
+        max: usize::from(arguments.max_connections.get()),
+        read_timeout: 2 * arguments.request_timeout + READ_TIMEOUT_MARGIN,
+        shutdown_grace: arguments.shutdown_grace,
+    };
+    let address = listener.local_addr()?;
+    tracing::info!(%address, ready_ms = start.elapsed().as_millis() as u64, "serving");
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening on http://{address}")?;
+    out.flush()?;
+    drop(out);
+    serve(listener, service, connections, shutdown).await;
+    handler.state().shut_down();
+    Ok(())
+}
+
+/// The settings from the command line, the environment and the file.
+fn configured(arguments: &Arguments) -> anyhow::Result<Settings> {
+    warn_of_unknown_variables();
+    let from_arguments = Settings::from_arguments(&arguments.settings)?;
+    let from_environment = Settings::from_environment(|name| std::env::var_os(name))?;
+    let from_file = match &arguments.variables {
+        Some(path) => Settings::from_file(path)?,
+        None => Settings::default(),
+    };
+    Ok(from_arguments.or(from_environment).or(from_file))
+}
+
+/// Warns of environment variables that nothing reads.
+fn warn_of_unknown_variables() {
+    let command = Arguments::command();
+    let flags: Vec<_> = command
+        .get_arguments()
+        .filter_map(|argument| argument.get_env()?.to_str())
+        .collect();
+    let names: Vec<_> = std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .collect();
+    for name in settings::unknown_variables(names.iter().map(String::as_str), &flags) {
+        tracing::warn!(variable = %name, "this environment variable is no setting");
+    }
+}
+
+/// Ready at the first SIGTERM or SIGINT. A second one ends the process at once.
+fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::warn!("a second signal: stopping at once");
+            std::process::exit(1);
+        });
+    })
+}

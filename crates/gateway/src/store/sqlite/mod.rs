@@ -1,0 +1,313 @@
+//! The store in one SQLite file: the embedded default.
+//!
+//! One thread owns the connection that writes; it gathers the operations that are waiting into
+//! one transaction, so that concurrent writers share one `fsync` (`writer`). Reads use a few
+//! connections of their own and, in WAL mode, never wait for the writer.
+//!
+//! Several processes may share the file: every transaction that writes is `BEGIN IMMEDIATE`, so
+//! what it read cannot change before it commits; and they take `turns`.
+
+mod turns;
+mod writer;
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::{Entry, KEYS_PER_PAGE, KeyPage, Store, StoreError, Swap, Version};
+use turns::Turns;
+use writer::{Command, Operation, Outcome};
+
+/// How long a transaction waits for another process that holds the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections that read, and so reads that run at a time.
+const READERS: usize = 4;
+
+/// Writes that may wait for the writer; more wait for room in this queue.
+const WRITE_QUEUE: usize = 1024;
+
+/// The `user_version` of the only layout there has been.
+const LAYOUT: i64 = 1;
+
+/// A [`Store`] in a SQLite file.
+///
+/// Dropping it waits until the writes that were accepted have been committed.
+pub struct SqliteStore {
+    writes: Option<mpsc::Sender<Command>>,
+    writer: Option<JoinHandle<()>>,
+    readers: Arc<Readers>,
+}
+
+impl SqliteStore {
+    /// Opens the store at `path`, and creates it (mode 0600) where there is none. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] if the file cannot be opened, is no such store, or has the
+    /// layout of a newer version.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        // SQLite gives its -wal and -shm files the mode of the database.
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(|e| StoreError::Unavailable(format!("cannot open the store: {e}")))?;
+        let turns = Turns::open(path)
+            .map_err(|e| StoreError::Unavailable(format!("cannot open the store's locks: {e}")))?;
+        let connection = open_writer(path).map_err(failed)?;
+        let readers = (0..READERS)
+            .map(|_| open_reader(path))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(failed)?;
+        let (writes, commands) = mpsc::channel(WRITE_QUEUE);
+        let writer = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || writer::run(connection, &turns, commands))
+            .map_err(|e| StoreError::Unavailable(format!("cannot start the writer: {e}")))?;
+        Ok(Self {
+            writes: Some(writes),
+            writer: Some(writer),
+            readers: Arc::new(Readers {
+                permits: Arc::new(Semaphore::new(READERS)),
+                idle: Mutex::new(readers),
+                path: path.to_owned(),
+            }),
+        })
+    }
+
+    async fn write(&self, key: &str, operation: Operation) -> Result<Outcome, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let command = Command {
+            key: key.to_owned(),
+            operation,
+            answer,
+        };
+        let writes = self.writes.as_ref().ok_or(StoreError::Closed)?;
+        writes.send(command).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let readers = Arc::clone(&self.readers);
+        let permits = Arc::clone(&readers.permits);
+        let permit = permits
+            .acquire_owned()
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        tokio::task::spawn_blocking(move || {
+            // Held to the end of the query, also where nobody waits for it any more.
+            let _permit = permit;
+            readers.with(query)
+        })
+        .await
+        .map_err(|_| StoreError::Closed)?
+        .map_err(failed)
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        // The connection that closes last empties the write-ahead log into the database; those
+        // that only read could not.
+        self.readers.lock().clear();
+        // The writer ends once the last sender is gone and the queue is empty.
+        drop(self.writes.take());
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the store's writer panicked");
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+        super::check_key(key)?;
+        let key = key.to_owned();
+        self.read(move |db| select(db, &key)).await
+    }
+
+    async fn exists(&self, key: &str) -> Result<bool, StoreError> {
+        super::check_key(key)?;
+        let key = key.to_owned();
+        self.read(move |db| {
+            db.prepare_cached("SELECT 1 FROM kv WHERE key = ?1")?
+                .exists([&key])
+        })
+        .await
+    }
+
+    async fn list_keys(&self, cursor: Option<&str>) -> Result<KeyPage, StoreError> {
+        let cursor = cursor.map(str::to_owned);
+        self.read(move |db| {
+            // Comparing with NULL is never true, so the first page takes a form of its own.
+            let sql = match cursor {
+                Some(_) => "SELECT key FROM kv WHERE key > ?1 ORDER BY key LIMIT ?2",
+                None => "SELECT key FROM kv WHERE ?1 IS NULL ORDER BY key LIMIT ?2",
+            };
+            // One more than a page tells whether there is a next one.
+            let limit = (KEYS_PER_PAGE + 1) as i64;
+            let mut keys = db
+                .prepare_cached(sql)?
+                .query_map((cursor, limit), |row| row.get(0))?
+                .collect::<rusqlite::Result<Vec<String>>>()?;
+            let more = keys.len() > KEYS_PER_PAGE;
+            keys.truncate(KEYS_PER_PAGE);
+            let cursor = more.then(|| keys.last().cloned()).flatten();
+            Ok(KeyPage { keys, cursor })
+        })
+        .await
+    }
+
+    async fn set(&self, key: &str, value: Vec<u8>) -> Result<(), StoreError> {
+        super::check_key(key)?;
+        super::check_value(&value)?;
+        self.write(key, Operation::Set(value)).await.map(drop)
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        super::check_key(key)?;
+        self.write(key, Operation::Delete).await.map(drop)
+    }
+
+    async fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
+        super::check_key(key)?;
+        match self.write(key, Operation::Increment(delta)).await? {
+            Outcome::Number(number) => Ok(number),
+            _ => Err(StoreError::Closed),
+        }
+    }
+
+    async fn compare_and_swap(
+        &self,
+        key: &str,
+        expected: Option<Version>,
+        value: Vec<u8>,
+    ) -> Result<Swap, StoreError> {
+        super::check_key(key)?;
+        super::check_value(&value)?;
+        match self.write(key, Operation::Swap { expected, value }).await? {
+            Outcome::Swap(swap) => Ok(swap),
+            _ => Err(StoreError::Closed),
+        }
+    }
+}
+
+/// The connections that read.
+struct Readers {
+    /// As many as there are connections, so that threads do not queue for one.
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<Connection>>,
+    path: PathBuf,
+}
+
+impl Readers {
+    fn with<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        // A reader that panicked took its connection with it: open another.
+        let connection = match self.lock().pop() {
+            Some(connection) => connection,
+            None => open_reader(&self.path)?,
+        };
+        let result = query(&connection);
+        self.lock().push(connection);
+        result
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The value and version of `key`.
+fn select(db: &Connection, key: &str) -> rusqlite::Result<Option<Entry>> {
+    db.prepare_cached("SELECT value, version FROM kv WHERE key = ?1")?
+        .query_row([key], |row| {
+            Ok(Entry {
+                value: row.get(0)?,
+                version: Version(row.get(1)?),
+            })
+        })
+        .optional()
+}
+
+fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
+    let mut db = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
+    // In WAL mode anything less leaves a commit unsynced, and a power cut would lose it.
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let layout: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    match layout {
+        0 => {
+            transaction.execute_batch(
+                "CREATE TABLE kv (
+                   key TEXT NOT NULL PRIMARY KEY,
+                   value BLOB NOT NULL,
+                   version INTEGER NOT NULL
+                 ) STRICT;",
+            )?;
+            transaction.pragma_update(None, "user_version", LAYOUT)?;
+        }
+        LAYOUT => {}
+        newer => {
+            return Err(rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_SCHEMA),
+                Some(format!("layout {newer} is not one this version knows")),
+            ));
+        }
+    }
+    transaction.commit()?;
+    Ok(db)
+}
+
+fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let db = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(db)
+}
+
+/// SQLite's reason, logged in full and passed on in short.
+fn failed(error: rusqlite::Error) -> StoreError {
+    tracing::error!(error = %error, "the store failed");
+    let text = match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+            "the store is busy"
+        }
+        Some(rusqlite::ErrorCode::DiskFull) => "the store's disk is full",
+        Some(rusqlite::ErrorCode::ReadOnly) => "the store is read-only",
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            "the store's file is damaged"
+        }
+        _ => "the store failed",
+    };
+    StoreError::Unavailable(text.into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! The thread that writes.
+//!
+//! What waits in the queue becomes one transaction, up to [`MAX_BATCH`] operations, applied in
+//! the order in which they came. Each operation makes at most one change, by one statement, and
+//! SQLite undoes a statement that fails: an operation that is refused leaves no trace, and its
+//! neighbours stand. Nothing is answered before the `COMMIT`, and thus the `fsync`, is done.
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+use super::turns::Turns;
+use super::{Entry, StoreError, Swap, Version, failed, select};
+
+/// Operations in one transaction at most, so that the first to come need not wait for ever.
+const MAX_BATCH: usize = 256;
+
+/// A write that waits for its turn.
+pub(super) struct Command {
+    pub key: String,
+    pub operation: Operation,
+    pub answer: oneshot::Sender<Result<Outcome, StoreError>>,
+}
+
+/// What to write.
+pub(super) enum Operation {
+    Set(Vec<u8>),
+    Delete,
+    Increment(i64),
+    Swap {
+        expected: Option<Version>,
+        value: Vec<u8>,
+    },
+}
+
+/// What came of it.
+pub(super) enum Outcome {
+    Done,
+    Number(i64),
+    Swap(Swap),
+}
+
+/// Serves until all senders are gone and the queue is empty.
+pub(super) fn run(mut db: Connection, turns: &Turns, mut commands: mpsc::Receiver<Command>) {
+    let mut batch = Vec::with_capacity(MAX_BATCH);
+    while commands.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
+        let turn = turns.wait();
+        let applied = match &turn {
+            Ok(_) => apply(&mut db, &batch).map_err(failed),
+            Err(error) => {
+                tracing::error!(reason = %error, "cannot wait for other processes");
+                Err(StoreError::Unavailable("the store failed".into()))
+            }
+        };
+        drop(turn);
+        match applied {
+            Ok(results) => {
+                for (command, result) in batch.drain(..).zip(results) {
+                    // Nobody waits any more for a request that was given up; its write stands.
+                    let _ = command.answer.send(result);
+                }
+            }
+            Err(error) => {
+                for command in batch.drain(..) {
+                    let _ = command.answer.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+/// Applies a batch in one transaction: an error means that none of it is known to have happened.
+fn apply(
+    db: &mut Connection,
+    batch: &[Command],
+) -> rusqlite::Result<Vec<Result<Outcome, StoreError>>> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut results = Vec::with_capacity(batch.len());
+    for command in batch {
+        let result = match perform(&transaction, &command.key, &command.operation) {
+            Ok(result) => result,
+            // A full disk, say, makes SQLite roll the whole transaction back, not the statement.
+            Err(error) if transaction.is_autocommit() => return Err(error),
+            Err(error) => Err(failed(error)),
+        };
+        results.push(result);
+    }
+    transaction.commit()?;
+    Ok(results)
+}
+
+fn perform(
+    db: &Connection,
+    key: &str,
+    operation: &Operation,
+) -> rusqlite::Result<Result<Outcome, StoreError>> {
+    match operation {
+        Operation::Set(value) => {
+            put(db, key, value)?;
+            Ok(Ok(Outcome::Done))
+        }
+        Operation::Delete => {
+            db.prepare_cached("DELETE FROM kv WHERE key = ?1")?
+                .execute([key])?;
+            Ok(Ok(Outcome::Done))
+        }
+        Operation::Increment(delta) => {
+            let sum = match number(select(db, key)?) {
+                Ok(number) => number.checked_add(*delta).ok_or(StoreError::Overflow),
+                Err(error) => Err(error),
+            };
+            match sum {
+                Ok(sum) => {
+                    put(db, key, sum.to_string().as_bytes())?;
+                    Ok(Ok(Outcome::Number(sum)))
+                }
+                Err(error) => Ok(Err(error)),
+            }
+        }
+        Operation::Swap { expected, value } => {
+            let changed = match expected {
+                Some(Version(version)) => db
+                    .prepare_cached(
+                        "UPDATE kv SET value = ?3, version = random()
+                         WHERE key = ?1 AND version = ?2",
+                    )?
+                    .execute((key, version, value))?,
+                None => db
+                    .prepare_cached(
+                        "INSERT INTO kv (key, value, version) VALUES (?1, ?2, random())
+                         ON CONFLICT (key) DO NOTHING",
+                    )?
+                    .execute((key, value))?,
+            };
+            Ok(Ok(Outcome::Swap(if changed == 1 {
+                Swap::Swapped
+            } else {
+                Swap::Conflict(select(db, key)?)
+            })))
+        }
+    }
+}
+
+/// Writes unconditionally. Versions are 64 random bits: no counter to share between processes,
+/// and a key that was deleted and made anew does not take its old versions up again.
+fn put(db: &Connection, key: &str, value: &[u8]) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO kv (key, value, version) VALUES (?1, ?2, random())
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = excluded.version",
+    )?
+    .execute((key, value))?;
+    Ok(())
+}
+
+/// The number that a counter holds.
+fn number(entry: Option<Entry>) -> Result<i64, StoreError> {
+    let Some(entry) = entry else { return Ok(0) };
+    str::from_utf8(&entry.value)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or(StoreError::NotANumber)
+}

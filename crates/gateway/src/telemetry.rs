@@ -1,0 +1,40 @@
+//! The log, on standard error.
+
+use std::io::IsTerminal as _;
+
+use anyhow::Context as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::LogFormat;
+
+/// Libraries that, in more detail, would log header fields and thus tokens.
+const NEVER_VERBOSE: [&str; 5] = [
+    "h2=warn",
+    "hyper=warn",
+    "wasmtime=warn",
+    "wasmtime_wasi=warn",
+    "wasmtime_wasi_http=warn",
+];
+
+/// Starts the log.
+///
+/// # Errors
+///
+/// If `filter` is none, or a log was started before.
+pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
+    let mut filter = EnvFilter::builder()
+        .parse(filter)
+        .context("--log is no log filter")?;
+    for directive in NEVER_VERBOSE {
+        filter = filter.add_directive(directive.parse()?);
+    }
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    }
+    .map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
+}
