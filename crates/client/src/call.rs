@@ -1,0 +1,375 @@
+//! One request at a time, with safe retries.
+
+use crate::retry::RetryPolicy;
+use crate::token::Token;
+use anonymous_domains_protocol::problem::{ErrorName, Problem};
+use http::{HeaderMap, Request, Uri, header};
+use serde::de::DeserializeOwned;
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+use ureq::Agent;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+/// The largest answer that is read, in bytes: some thousand key versions.
+const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
+/// How long one attempt may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Takes a sentence for a person.
+pub type Notice = Box<dyn Fn(&str)>;
+
+/// How a [`Client`] is set up.
+#[derive(Default)]
+pub struct ClientOptions {
+    /// A token, sent as `Authorization: Bearer`.
+    pub token: Option<Token>,
+    /// Certificates (DER) of the authorities that an https server is trusted by, instead of the
+    /// usual public ones.
+    pub tls_roots: Option<Vec<Vec<u8>>>,
+    /// When to try again.
+    pub retry: RetryPolicy,
+    /// Is told, in a sentence, when a request is about to be tried again.
+    pub notice: Option<Notice>,
+    /// What the program calls itself in `User-Agent`.
+    pub user_agent: String,
+}
+
+/// Sends requests.
+pub struct Client {
+    agent: Agent,
+    options: ClientOptions,
+}
+
+/// What a server answered to a request that it granted: a status from 200 to 299.
+#[derive(Debug)]
+pub struct Answer {
+    url: String,
+    status: u16,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    attempts: u32,
+}
+
+/// No answer that grants the request. Its text is a sentence or two for a person.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The server understood and said no.
+    #[error("{}: {}", problem.error, problem.detail)]
+    Refused {
+        /// What the server answered.
+        problem: Box<Problem>,
+        /// Whether the server may have acted on an earlier attempt, whose answer was lost.
+        after_lost_answer: bool,
+    },
+    /// The server could not be reached, or did not get to an answer in any attempt.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Something answered, but not as a domain server does.
+    #[error("{0}")]
+    UnusableAnswer(String),
+}
+
+/// What became of one attempt.
+enum Attempt {
+    Granted(Answer),
+    /// It may succeed the next time.
+    Again {
+        why: Failure,
+        after: Option<Duration>,
+    },
+    Failed(Failure),
+}
+
+impl Client {
+    /// A client.
+    pub fn new(options: ClientOptions) -> Self {
+        let roots = match &options.tls_roots {
+            None => RootCerts::WebPki,
+            Some(roots) => RootCerts::new_with_certs(
+                &roots
+                    .iter()
+                    .map(|der| Certificate::from_der(der).to_owned())
+                    .collect::<Vec<_>>(),
+            ),
+        };
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            // A device's request names the URL that it was signed for, an operator's carries a
+            // token for one server: nobody else can take it.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_global(Some(ATTEMPT_TIMEOUT))
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .user_agent(&options.user_agent)
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .build()
+            .new_agent();
+        Self { agent, options }
+    }
+
+    /// Sends a request until it is answered. `request` makes it anew for each attempt, so that it
+    /// is never older than the attempt; the token is added to it.
+    ///
+    /// # Errors
+    ///
+    /// Outside, what `request` fails with; inside, a [`Failure`].
+    pub fn send<E>(
+        &self,
+        request: impl Fn() -> Result<Request<Option<String>>, E>,
+    ) -> Result<Result<Answer, Failure>, E> {
+        let retry = self.options.retry;
+        let mut attempt = 1;
+        loop {
+            match self.attempt(request()?, attempt) {
+                Attempt::Granted(answer) => return Ok(Ok(answer)),
+                Attempt::Failed(failure) => return Ok(Err(failure)),
+                Attempt::Again { why, .. } if attempt >= retry.attempts => return Ok(Err(why)),
+                Attempt::Again { why, after } => {
+                    let wait = retry.delay(attempt, after);
+                    if let Some(notice) = &self.options.notice {
+                        notice(&format!(
+                            "{why} Trying again in {:.1} s.",
+                            wait.as_secs_f64()
+                        ));
+                    }
+                    std::thread::sleep(wait);
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    fn attempt(&self, mut request: Request<Option<String>>, attempt: u32) -> Attempt {
+        let url = request.uri().to_string();
+        let headers = request.headers_mut();
+        headers.insert(
+            header::ACCEPT,
+            header::HeaderValue::from_static("application/json, application/problem+json"),
+        );
+        if let Some(token) = &self.options.token {
+            headers.insert(header::AUTHORIZATION, token.header());
+        }
+        let (head, body) = request.into_parts();
+        let sent = match body {
+            Some(text) => self.agent.run(Request::from_parts(head, text)),
+            None => self.agent.run(Request::from_parts(head, ())),
+        };
+        let read = sent.and_then(|mut response| {
+            let body = response
+                .body_mut()
+                .with_config()
+                .limit(MAX_ANSWER_BYTES)
+                .read_to_vec()?;
+            Ok(Answer {
+                url: url.clone(),
+                status: response.status().as_u16(),
+                headers: std::mem::take(response.headers_mut()),
+                body,
+                attempts: attempt,
+            })
+        });
+        match read {
+            Ok(answer) => judge(answer),
+            Err(error) => {
+                let why =
+                    Failure::Unreachable(format!("{url} cannot be reached: {}.", cause(&error)));
+                if may_pass(&error) {
+                    Attempt::Again { why, after: None }
+                } else {
+                    Attempt::Failed(why)
+                }
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// A header's value, where it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body, read as JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::UnusableAnswer`] when it is anything else than was expected.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            Failure::UnusableAnswer(format!(
+                "{} does not answer as a domain server does: {error}.",
+                self.url
+            ))
+        })
+    }
+}
+
+/// What an answer means.
+fn judge(answer: Answer) -> Attempt {
+    let Answer { url, status, .. } = &answer;
+    let status = *status;
+    if (200..300).contains(&status) {
+        return Attempt::Granted(answer);
+    }
+    if let (300..400, Some(location)) = (status, answer.header("location")) {
+        return Attempt::Failed(Failure::UnusableAnswer(format!(
+            "{url} redirects to {location}. A request is for one address alone: use that one."
+        )));
+    }
+    let problem = serde_json::from_slice::<Problem>(&answer.body).ok();
+    let unavailable = problem
+        .as_ref()
+        .is_some_and(|problem| problem.error_name() == Some(ErrorName::StoreUnavailable));
+    let why = match problem {
+        Some(problem) => Failure::Refused {
+            problem: Box::new(problem),
+            after_lost_answer: answer.attempts > 1,
+        },
+        None if matches!(status, 502..=504) => Failure::Unreachable(format!(
+            "{url} is not available at the moment (HTTP {status})."
+        )),
+        None => Failure::UnusableAnswer(format!(
+            "{url} does not answer as a domain server does (HTTP {status}). Check the URL."
+        )),
+    };
+    if unavailable || matches!(status, 502..=504) {
+        let after = answer
+            .header("retry-after")
+            .and_then(|seconds| seconds.trim().parse().ok())
+            .map(Duration::from_secs);
+        Attempt::Again { why, after }
+    } else {
+        Attempt::Failed(why)
+    }
+}
+
+/// Whether an error may be gone the next time: what the network did, not what TLS or we decided.
+fn may_pass(error: &ureq::Error) -> bool {
+    match error {
+        // rustls reports a certificate that is not trusted as invalid data.
+        ureq::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
+        ureq::Error::Timeout(_)
+        | ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::BodyStalled
+        | ureq::Error::Protocol(_) => true,
+        _ => false,
+    }
+}
+
+/// The cause, for a person.
+fn cause(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::ConnectionFailed => "nothing answers there".to_owned(),
+        ureq::Error::HostNotFound => "there is no host of that name".to_owned(),
+        error => error.to_string(),
+    }
+}
+
+/// Whether what is sent there can be read on the way: http to another machine.
+pub fn is_readable_on_the_way(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default();
+    let here = host.eq_ignore_ascii_case("localhost")
+        || host
+            .trim_matches(['[', ']'])
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    url.scheme_str() == Some("http") && !here
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer {
+            url: "http://example.org/".to_owned(),
+            status,
+            headers: HeaderMap::from_iter([
+                (header::LOCATION, "/elsewhere".parse().unwrap()),
+                (header::RETRY_AFTER, "7".parse().unwrap()),
+            ]),
+            body: body.as_bytes().to_vec(),
+            attempts: 2,
+        }
+    }
+
+    fn problem(error: ErrorName) -> Attempt {
+        let body = serde_json::to_string(&Problem::new(error, "no")).unwrap();
+        judge(answer(error.status(), &body))
+    }
+
+    #[test]
+    fn answers_are_sorted_by_what_they_mean() {
+        for status in [200, 201, 202, 204] {
+            assert!(matches!(judge(answer(status, "")), Attempt::Granted(_)));
+        }
+        for (status, expected) in [
+            (308, "redirects to /elsewhere"),
+            (404, "(HTTP 404)"),
+            (500, "(HTTP 500)"),
+        ] {
+            match judge(answer(status, "<html>")) {
+                Attempt::Failed(Failure::UnusableAnswer(text)) => {
+                    assert!(text.contains(expected), "{text}");
+                }
+                _ => panic!("{status}"),
+            }
+        }
+        for status in [502, 503, 504] {
+            match judge(answer(status, "<html>")) {
+                Attempt::Again {
+                    why: Failure::Unreachable(_),
+                    after,
+                } => assert_eq!(after, Some(Duration::from_secs(7))),
+                _ => panic!("{status}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_refusal_but_one_is_final() {
+        for error in ErrorName::ALL {
+            let unavailable = *error == ErrorName::StoreUnavailable;
+            match problem(*error) {
+                Attempt::Failed(Failure::Refused {
+                    problem,
+                    after_lost_answer,
+                }) => {
+                    assert!(!unavailable);
+                    assert!(after_lost_answer);
+                    assert_eq!(problem.error_name(), Some(*error));
+                }
+                Attempt::Again {
+                    why: Failure::Refused { .. },
+                    ..
+                } => assert!(unavailable),
+                _ => panic!("{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn only_http_to_other_machines_is_readable_on_the_way() {
+        for (text, expected) in [
+            ("http://example.org/a", true),
+            ("http://192.0.2.1:3000/a", true),
+            ("https://example.org/a", false),
+            ("http://127.0.0.1:3000/a", false),
+            ("http://[::1]:3000/a", false),
+            ("http://LOCALHOST/a", false),
+        ] {
+            let url = text.parse().unwrap();
+            assert_eq!(is_readable_on_the_way(&url), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Reading what people keep in files and the environment: tokens and certificates.
+//!
+//! Errors are sentences for a person; they name the file, never its content.
+
+use crate::token::Token;
+use std::env::{self, VarError};
+use std::path::Path;
+use x509_cert::Certificate;
+use x509_cert::der::Encode as _;
+use zeroize::Zeroizing;
+
+/// Reads a token from a file.
+///
+/// # Errors
+///
+/// A sentence, when the file cannot be read or holds no token.
+pub fn token_in_file(path: &Path) -> Result<Token, String> {
+    Token::parse(&read(path)?).map_err(|error| format!("In {}: {error}.", path.display()))
+}
+
+/// Reads a token from an environment variable; `None` where there is no such variable.
+///
+/// # Errors
+///
+/// A sentence, when the variable holds no token.
+pub fn token_in_variable(name: &str) -> Result<Option<Token>, String> {
+    match env::var(name).map(Zeroizing::new) {
+        Ok(text) => match Token::parse(&text) {
+            Ok(token) => Ok(Some(token)),
+            Err(error) => Err(format!("In {name}: {error}.")),
+        },
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(format!("{name} is no text.")),
+    }
+}
+
+/// Reads one or more certificates in PEM, and gives each in DER.
+///
+/// # Errors
+///
+/// A sentence, when the file cannot be read or holds anything else.
+pub fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, String> {
+    Certificate::load_pem_chain(read(path)?.as_bytes())
+        .and_then(|chain| {
+            chain
+                .iter()
+                .map(Certificate::to_der)
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .ok()
+        .filter(|ders| !ders.is_empty())
+        .ok_or_else(|| format!("{} holds no certificates in PEM.", path.display()))
+}
+
+fn read(path: &Path) -> Result<Zeroizing<String>, String> {
+    std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|error| format!("{} cannot be read: {error}.", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_the_file_and_not_what_it_holds() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        assert!(token_in_file(&path).unwrap_err().contains("cannot be read"));
+        std::fs::write(&path, "hunter 2").unwrap();
+        for error in [
+            token_in_file(&path).unwrap_err(),
+            certificates(&path).unwrap_err(),
+        ] {
+            assert!(error.contains("/secret"), "{error}");
+            assert!(!error.contains("hunter"), "{error}");
+        }
+        std::fs::write(&path, "hunter2\n").unwrap();
+        assert!(token_in_file(&path).is_ok());
+    }
+}

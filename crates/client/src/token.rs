@@ -1,0 +1,62 @@
+//! A bearer token.
+
+use http::HeaderValue;
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// A token for `Authorization: Bearer` (RFC 6750 section 2.1): one or more visible ASCII
+/// characters. `Debug` does not show it.
+#[derive(Clone)]
+pub struct Token(Zeroizing<String>);
+
+/// The text is no token. It is not repeated here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the token is empty or has characters that no token has")]
+pub struct InvalidToken;
+
+impl Token {
+    /// Parses a text; white space around the token is not part of it.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidToken`] for an empty text, and for one with anything but visible ASCII characters.
+    pub fn parse(text: &str) -> Result<Self, InvalidToken> {
+        let text = text.trim();
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(InvalidToken);
+        }
+        Ok(Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// The value of the header, marked as sensitive.
+    pub(crate) fn header(&self) -> HeaderValue {
+        let text = Zeroizing::new(format!("Bearer {}", self.0.as_str()));
+        let mut value = HeaderValue::from_str(&text).expect("visible ASCII stands in any header");
+        value.set_sensitive(true);
+        value
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_one_word_and_is_not_shown() {
+        let token = Token::parse(" abc.def~+/=\n").unwrap();
+        assert_eq!(token.header(), "Bearer abc.def~+/=");
+        assert_eq!(
+            format!("{token:?} {:?}", token.header()),
+            "Token(..) Sensitive"
+        );
+        for text in ["", " ", "a b", "a\nb", "é", "a\0"] {
+            assert_eq!(Token::parse(text).unwrap_err(), InvalidToken, "{text:?}");
+        }
+    }
+}

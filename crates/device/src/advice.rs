@@ -1,0 +1,86 @@
+//! The server's refusals, as sentences that say what happened and what to do.
+
+use anonymous_domains_protocol::ids::DomainName;
+use anonymous_domains_protocol::problem::{ErrorName, Problem};
+
+/// The sentences for a refusal. The server's own detail follows where it may add something.
+pub fn sentence(domain: &DomainName, problem: &Problem) -> String {
+    let Some(error) = problem.error_name() else {
+        return format!(
+            "The server refused with {} (HTTP {}), which this program does not know: {}",
+            problem.error, problem.status, problem.detail
+        );
+    };
+    let advice = match error {
+        ErrorName::DomAuthenticationRequired => format!(
+            "{domain} takes only devices with a valid token for it. Get one from whoever runs the domain, and pass it with --token-file."
+        ),
+        ErrorName::DomLimitReached => format!(
+            "{domain} already has as many devices as it may. Let another device leave it first, or ask whoever runs it to raise the maximum."
+        ),
+        ErrorName::DomRegDenied => format!(
+            "{domain} does not take this device: it was blocked there. Ask whoever runs the domain."
+        ),
+        ErrorName::DeregDenied => format!(
+            "This device is not a member of {domain}, so it cannot leave it. To delete credentials that it may still hold, use leave --forget."
+        ),
+        ErrorName::InvalidDomainName => format!(
+            "The server does not accept {domain} as a domain's name. Check the URL."
+        ),
+        ErrorName::InvalidRequest | ErrorName::InvalidSignature | ErrorName::UnsupportedMediaType => {
+            "The server did not accept this program's request. Check that the URL is the domain server's own address, and that both are of matching versions.".to_owned()
+        }
+        ErrorName::RequestExpired => {
+            "The server's clock and this device's differ too much. Set this device's clock and try again.".to_owned()
+        }
+        ErrorName::MachineKeyMismatch => format!(
+            "{domain} knows this device's GUID under another key. If the device's directory was restored or copied, use the one that joined; otherwise ask whoever runs the domain to remove the machine."
+        ),
+        ErrorName::MachineNotTrusted => {
+            "The server takes only devices with a certificate from a maker that it trusts, and this one has none.".to_owned()
+        }
+        ErrorName::UnknownDomain => format!(
+            "There is no domain {domain} on this server, and it does not make one by itself. Check the URL, or ask whoever runs the server."
+        ),
+        ErrorName::NotFound | ErrorName::MethodNotAllowed => {
+            "There is no domain server at this URL. It should look like https://example.org/flashaccess/domainserver/living-room/".to_owned()
+        }
+        ErrorName::RequestReplayed => format!(
+            "The server takes this request for one from before the device joined {domain}: this device's clock is behind. Set it, or try again in a few minutes."
+        ),
+        ErrorName::PayloadTooLarge => {
+            "The server found the request too large.".to_owned()
+        }
+        ErrorName::Internal => {
+            "The server failed. Try again later; whoever runs it finds the reason in its log.".to_owned()
+        }
+        ErrorName::StoreUnavailable => {
+            "The server cannot reach its store. Try again later.".to_owned()
+        }
+        ErrorName::AdminAuthenticationRequired | ErrorName::PreconditionFailed => {
+            "The server answered as if to an operator. Check the URL.".to_owned()
+        }
+    };
+    if problem.detail.is_empty() {
+        format!("{advice} ({error})")
+    } else {
+        format!("{advice} ({error}: {})", problem.detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_its_sentence_and_keeps_its_name() {
+        let domain = DomainName::parse("living-room").unwrap();
+        for error in ErrorName::ALL {
+            let text = sentence(&domain, &Problem::new(*error, "the detail"));
+            assert!(text.ends_with(&format!("({error}: the detail)")), "{text}");
+        }
+        let mut problem = Problem::new(ErrorName::Internal, "the detail");
+        problem.error = "SOMETHING_NEW".to_owned();
+        assert!(sentence(&domain, &problem).contains("SOMETHING_NEW (HTTP 500)"));
+    }
+}

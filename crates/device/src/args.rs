@@ -1,0 +1,110 @@
+//! The command line.
+
+use anonymous_domains_device::error::DeviceError;
+use anonymous_domains_protocol::jwk::KeyType;
+use clap::{Parser, Subcommand};
+use std::env;
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  it is done, or everything verified
+  1  the server refused
+  2  the command makes no sense as it is
+  3  the server could not be reached, or did not answer as a domain server does
+  4  trouble with this device's own directory
+  5  credentials did not verify
+
+Environment:
+  DOMAIN_DEVICE_DIR    as --dir
+  DOMAIN_DEVICE_TOKEN  the token itself, instead of --token-file";
+
+const ABOUT: &str = "\
+Joins and leaves domains as a device, and keeps their credentials
+
+URL is a domain server URL: https://example.org/flashaccess/domainserver/living-room/";
+
+/// The whole command line; its help texts are the doc comments.
+#[derive(Parser)]
+#[command(name = "domain-device", version, about = ABOUT, long_about = None, after_help = EXIT_CODES)]
+pub struct Arguments {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Where the device keeps its identity and credentials [default: domain-device in
+    /// $XDG_DATA_HOME or ~/.local/share]
+    #[arg(long, global = true, env = "DOMAIN_DEVICE_DIR", hide_env = true)]
+    pub dir: Option<PathBuf>,
+
+    /// Print one JSON object instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// The kind of key that the device's identity gets at the first join: EC-P256, RSA-2048,
+    /// RSA-3072 or RSA-4096 [default: EC-P256]
+    #[arg(long, global = true, value_name = "TYPE")]
+    pub key_type: Option<KeyType>,
+
+    /// Trust these domain CA certificates (PEM), instead of the one seen at the first join
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+
+    /// Trust https servers by these CA certificates (PEM), instead of the public ones
+    #[arg(long, global = true, value_name = "FILE")]
+    pub tls_ca_file: Option<PathBuf>,
+
+    /// A file with the authentication token, for domains that ask for one
+    #[arg(long, global = true, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Join a domain, or fetch its credentials again
+    Join {
+        /// The domain server URL
+        url: String,
+        /// Ask only for key versions above those that are held
+        #[arg(long)]
+        update: bool,
+    },
+    /// Leave a domain: ask, delete its credentials here, and be removed there
+    Leave {
+        /// The domain server URL
+        url: String,
+        /// Only ask whether the domain may be left
+        #[arg(long)]
+        preview: bool,
+        /// Delete the domain's credentials even if the device is not a member any more
+        #[arg(long, conflicts_with = "preview")]
+        forget: bool,
+    },
+    /// Show the device's identity and the domains it is in; asks nobody
+    Show {
+        /// Only this domain
+        url: Option<String>,
+    },
+    /// Verify the credentials: chain, dates, and that each private key fits; asks nobody
+    Verify {
+        /// Only this domain
+        url: Option<String>,
+    },
+}
+
+impl Arguments {
+    /// The device's directory.
+    pub fn directory(&self) -> Result<PathBuf, DeviceError> {
+        if let Some(dir) = &self.dir {
+            return Ok(dir.clone());
+        }
+        // A relative XDG path is to be ignored, says its specification.
+        env::var_os("XDG_DATA_HOME")
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+            .or_else(|| env::home_dir().map(|home| home.join(".local/share")))
+            .map(|data| data.join("domain-device"))
+            .ok_or_else(|| DeviceError::Usage("There is no home directory: say --dir.".to_owned()))
+    }
+}

@@ -1,0 +1,312 @@
+//! Checks of a domain credential's certificate: its chain up to the domain CA (RFC 5280 section 6,
+//! as far as this protocol's certificates go), its profile, and its dates.
+
+use anonymous_domains_protocol::ids::DomainName;
+use anonymous_domains_protocol::jwk::PublicKey;
+use anonymous_domains_protocol::jws::Algorithm;
+use x509_cert::Certificate;
+use x509_cert::certificate::Version;
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::der::oid::AssociatedOid;
+use x509_cert::der::{Decode as _, Encode as _};
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{
+    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName,
+    SubjectKeyIdentifier,
+};
+
+const SHA_256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
+const ECDSA_WITH_SHA_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+
+/// Critical extensions that are understood here; any other must be refused (RFC 5280 section 4.2).
+const KNOWN_EXTENSIONS: [ObjectIdentifier; 6] = [
+    BasicConstraints::OID,
+    KeyUsage::OID,
+    SubjectAltName::OID,
+    SubjectKeyIdentifier::OID,
+    AuthorityKeyIdentifier::OID,
+    ExtendedKeyUsage::OID,
+];
+
+/// Why a certificate does not stand up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateFault {
+    /// The chain is empty or holds something that is no certificate.
+    #[error("the certificate chain is malformed")]
+    Malformed,
+    /// A certificate is not signed by the next one's key, or names another issuer.
+    #[error("the certificate chain does not hold together")]
+    BrokenChain,
+    /// An issuer is no CA, or may not issue at this place of the chain.
+    #[error("a certificate of the chain may not issue others")]
+    NotAnIssuer,
+    /// A signature's algorithm is not supported.
+    #[error(
+        "a certificate is signed with {0}; only RSA and ECDSA on P-256 with SHA-256 are supported"
+    )]
+    UnsupportedSignature(ObjectIdentifier),
+    /// A critical extension is not known here.
+    #[error("a certificate has the critical extension {0}, which is not known here")]
+    UnknownCriticalExtension(ObjectIdentifier),
+    /// The chain ends at none of the CA certificates that are trusted.
+    #[error("the chain does not end at the domain CA that this device trusts for the domain")]
+    UntrustedRoot,
+    /// The certificate departs from the protocol's profile; the text says in what.
+    #[error("the certificate's {0} is not as the protocol has it")]
+    Profile(&'static str),
+    /// The certificate is for another key than the private key.
+    #[error("the private key does not fit the certificate")]
+    WrongKey,
+    /// A certificate is not valid yet.
+    #[error("a certificate is not valid before {0}")]
+    NotYetValid(String),
+    /// A certificate is no longer valid.
+    #[error("a certificate expired at {0}")]
+    Expired(String),
+}
+
+use CertificateFault::{BrokenChain, Malformed, NotAnIssuer, Profile, UntrustedRoot};
+
+/// A credential's certificate and the chain up to the domain CA, the leaf first.
+pub struct Chain {
+    certificates: Vec<(Vec<u8>, Certificate)>,
+}
+
+impl Chain {
+    /// Parses certificates in DER, the leaf first.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateFault::Malformed`].
+    pub fn parse(ders: Vec<Vec<u8>>) -> Result<Self, CertificateFault> {
+        let certificates: Vec<_> = ders
+            .into_iter()
+            .map(|der| {
+                let certificate = Certificate::from_der(&der).map_err(|_| Malformed)?;
+                Ok((der, certificate))
+            })
+            .collect::<Result<_, _>>()?;
+        if certificates.is_empty() {
+            return Err(Malformed);
+        }
+        Ok(Self { certificates })
+    }
+
+    fn leaf(&self) -> &Certificate {
+        &self.certificates[0].1
+    }
+
+    /// The last certificate in DER: the domain CA's, as the server shows it.
+    pub fn last(&self) -> &[u8] {
+        &self.certificates[self.certificates.len() - 1].0
+    }
+
+    /// Checks that each certificate is signed by the next, that issuers may issue, and that the
+    /// chain ends at one of `anchors` (DER), or at a certificate that one of them signed.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateFault`].
+    pub fn check_trust(&self, anchors: &[Vec<u8>]) -> Result<(), CertificateFault> {
+        for (_, certificate) in &self.certificates {
+            check_extensions(certificate)?;
+        }
+        for (depth, (der, certificate)) in self.certificates.iter().enumerate() {
+            // A leaf is never its own anchor: it would have to be a CA.
+            if depth > 0 && anchors.contains(der) {
+                return Ok(());
+            }
+            if let Some((_, issuer)) = self.certificates.get(depth + 1) {
+                check_issued(certificate, issuer, depth)?;
+                continue;
+            }
+            let signed_by_anchor = anchors
+                .iter()
+                .filter_map(|anchor| Certificate::from_der(anchor).ok())
+                .any(|anchor| check_issued(certificate, &anchor, depth).is_ok());
+            if signed_by_anchor {
+                return Ok(());
+            }
+        }
+        Err(UntrustedRoot)
+    }
+
+    /// Checks the leaf against the protocol's profile for version `key_version` of `domain`'s key,
+    /// whose public half is `key`.
+    ///
+    /// The origin in the SAN URI is the server's name for itself, which may differ from the one
+    /// that a device uses: only the domain and the version are compared.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateFault::Profile`] or [`CertificateFault::WrongKey`].
+    pub fn check_leaf(
+        &self,
+        domain: &DomainName,
+        key_version: u64,
+        key: &PublicKey,
+    ) -> Result<(), CertificateFault> {
+        let tbs = self.leaf().tbs_certificate();
+        if tbs.version() != Version::V3 {
+            return Err(Profile("version"));
+        }
+        let serial = tbs.serial_number().as_bytes();
+        if serial.first().is_none_or(|first| first & 0x80 != 0) || serial == [0] {
+            return Err(Profile("serial number"));
+        }
+        if common_name(self.leaf()).as_deref() != Some(domain.as_str()) {
+            return Err(Profile("subject"));
+        }
+        if !has_san(self.leaf(), domain, key_version) {
+            return Err(Profile("subject alternative name"));
+        }
+        match extension::<BasicConstraints>(self.leaf())? {
+            Some((true, constraints)) if !constraints.ca => {}
+            _ => return Err(Profile("basic constraints")),
+        }
+        match extension::<KeyUsage>(self.leaf())? {
+            Some((true, usage)) if !usage.key_cert_sign() => {}
+            _ => return Err(Profile("key usage")),
+        }
+        if extension::<SubjectKeyIdentifier>(self.leaf())?.is_none() {
+            return Err(Profile("subject key identifier"));
+        }
+        if extension::<AuthorityKeyIdentifier>(self.leaf())?.is_none() {
+            return Err(Profile("authority key identifier"));
+        }
+        if subject_key(self.leaf()).as_ref() != Some(key) {
+            return Err(CertificateFault::WrongKey);
+        }
+        Ok(())
+    }
+
+    /// Checks that every certificate of the chain is valid at `unix_seconds`.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateFault::NotYetValid`] or [`CertificateFault::Expired`].
+    pub fn check_dates(&self, unix_seconds: u64) -> Result<(), CertificateFault> {
+        for (_, certificate) in &self.certificates {
+            let validity = certificate.tbs_certificate().validity();
+            if unix_seconds < validity.not_before.to_unix_duration().as_secs() {
+                return Err(CertificateFault::NotYetValid(
+                    validity.not_before.to_string(),
+                ));
+            }
+            if unix_seconds > validity.not_after.to_unix_duration().as_secs() {
+                return Err(CertificateFault::Expired(validity.not_after.to_string()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks that `issuer` issued `certificate`, below which `depth` certificates hang.
+fn check_issued(
+    certificate: &Certificate,
+    issuer: &Certificate,
+    depth: usize,
+) -> Result<(), CertificateFault> {
+    if certificate.tbs_certificate().issuer() != issuer.tbs_certificate().subject() {
+        return Err(BrokenChain);
+    }
+    let Some((_, constraints)) = extension::<BasicConstraints>(issuer)? else {
+        return Err(NotAnIssuer);
+    };
+    let too_deep = constraints
+        .path_len_constraint
+        .is_some_and(|length| depth > usize::from(length));
+    let may_sign = extension::<KeyUsage>(issuer)?.is_none_or(|(_, usage)| usage.key_cert_sign());
+    if !constraints.ca || too_deep || !may_sign {
+        return Err(NotAnIssuer);
+    }
+    check_signature(certificate, issuer)
+}
+
+fn check_signature(
+    certificate: &Certificate,
+    issuer: &Certificate,
+) -> Result<(), CertificateFault> {
+    if certificate.signature_algorithm() != certificate.tbs_certificate().signature() {
+        return Err(Malformed);
+    }
+    let signature = certificate.signature().as_bytes().ok_or(Malformed)?;
+    let oid = certificate.signature_algorithm().oid;
+    let (algorithm, signature) = if oid == SHA_256_WITH_RSA {
+        (Algorithm::RS256, signature.to_vec())
+    } else if oid == ECDSA_WITH_SHA_256 {
+        let signature = p256::ecdsa::Signature::from_der(signature).map_err(|_| BrokenChain)?;
+        (Algorithm::ES256, signature.to_bytes().to_vec())
+    } else {
+        return Err(CertificateFault::UnsupportedSignature(oid));
+    };
+    let key = subject_key(issuer).ok_or(NotAnIssuer)?;
+    let signed = certificate
+        .tbs_certificate()
+        .to_der()
+        .map_err(|_| Malformed)?;
+    algorithm
+        .verify(&key, &signed, &signature)
+        .map_err(|_| BrokenChain)
+}
+
+fn check_extensions(certificate: &Certificate) -> Result<(), CertificateFault> {
+    let unknown = certificate
+        .tbs_certificate()
+        .extensions()
+        .into_iter()
+        .flatten()
+        .find(|extension| extension.critical && !KNOWN_EXTENSIONS.contains(&extension.extn_id));
+    match unknown {
+        Some(extension) => Err(CertificateFault::UnknownCriticalExtension(
+            extension.extn_id,
+        )),
+        None => Ok(()),
+    }
+}
+
+/// An extension and whether it is critical.
+fn extension<T>(certificate: &Certificate) -> Result<Option<(bool, T)>, CertificateFault>
+where
+    T: for<'a> x509_cert::der::Decode<'a> + AssociatedOid,
+{
+    certificate
+        .tbs_certificate()
+        .get_extension::<T>()
+        .map_err(|_| Malformed)
+}
+
+fn subject_key(certificate: &Certificate) -> Option<PublicKey> {
+    let spki = certificate.tbs_certificate().subject_public_key_info();
+    PublicKey::from_spki_der(&spki.to_der().ok()?).ok()
+}
+
+/// The subject's one attribute, where it is a common name.
+fn common_name(certificate: &Certificate) -> Option<String> {
+    let subject = certificate.tbs_certificate().subject();
+    let mut attributes = subject.iter();
+    let attribute = attributes.next()?;
+    if attributes.next().is_some() || attribute.oid != COMMON_NAME {
+        return None;
+    }
+    // PrintableString and UTF8String hold a domain's name as the same octets.
+    String::from_utf8(attribute.value.value().to_vec()).ok()
+}
+
+/// Whether a SAN URI is a domain server URL of `domain` with the fragment `v{key_version}`.
+fn has_san(certificate: &Certificate, domain: &DomainName, key_version: u64) -> bool {
+    let Ok(Some((_, names))) = extension::<SubjectAltName>(certificate) else {
+        return false;
+    };
+    names.0.iter().any(|name| {
+        let GeneralName::UniformResourceIdentifier(uri) = name else {
+            return false;
+        };
+        uri.as_str()
+            .strip_suffix(&format!("#v{key_version}"))
+            .map(|url| url.trim_end_matches('/'))
+            .and_then(|url| url.rsplit_once('/'))
+            .is_some_and(|(_, segment)| segment == domain.as_str())
+    })
+}

@@ -1,0 +1,150 @@
+//! Opening what a registration brings: credentials and their private keys.
+
+use crate::certificate::Chain;
+use crate::domain_url::DomainUrl;
+use crate::error::DeviceError;
+use crate::home::Identity;
+use crate::membership::HeldCredential;
+use anonymous_domains_protocol::ids::DomainName;
+use anonymous_domains_protocol::jwk::PrivateKey;
+use anonymous_domains_protocol::response::{Credential, PrivateKeySet, RegisterResponse};
+use anonymous_domains_protocol::{base64url, json, jwe};
+use serde_json::Value;
+
+/// Opens an answer's credentials with the machine's key: one private key for each, in order.
+///
+/// # Errors
+///
+/// [`DeviceError::Untrusted`] when the answer is for another domain or machine, its versions do
+/// not ascend, its private keys cannot be decrypted, or they are not the credentials' own.
+pub fn open(
+    answer: &RegisterResponse,
+    url: &DomainUrl,
+    identity: &Identity,
+) -> Result<Vec<HeldCredential>, DeviceError> {
+    if answer.domain != *url.domain() || answer.machine_guid != identity.guid {
+        return Err(untrusted(
+            url,
+            "the answer is for another domain or machine",
+        ));
+    }
+    let versions: Vec<u64> = answer
+        .credentials
+        .iter()
+        .map(|credential| credential.key_version)
+        .collect();
+    if !versions.is_sorted_by(|one, next| one < next)
+        || versions.first() == Some(&0)
+        || versions
+            .last()
+            .is_some_and(|last| *last != answer.key_version)
+    {
+        return Err(untrusted(
+            url,
+            "the key versions in the answer are not in order",
+        ));
+    }
+    let keys = decrypt(answer, url, identity)?;
+    if keys.len() != answer.credentials.len() {
+        return Err(untrusted(
+            url,
+            "there is not one private key for each credential",
+        ));
+    }
+    answer
+        .credentials
+        .iter()
+        .map(|credential| {
+            let jwk = keys
+                .iter()
+                .find(|jwk| jwk["kid"] == credential.kid.as_str())
+                .filter(|jwk| jwk["x5c"] == serde_json::json!(credential.x5c))
+                .ok_or_else(|| {
+                    untrusted(
+                        url,
+                        "a credential and its private key do not belong together",
+                    )
+                })?;
+            let key = PrivateKey::from_jwk(jwk)
+                .map_err(|error| untrusted(url, &format!("a private key is unusable: {error}")))?;
+            Ok(HeldCredential {
+                credential: credential.clone(),
+                private_key: key.to_pkcs8_pem(),
+            })
+        })
+        .collect()
+}
+
+/// The private JWKs of an answer.
+fn decrypt(
+    answer: &RegisterResponse,
+    url: &DomainUrl,
+    identity: &Identity,
+) -> Result<Vec<Value>, DeviceError> {
+    let Some(encrypted) = &answer.encrypted_keys else {
+        return Ok(Vec::new());
+    };
+    let plaintext = jwe::decrypt(encrypted, &identity.key)
+        .map_err(|error| untrusted(url, &format!("the private keys: {error}")))?;
+    let set = json::from_slice_strict(&plaintext)
+        .ok()
+        .and_then(|set| serde_json::from_value::<PrivateKeySet>(set).ok())
+        .ok_or_else(|| untrusted(url, "the private keys are not a JWK Set"))?;
+    Ok(set.keys)
+}
+
+fn untrusted(url: &DomainUrl, why: &str) -> DeviceError {
+    DeviceError::Untrusted(format!(
+        "The credentials of {} were not stored: {why}.",
+        url.domain()
+    ))
+}
+
+/// The certificate chain of a credential.
+///
+/// # Errors
+///
+/// A sentence's end that says what is wrong.
+pub fn chain(credential: &Credential) -> Result<Chain, String> {
+    let ders = credential
+        .x5c
+        .iter()
+        .map(|text| base64url::decode_standard(text))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| error.to_string())?;
+    Chain::parse(ders).map_err(|fault| fault.to_string())
+}
+
+/// Checks everything about a credential but its dates: its chain up to `anchors` (DER), its
+/// certificate's profile, and that the private key fits.
+///
+/// # Errors
+///
+/// A sentence's end that says what is wrong.
+pub fn check(
+    held: &HeldCredential,
+    domain: &DomainName,
+    anchors: &[Vec<u8>],
+) -> Result<(), String> {
+    let version = held.credential.key_version;
+    if held.credential.kid != format!("{domain}/{version}") {
+        return Err("the key's name is not that of its domain and version".to_owned());
+    }
+    let key = PrivateKey::from_pem(&held.private_key).map_err(|error| error.to_string())?;
+    let chain = chain(&held.credential)?;
+    chain
+        .check_trust(anchors)
+        .and_then(|()| chain.check_leaf(domain, version, &key.public_key()))
+        .map_err(|fault| fault.to_string())
+}
+
+/// Checks that a credential's certificates are valid at `unix_seconds`.
+///
+/// # Errors
+///
+/// A sentence's end that says what is wrong.
+pub fn check_dates(held: &HeldCredential, unix_seconds: u64) -> Result<(), String> {
+    chain(&held.credential)?
+        .check_dates(unix_seconds)
+        .map_err(|fault| fault.to_string())
+}

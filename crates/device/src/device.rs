@@ -1,0 +1,386 @@
+//! The operations: join, leave and verify.
+
+use crate::client::Client;
+use crate::credentials;
+use crate::domain_url::DomainUrl;
+use crate::error::DeviceError;
+use crate::home::{Home, Identity};
+use crate::membership::{HeldCredential, Membership, Standing};
+use anonymous_domains_protocol::base64url;
+use anonymous_domains_protocol::ids::MachineGuid;
+use anonymous_domains_protocol::jwk::KeyType;
+use anonymous_domains_protocol::jws::SignError;
+use anonymous_domains_protocol::problem::ErrorName;
+use anonymous_domains_protocol::request::{DeregisterRequest, RegisterRequest};
+use anonymous_domains_protocol::response::{DeregisterResponse, RegisterResponse};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use x509_cert::der::DateTime;
+
+/// The kind of key that a new identity gets when nobody asks for another.
+pub const DEFAULT_KEY_TYPE: KeyType = KeyType::EcP256;
+
+/// A device: a home and a way to talk to domain servers.
+pub struct Device {
+    home: Home,
+    client: Client,
+    /// The CA certificates (DER) that the caller trusts, instead of those kept of a domain.
+    trusted: Option<Vec<Vec<u8>>>,
+}
+
+/// How to join.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct JoinOptions {
+    /// The kind of key that the device's identity must have, where it matters.
+    pub key_type: Option<KeyType>,
+    /// Ask only for key versions above those that are held, instead of all.
+    ///
+    /// Asking for all is the default because it mends whatever is missing or damaged here; the
+    /// saving is worth it for domains with very many versions alone.
+    pub update: bool,
+}
+
+/// What joining brought.
+pub struct Joined {
+    /// The machine.
+    pub machine_guid: MachineGuid,
+    /// Whether the machine was not a member before.
+    pub new_member: bool,
+    /// What is kept now.
+    pub membership: Membership,
+    /// Sentences about credentials that are out of their dates, which is no reason not to keep them.
+    pub warnings: Vec<String>,
+}
+
+/// What leaving came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// The server would let the machine leave; nothing was changed.
+    MayLeave,
+    /// The machine has left, and nothing of the domain is kept.
+    Left,
+    /// The machine was not a member any more; nothing of the domain is kept.
+    WasNoMember,
+}
+
+/// How one domain's credentials stood up.
+pub struct Verification {
+    /// What was verified.
+    pub membership: Membership,
+    /// A sentence for each thing that is wrong.
+    pub faults: Vec<String>,
+}
+
+impl Device {
+    /// A device.
+    pub fn new(home: Home, client: Client) -> Self {
+        Self {
+            home,
+            client,
+            trusted: None,
+        }
+    }
+
+    /// Trusts these CA certificates (DER) for every domain, instead of those that are kept of it.
+    pub fn trusting(mut self, certificates: Vec<Vec<u8>>) -> Self {
+        self.trusted = Some(certificates);
+        self
+    }
+
+    /// The home.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// Joins a domain, or fetches its credentials again. Nothing is stored unless all of it was
+    /// checked: the chain up to a trusted CA, the certificate's profile, and that each private key
+    /// fits its certificate.
+    ///
+    /// A device that trusts no CA for the domain yet trusts the one that it meets now, and no other
+    /// one later.
+    ///
+    /// # Errors
+    ///
+    /// Every [`DeviceError`] but [`DeviceError::LeaveUnfinished`].
+    pub fn join(&self, url: &DomainUrl, options: JoinOptions) -> Result<Joined, DeviceError> {
+        let _lock = self.home.lock()?;
+        let identity = self
+            .home
+            .identity_or_create(options.key_type.unwrap_or(DEFAULT_KEY_TYPE))?;
+        if let Some(kind) = options.key_type
+            && identity.key.public_key().key_type() != Some(kind)
+        {
+            return Err(DeviceError::Usage(format!(
+                "This device already has a key of another kind than {kind}. A device has one key for ever: leave --key-type out, or use another directory."
+            )));
+        }
+        let held = self.home.membership(url)?;
+        let known = held
+            .as_ref()
+            .filter(|_| options.update)
+            .and_then(Membership::newest_version);
+        let mut answer = self.register(url, &identity, held.as_ref(), known)?;
+        let mut credentials = Vec::new();
+        if let (Some(known), Some(held)) = (known, &held) {
+            if continues(&answer, held, known) {
+                credentials.clone_from(&held.credentials);
+            } else {
+                // The domain is not the one that the held versions are of: it was made anew.
+                answer = self.register(url, &identity, Some(held), None)?;
+            }
+        }
+        credentials.extend(credentials::open(&answer, url, &identity)?);
+
+        let anchors = self.anchors(held.as_ref(), &credentials);
+        let mut warnings = Vec::new();
+        for credential in &credentials {
+            let version = credential.credential.key_version;
+            credentials::check(credential, url.domain(), &anchors).map_err(|why| {
+                DeviceError::Untrusted(format!(
+                    "The credentials of {} were not stored: version {version}: {why}.",
+                    url.domain()
+                ))
+            })?;
+            if let Err(why) = credentials::check_dates(credential, now().as_secs()) {
+                warnings.push(format!("version {version}: {why}"));
+            }
+        }
+        if credentials.is_empty() {
+            return Err(DeviceError::Untrusted(format!(
+                "The server gave no credentials of {}.",
+                url.domain()
+            )));
+        }
+        let membership = Membership {
+            url: url.as_str().to_owned(),
+            domain: url.domain().clone(),
+            standing: Standing::Member,
+            registered_at: Some(answer.registered_at),
+            ca_certificates: anchors
+                .iter()
+                .map(|der| base64url::encode_standard(der))
+                .collect(),
+            credentials,
+        };
+        self.home.save(url, &membership)?;
+        Ok(Joined {
+            machine_guid: identity.guid,
+            new_member: answer.new_member,
+            membership,
+            warnings,
+        })
+    }
+
+    /// Leaves a domain in two phases: asks first; where the server agrees, deletes the domain's
+    /// credentials; and only then has itself removed. Where the answer to the second is lost, what
+    /// is kept says so, and leaving again finishes it.
+    ///
+    /// With `preview`, only asks.
+    ///
+    /// # Errors
+    ///
+    /// Every [`DeviceError`]; before the credentials are deleted nothing has changed, after it the
+    /// error is [`DeviceError::LeaveUnfinished`].
+    pub fn leave(&self, url: &DomainUrl, preview: bool) -> Result<Left, DeviceError> {
+        let _lock = self.home.lock()?;
+        let identity = self.home.identity()?.ok_or_else(|| {
+            DeviceError::Local(
+                "This device has never joined anything, so there is nothing to leave.".to_owned(),
+            )
+        })?;
+        let held = self.home.membership(url)?;
+        let registered_at = held.as_ref().and_then(|held| held.registered_at.clone());
+        let registered_at = registered_at.as_deref();
+        let agreed = held
+            .as_ref()
+            .is_some_and(|held| held.standing == Standing::Leaving);
+        if preview || !agreed {
+            self.deregister(url, &identity, registered_at, true)?;
+            if preview {
+                return Ok(Left::MayLeave);
+            }
+            self.home.save(
+                url,
+                &Membership {
+                    url: url.as_str().to_owned(),
+                    domain: url.domain().clone(),
+                    standing: Standing::Leaving,
+                    registered_at: registered_at.map(str::to_owned),
+                    ca_certificates: Vec::new(),
+                    credentials: Vec::new(),
+                },
+            )?;
+        }
+        let left = match self.deregister(url, &identity, registered_at, false) {
+            Ok(()) => Left::Left,
+            // Agreed before and no member now: the answer to an earlier attempt was lost, or an
+            // operator was faster.
+            Err(error) if error.is_refusal(ErrorName::DeregDenied) => Left::WasNoMember,
+            Err(error) => return Err(DeviceError::LeaveUnfinished(Box::new(error))),
+        };
+        self.home.forget(url)?;
+        Ok(left)
+    }
+
+    /// Deletes what is kept of a domain without asking its server.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Local`].
+    pub fn forget(&self, url: &DomainUrl) -> Result<(), DeviceError> {
+        let _lock = self.home.lock()?;
+        self.home.forget(url)
+    }
+
+    /// What is kept of one domain, or of all.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Local`], also when nothing is kept of the one domain.
+    pub fn memberships(&self, url: Option<&DomainUrl>) -> Result<Vec<Membership>, DeviceError> {
+        let Some(url) = url else {
+            return self.home.memberships();
+        };
+        match self.home.membership(url)? {
+            Some(membership) => Ok(vec![membership]),
+            None => Err(DeviceError::Local(format!(
+                "This device holds nothing of {url}."
+            ))),
+        }
+    }
+
+    /// Verifies the credentials of one domain, or of all, without asking anyone: the chain up to a
+    /// trusted CA, the certificates' profile and dates, and that each private key fits.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Local`]. Credentials that do not stand up are no error but faults.
+    pub fn verify(&self, url: Option<&DomainUrl>) -> Result<Vec<Verification>, DeviceError> {
+        let verify = |membership: Membership| {
+            let anchors = self.anchors(Some(&membership), &[]);
+            let mut faults = Vec::new();
+            for held in &membership.credentials {
+                let checks = [
+                    credentials::check(held, &membership.domain, &anchors),
+                    credentials::check_dates(held, now().as_secs()),
+                ];
+                for why in checks.into_iter().filter_map(Result::err) {
+                    faults.push(format!("version {}: {why}", held.credential.key_version));
+                }
+            }
+            if membership.standing == Standing::Member && membership.credentials.is_empty() {
+                faults.push("there are no credentials".to_owned());
+            }
+            Verification { membership, faults }
+        };
+        Ok(self.memberships(url)?.into_iter().map(verify).collect())
+    }
+
+    /// The CA certificates (DER) to trust: the caller's, or those kept of the domain, or else the
+    /// one that ends the first of the credentials' chains.
+    fn anchors(&self, held: Option<&Membership>, credentials: &[HeldCredential]) -> Vec<Vec<u8>> {
+        if let Some(trusted) = &self.trusted {
+            return trusted.clone();
+        }
+        let kept: Vec<Vec<u8>> = held
+            .into_iter()
+            .flat_map(|held| &held.ca_certificates)
+            .filter_map(|text| base64url::decode_standard(text).ok())
+            .collect();
+        if !kept.is_empty() {
+            return kept;
+        }
+        credentials
+            .iter()
+            .find_map(|held| credentials::chain(&held.credential).ok())
+            .map(|chain| vec![chain.last().to_vec()])
+            .unwrap_or_default()
+    }
+
+    fn register(
+        &self,
+        url: &DomainUrl,
+        identity: &Identity,
+        held: Option<&Membership>,
+        known_key_version: Option<u64>,
+    ) -> Result<RegisterResponse, DeviceError> {
+        let current_domain = held
+            .filter(|held| held.standing == Standing::Member)
+            .map(|held| held.domain.to_string());
+        let target = url.register();
+        self.client.post(url, &target, || {
+            RegisterRequest {
+                machine_guid: identity.guid,
+                iat_ms: iat_ms(None),
+                current_domain: current_domain.clone(),
+                known_key_version,
+            }
+            .sign(&target, &identity.key)
+            .map_err(|error| cannot_sign(&error))
+        })
+    }
+
+    fn deregister(
+        &self,
+        url: &DomainUrl,
+        identity: &Identity,
+        registered_at: Option<&str>,
+        preview: bool,
+    ) -> Result<(), DeviceError> {
+        let target = url.deregister();
+        let answer: DeregisterResponse = self.client.post(url, &target, || {
+            DeregisterRequest {
+                machine_guid: identity.guid,
+                iat_ms: iat_ms(registered_at),
+                preview,
+            }
+            .sign(&target, &identity.key)
+            .map_err(|error| cannot_sign(&error))
+        })?;
+        let expected = answer.domain == *url.domain()
+            && answer.machine_guid == identity.guid
+            && answer.preview == preview
+            && answer.deregistered != preview;
+        if expected {
+            Ok(())
+        } else {
+            Err(DeviceError::UnusableAnswer(format!(
+                "{target} answered a question that was not asked."
+            )))
+        }
+    }
+}
+
+/// Whether an answer to a question for versions above `known` goes on where `held` ends: the
+/// membership and the newest version are what they must be if the domain is still the same.
+fn continues(answer: &RegisterResponse, held: &Membership, known: u64) -> bool {
+    let newest = answer
+        .credentials
+        .last()
+        .map_or(known, |credential| credential.key_version);
+    held.registered_at.as_ref() == Some(&answer.registered_at)
+        && newest == answer.key_version
+        && answer
+            .credentials
+            .first()
+            .is_none_or(|credential| credential.key_version == known + 1)
+}
+
+fn cannot_sign(error: &SignError) -> DeviceError {
+    DeviceError::Local(format!("The request cannot be signed: {error}."))
+}
+
+fn now() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+/// Now, or when the membership began where this device's clock is behind the server's: a request
+/// from before it would be taken for a replayed one.
+fn iat_ms(registered_at: Option<&str>) -> i64 {
+    let began = registered_at
+        .and_then(|text| text.parse::<DateTime>().ok())
+        .map(|began| began.unix_duration())
+        .unwrap_or_default();
+    i64::try_from(now().max(began).as_millis()).unwrap_or(i64::MAX)
+}

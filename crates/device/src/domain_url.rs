@@ -1,0 +1,170 @@
+//! A domain server URL.
+
+use crate::error::DeviceError;
+use anonymous_domains_client::is_readable_on_the_way;
+use anonymous_domains_protocol::ids::DomainName;
+use http::Uri;
+use std::fmt;
+
+/// A domain server URL, `{origin}/flashaccess/domainserver/{domain}/`, in one form: scheme and host
+/// in lower case, the domain's name percent-decoded, and no slash at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DomainUrl {
+    text: String,
+    domain: DomainName,
+}
+
+impl DomainUrl {
+    /// Parses an absolute http or https URL whose last path segment is the domain's name.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Usage`] for anything else: user information, a query and a fragment among it.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use anonymous_domains_device::domain_url::DomainUrl;
+    ///
+    /// let url = DomainUrl::parse("HTTP://Example.org/flashaccess/domainserver/living%2Droom/")?;
+    /// assert_eq!(url.domain().as_str(), "living-room");
+    /// assert_eq!(
+    ///     url.register(),
+    ///     "http://example.org/flashaccess/domainserver/living-room/register"
+    /// );
+    /// assert!(DomainUrl::parse("living-room").is_err());
+    /// # Ok::<(), anonymous_domains_device::error::DeviceError>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, DeviceError> {
+        let usage = |why: &str| {
+            DeviceError::Usage(format!(
+                "{text} is not a domain server URL: {why}. It should look like https://example.org/flashaccess/domainserver/living-room/"
+            ))
+        };
+        let uri: Uri = text.parse().map_err(|_| usage("it is no URL"))?;
+        let scheme = uri
+            .scheme_str()
+            .map(str::to_ascii_lowercase)
+            .filter(|scheme| scheme == "http" || scheme == "https")
+            .ok_or_else(|| usage("it must begin with http:// or https://"))?;
+        let authority = uri
+            .authority()
+            .map(|authority| authority.as_str().to_ascii_lowercase())
+            .filter(|authority| !authority.contains('@'))
+            .ok_or_else(|| usage("it must have a host and no user name"))?;
+        // `Uri` drops a fragment by itself.
+        if text.contains(['?', '#']) {
+            return Err(usage("it must have no query and no fragment"));
+        }
+        let (parent, segment) = uri
+            .path()
+            .trim_end_matches('/')
+            .rsplit_once('/')
+            .ok_or_else(|| usage("it must end with the domain's name"))?;
+        let domain =
+            DomainName::from_path_segment(segment).map_err(|error| usage(&error.to_string()))?;
+        Ok(Self {
+            text: format!("{scheme}://{authority}{parent}/{domain}"),
+            domain,
+        })
+    }
+
+    /// The domain's name.
+    pub fn domain(&self) -> &DomainName {
+        &self.domain
+    }
+
+    /// The URL in its one form.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Where to register.
+    pub fn register(&self) -> String {
+        format!("{}/register", self.text)
+    }
+
+    /// Where to de-register.
+    pub fn deregister(&self) -> String {
+        format!("{}/deregister", self.text)
+    }
+
+    /// Whether what is sent there can be read on the way: http to another machine.
+    pub fn is_readable_on_the_way(&self) -> bool {
+        self.text
+            .parse()
+            .is_ok_and(|url: Uri| is_readable_on_the_way(&url))
+    }
+}
+
+impl fmt::Display for DomainUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/", self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_url_are_equal() {
+        let url = DomainUrl::parse("http://example.org:3000/flashaccess/domainserver/a-b").unwrap();
+        for text in [
+            "http://example.org:3000/flashaccess/domainserver/a-b/",
+            "http://example.org:3000/flashaccess/domainserver/a-b//",
+            "HTTP://EXAMPLE.org:3000/flashaccess/domainserver/a%2db/",
+        ] {
+            assert_eq!(DomainUrl::parse(text).unwrap(), url, "{text}");
+        }
+        for text in [
+            "http://example.org:3000/flashaccess/domainserver/A-b",
+            "https://example.org:3000/flashaccess/domainserver/a-b",
+            "http://example.org/flashaccess/domainserver/a-b",
+        ] {
+            assert_ne!(DomainUrl::parse(text).unwrap(), url, "{text}");
+        }
+        assert_eq!(
+            url.deregister(),
+            "http://example.org:3000/flashaccess/domainserver/a-b/deregister"
+        );
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in [
+            "",
+            "living-room",
+            "/flashaccess/domainserver/a",
+            "ftp://example.org/a",
+            "http://example.org",
+            "http://example.org/",
+            "http://user@example.org/a",
+            "http://example.org/a?b",
+            "http://example.org/a/#b",
+            "http://example.org/flashaccess/domainserver/ca.pem",
+            "http://example.org/a%20b",
+            "http://example.org/a b",
+        ] {
+            assert!(
+                matches!(DomainUrl::parse(text), Err(DeviceError::Usage(_))),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_http_to_other_machines_is_readable_on_the_way() {
+        for (text, expected) in [
+            ("http://example.org/a", true),
+            ("http://192.0.2.1:3000/a", true),
+            ("https://example.org/a", false),
+            ("http://127.0.0.1:3000/a", false),
+            ("http://[::1]:3000/a", false),
+            ("http://localhost/a", false),
+        ] {
+            let url = DomainUrl::parse(text).unwrap();
+            assert_eq!(url.is_readable_on_the_way(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `domain-device`: a device's side of anonymous domains, for people and for scripts.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod report;
+
+use anonymous_domains_client::files;
+use anonymous_domains_device::client::{Client, ClientOptions, Token};
+use anonymous_domains_device::domain_url::DomainUrl;
+use anonymous_domains_device::error::DeviceError;
+use anonymous_domains_device::home::Home;
+use anonymous_domains_device::{Device, JoinOptions};
+use anonymous_domains_protocol::problem::ErrorName;
+use args::{Arguments, Command};
+use clap::Parser as _;
+use report::Report;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// The environment variable that may hold the token.
+const TOKEN_VARIABLE: &str = "DOMAIN_DEVICE_TOKEN";
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let report = run(&arguments).unwrap_or_else(|error| Report::of_error(&error));
+    report.print(arguments.json)
+}
+
+fn run(arguments: &Arguments) -> Result<Report, DeviceError> {
+    let device = device(arguments)?;
+    match &arguments.command {
+        Command::Join { url, update } => {
+            let options = JoinOptions {
+                key_type: arguments.key_type,
+                update: *update,
+            };
+            let joined = device.join(&target(arguments, url)?, options)?;
+            Ok(Report::of_join(&joined))
+        }
+        Command::Leave {
+            url,
+            preview,
+            forget,
+        } => {
+            let url = target(arguments, url)?;
+            match device.leave(&url, *preview) {
+                Err(error) if *forget && error.is_refusal(ErrorName::DeregDenied) => {
+                    device.forget(&url)?;
+                    Ok(Report::of_forget(&url))
+                }
+                left => Ok(Report::of_leave(&url, left?)),
+            }
+        }
+        Command::Show { url } => {
+            let url = url.as_deref().map(DomainUrl::parse).transpose()?;
+            let memberships = device.memberships(url.as_ref())?;
+            let identity = device.home().identity()?;
+            Ok(Report::of_show(
+                device.home().directory(),
+                identity.as_ref(),
+                &memberships,
+            ))
+        }
+        Command::Verify { url } => {
+            let url = url.as_deref().map(DomainUrl::parse).transpose()?;
+            Ok(Report::of_verify(&device.verify(url.as_ref())?))
+        }
+    }
+}
+
+/// The domain to ask; warns where the token would be readable on the way to it.
+fn target(arguments: &Arguments, url: &str) -> Result<DomainUrl, DeviceError> {
+    let url = DomainUrl::parse(url)?;
+    if url.is_readable_on_the_way() && token(arguments)?.is_some() {
+        eprintln!(
+            "domain-device: the token can be read by anyone on the way to {url}: use https instead"
+        );
+    }
+    Ok(url)
+}
+
+fn device(arguments: &Arguments) -> Result<Device, DeviceError> {
+    let quiet = arguments.json;
+    let client = Client::new(ClientOptions {
+        token: token(arguments)?,
+        tls_roots: certificates(arguments.tls_ca_file.as_deref())?,
+        notice: Some(Box::new(move |text| {
+            if !quiet {
+                eprintln!("domain-device: {text}");
+            }
+        })),
+        ..ClientOptions::default()
+    });
+    let device = Device::new(Home::new(arguments.directory()?), client);
+    Ok(match certificates(arguments.ca_file.as_deref())? {
+        Some(trusted) => device.trusting(trusted),
+        None => device,
+    })
+}
+
+fn token(arguments: &Arguments) -> Result<Option<Token>, DeviceError> {
+    match &arguments.token_file {
+        Some(path) => files::token_in_file(path).map(Some),
+        None => files::token_in_variable(TOKEN_VARIABLE),
+    }
+    .map_err(DeviceError::Usage)
+}
+
+fn certificates(file: Option<&Path>) -> Result<Option<Vec<Vec<u8>>>, DeviceError> {
+    file.map(files::certificates)
+        .transpose()
+        .map_err(DeviceError::Usage)
+}
