@@ -1,0 +1,308 @@
+//! The calls of `/admin/v1`.
+
+use crate::advice::Subject;
+use crate::error::AdminError;
+use crate::pages::{Pages, Paging, query};
+use crate::server_url::ServerUrl;
+use crate::settings::{SetOutcome, SettingsChange};
+use anonymous_domains_client::{Answer, Client};
+use anonymous_domains_protocol::admin::{
+    BlockedMachine, BlockedPage, Domain, DomainKeyDescription, DomainKeyList, DomainPage,
+    DomainSettings, Member, MemberPage,
+};
+use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
+use anonymous_domains_protocol::problem::ErrorName;
+use http::{Method, Request, header};
+
+/// One server's operator's interface.
+pub struct Admin {
+    server: ServerUrl,
+    client: Client,
+}
+
+/// A domain, and the tag of the state that it was in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tagged {
+    /// The domain.
+    pub domain: Domain,
+    /// Its `ETag`.
+    pub etag: String,
+}
+
+/// What must hold for a PUT to write.
+enum Precondition<'a> {
+    /// The domain is in the state with this tag.
+    Unchanged(&'a str),
+    /// There is no such domain.
+    Absent,
+    /// Nothing.
+    None,
+}
+
+impl Admin {
+    /// The interface of the server at `server`, as `client` with its token reaches it.
+    pub fn new(server: ServerUrl, client: Client) -> Self {
+        Self { server, client }
+    }
+
+    /// The domains, by name.
+    pub fn domains(&self, paging: Paging) -> Pages<'_, Domain> {
+        Pages::new(paging, |after, limit| {
+            let path = format!("/domains{}", query(after, limit));
+            let page: DomainPage = self.get(&Subject::Server, &path)?;
+            Ok((page.domains, page.next))
+        })
+    }
+
+    /// A domain.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and whatever any call may fail with: the
+    /// token, the network, an answer that is none.
+    pub fn domain(&self, name: &DomainName) -> Result<Tagged, AdminError> {
+        let subject = Subject::Domain(name.clone());
+        let answer = self.call(&subject, Method::GET, &path(name, ""))?;
+        let domain = read(&subject, &answer)?;
+        let etag = answer.header(header::ETAG.as_str()).ok_or_else(|| {
+            AdminError::UnusableAnswer(format!("The server's answer about {name} has no ETag."))
+        })?;
+        Ok(Tagged {
+            domain,
+            etag: etag.to_owned(),
+        })
+    }
+
+    /// Changes some of a domain's settings, or makes the domain. What was read before the change
+    /// must still be so when it is written, unless `force` says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Refused`] with `PRECONDITION_FAILED` when someone else was faster, and
+    /// whatever any call may fail with.
+    pub fn set(
+        &self,
+        name: &DomainName,
+        change: &SettingsChange,
+        force: bool,
+    ) -> Result<SetOutcome, AdminError> {
+        let found = self.find(name)?;
+        let before = found
+            .as_ref()
+            .map(|found| DomainSettings::from(&found.domain));
+        let settings = change.of(before.as_ref().unwrap_or(&DomainSettings::default()));
+        if let Some(found) = &found
+            && before.as_ref() == Some(&settings)
+            && !force
+        {
+            return Ok(SetOutcome::Unchanged(found.domain.clone()));
+        }
+        let precondition = match &found {
+            _ if force => Precondition::None,
+            Some(found) => Precondition::Unchanged(&found.etag),
+            None => Precondition::Absent,
+        };
+        let written = self.put(name, &settings, &precondition);
+        match written {
+            // The answer to an earlier attempt was lost: was it ours that was faster?
+            Err(AdminError::Refused {
+                after_lost_answer: true,
+                ref problem,
+                ..
+            }) if problem.error_name() == Some(ErrorName::PreconditionFailed) => {
+                let now = self.find(name)?.map(|now| now.domain);
+                match now.filter(|now| DomainSettings::from(now) == settings) {
+                    Some(now) if found.is_none() => Ok(SetOutcome::Created(now)),
+                    Some(now) => Ok(SetOutcome::Changed(now)),
+                    None => written,
+                }
+            }
+            written => written,
+        }
+    }
+
+    /// Deletes a domain: its settings, its members and its keys.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and whatever any call may fail with.
+    pub fn delete(&self, name: &DomainName) -> Result<(), AdminError> {
+        self.take_away(
+            &Subject::Domain(name.clone()),
+            &path(name, ""),
+            ErrorName::UnknownDomain,
+        )
+    }
+
+    /// A domain's members.
+    pub fn members(&self, name: &DomainName, paging: Paging) -> Pages<'_, Member> {
+        let name = name.clone();
+        Pages::new(paging, move |after, limit| {
+            let path = path(&name, &format!("/members{}", query(after, limit)));
+            let page: MemberPage = self.get(&Subject::Domain(name.clone()), &path)?;
+            Ok((page.members, page.next))
+        })
+    }
+
+    /// Removes a member, which makes the domain get a new key; the machine may join again.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Refused`] with `NOT_FOUND` when it is no member, and whatever any call may
+    /// fail with.
+    pub fn remove(&self, name: &DomainName, machine: MachineGuid) -> Result<(), AdminError> {
+        self.take_away(
+            &Subject::Machine(name.clone(), machine),
+            &path(name, &format!("/members/{machine}")),
+            ErrorName::NotFound,
+        )
+    }
+
+    /// Blocks a machine, and removes it where it is a member; it cannot join.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and whatever any call may fail with.
+    pub fn block(&self, name: &DomainName, machine: MachineGuid) -> Result<(), AdminError> {
+        let path = path(name, &format!("/blocked/{machine}"));
+        self.call(&Subject::Domain(name.clone()), Method::PUT, &path)
+            .map(drop)
+    }
+
+    /// Lets a machine join again.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and whatever any call may fail with.
+    pub fn unblock(&self, name: &DomainName, machine: MachineGuid) -> Result<(), AdminError> {
+        let path = path(name, &format!("/blocked/{machine}"));
+        self.call(&Subject::Domain(name.clone()), Method::DELETE, &path)
+            .map(drop)
+    }
+
+    /// The machines that may not join a domain.
+    pub fn blocked(&self, name: &DomainName, paging: Paging) -> Pages<'_, BlockedMachine> {
+        let name = name.clone();
+        Pages::new(paging, move |after, limit| {
+            let path = path(&name, &format!("/blocked{}", query(after, limit)));
+            let page: BlockedPage = self.get(&Subject::Domain(name.clone()), &path)?;
+            Ok((page.blocked, page.next))
+        })
+    }
+
+    /// The versions of a domain's key, ascending; never the private ones.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and whatever any call may fail with.
+    pub fn keys(&self, name: &DomainName) -> Result<Vec<DomainKeyDescription>, AdminError> {
+        let list: DomainKeyList = self.get(&Subject::Domain(name.clone()), &path(name, "/keys"))?;
+        Ok(list.keys)
+    }
+
+    /// Makes the next registration make a new key.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and whatever any call may fail with.
+    pub fn roll_over(&self, name: &DomainName) -> Result<(), AdminError> {
+        let path = path(name, "/rollover");
+        self.call(&Subject::Domain(name.clone()), Method::POST, &path)
+            .map(drop)
+    }
+
+    fn find(&self, name: &DomainName) -> Result<Option<Tagged>, AdminError> {
+        match self.domain(name) {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_refusal(ErrorName::UnknownDomain) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn put(
+        &self,
+        name: &DomainName,
+        settings: &DomainSettings,
+        precondition: &Precondition<'_>,
+    ) -> Result<SetOutcome, AdminError> {
+        let subject = Subject::Domain(name.clone());
+        let body = serde_json::to_string(settings).expect("settings are JSON");
+        let answer = self.request(&subject, || {
+            let mut request = Request::put(self.url(&path(name, ""))?)
+                .header(header::CONTENT_TYPE, "application/json");
+            match precondition {
+                Precondition::Unchanged(etag) => {
+                    request = request.header(header::IF_MATCH, *etag);
+                }
+                Precondition::Absent => request = request.header(header::IF_NONE_MATCH, "*"),
+                Precondition::None => {}
+            }
+            request.body(Some(body.clone()))
+        })?;
+        let domain = read(&subject, &answer)?;
+        Ok(if answer.status() == 201 {
+            SetOutcome::Created(domain)
+        } else {
+            SetOutcome::Changed(domain)
+        })
+    }
+
+    /// Deletes something; `gone` is how the server says that it is not there, which after a lost
+    /// answer means that it was there and is deleted.
+    fn take_away(&self, subject: &Subject, path: &str, gone: ErrorName) -> Result<(), AdminError> {
+        match self.call(subject, Method::DELETE, path) {
+            Err(AdminError::Refused {
+                after_lost_answer: true,
+                problem,
+                ..
+            }) if problem.error_name() == Some(gone) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    fn get<T: serde::de::DeserializeOwned>(
+        &self,
+        subject: &Subject,
+        path: &str,
+    ) -> Result<T, AdminError> {
+        read(subject, &self.call(subject, Method::GET, path)?)
+    }
+
+    fn call(&self, subject: &Subject, method: Method, path: &str) -> Result<Answer, AdminError> {
+        self.request(subject, || {
+            Request::builder()
+                .method(method.clone())
+                .uri(self.url(path)?)
+                .body(None)
+        })
+    }
+
+    fn request(
+        &self,
+        subject: &Subject,
+        request: impl Fn() -> Result<Request<Option<String>>, http::Error>,
+    ) -> Result<Answer, AdminError> {
+        self.client
+            .send(request)
+            .map_err(|error| AdminError::Usage(format!("The request cannot be made: {error}.")))?
+            .map_err(|failure| AdminError::about(subject, failure))
+    }
+
+    fn url(&self, path: &str) -> Result<http::Uri, http::Error> {
+        Ok(self.server.join(&format!("/admin/v1{path}"))?)
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(
+    subject: &Subject,
+    answer: &Answer,
+) -> Result<T, AdminError> {
+    answer
+        .json()
+        .map_err(|failure| AdminError::about(subject, failure))
+}
+
+/// The path of a domain. Its name needs no quoting, and neither does a GUID.
+fn path(name: &DomainName, tail: &str) -> String {
+    format!("/domains/{name}{tail}")
+}

@@ -1,0 +1,128 @@
+//! The server's refusals, as sentences that say what happened and what to do.
+
+use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
+use anonymous_domains_protocol::problem::{ErrorName, Problem};
+
+/// What a request was about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// The server as a whole.
+    Server,
+    /// One domain.
+    Domain(DomainName),
+    /// One machine in a domain.
+    Machine(DomainName, MachineGuid),
+}
+
+impl Subject {
+    fn domain(&self) -> &str {
+        match self {
+            Self::Server => "the domain",
+            Self::Domain(domain) | Self::Machine(domain, _) => domain.as_str(),
+        }
+    }
+}
+
+/// The sentences for a refusal. The server's own detail follows where it may add something.
+pub fn sentence(subject: &Subject, problem: &Problem) -> String {
+    let Some(error) = problem.error_name() else {
+        return format!(
+            "The server refused with {} (HTTP {}), which this program does not know: {}",
+            printable(&problem.error),
+            problem.status,
+            printable(&problem.detail)
+        );
+    };
+    let domain = subject.domain();
+    let advice = match error {
+        ErrorName::AdminAuthenticationRequired => {
+            "The server does not take this admin token. Use the one that it was started with: its setting admin_token, which a gateway keeps in the file admin-token of its state directory.".to_owned()
+        }
+        ErrorName::NotFound => match subject {
+            Subject::Machine(domain, machine) => format!(
+                "{domain} has no member {machine}. See member list; if no other command works either, the server has no admin_token."
+            ),
+            Subject::Server | Subject::Domain(_) => {
+                "The server has no operator's interface. Either its setting admin_token is missing or shorter than 32 characters, or another setting cannot be used, which its /healthz tells, or this is not the URL of a domain server.".to_owned()
+            }
+        },
+        ErrorName::UnknownDomain => format!(
+            "There is no domain {domain} on this server. Names are case-sensitive: see domain list; domain set makes a new one."
+        ),
+        ErrorName::PreconditionFailed => format!(
+            "Someone else changed {domain} at the same moment, and nothing was overwritten. Look at it with domain show and run this again, or add --force to overwrite whatever is there."
+        ),
+        ErrorName::InvalidDomainName => {
+            format!("The server does not accept {domain} as a domain's name.")
+        }
+        ErrorName::InvalidRequest => {
+            "The server did not accept the request. Check the values, and --after if you gave it: it takes what an earlier list ended with.".to_owned()
+        }
+        ErrorName::MethodNotAllowed | ErrorName::UnsupportedMediaType => {
+            "The server does not take this program's request. Check that both are of matching versions.".to_owned()
+        }
+        ErrorName::PayloadTooLarge => "The server found the request too large.".to_owned(),
+        ErrorName::Internal => {
+            "The server failed. Its log says why; try again later.".to_owned()
+        }
+        ErrorName::StoreUnavailable => {
+            "The server cannot reach its store. Look at its log and at /healthz, and try again later; what was asked for may or may not have happened.".to_owned()
+        }
+        ErrorName::DomAuthenticationRequired
+        | ErrorName::DomLimitReached
+        | ErrorName::DomRegDenied
+        | ErrorName::DeregDenied
+        | ErrorName::InvalidSignature
+        | ErrorName::RequestExpired
+        | ErrorName::MachineKeyMismatch
+        | ErrorName::MachineNotTrusted
+        | ErrorName::RequestReplayed => {
+            "The server answered as if to a device. Check --server.".to_owned()
+        }
+    };
+    if problem.detail.is_empty() {
+        format!("{advice} ({error})")
+    } else {
+        format!("{advice} ({error}: {})", printable(&problem.detail))
+    }
+}
+
+/// A text of someone else's with its control characters escaped, so that it cannot do anything to
+/// a terminal.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|letter| {
+            let (plain, escaped) = match letter.is_control() {
+                false => (Some(letter), None),
+                true => (None, Some(letter.escape_default())),
+            };
+            plain.into_iter().chain(escaped.into_iter().flatten())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_its_sentence_and_keeps_its_name() {
+        let domain = DomainName::parse("living-room").unwrap();
+        let machine = MachineGuid::random();
+        for subject in [
+            Subject::Server,
+            Subject::Domain(domain.clone()),
+            Subject::Machine(domain, machine),
+        ] {
+            for error in ErrorName::ALL {
+                let text = sentence(&subject, &Problem::new(*error, "the\x1b[2Jdetail"));
+                let end = format!("({error}: the\\u{{1b}}[2Jdetail)");
+                assert!(text.ends_with(&end), "{text}");
+            }
+        }
+        let mut problem = Problem::new(ErrorName::Internal, "the detail");
+        problem.error = "SOMETHING_NEW".to_owned();
+        let text = sentence(&Subject::Server, &problem);
+        assert!(text.contains("SOMETHING_NEW (HTTP 500)"), "{text}");
+    }
+}

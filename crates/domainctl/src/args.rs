@@ -1,0 +1,219 @@
+//! The command line.
+
+use anonymous_domains_domainctl::{Paging, ServerUrl, SettingsChange};
+use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  it is done
+  1  the server refused
+  2  the command makes no sense as it is, or was not confirmed
+  3  the server could not be reached, or did not answer as a domain server does
+
+Environment:
+  DOMAINCTL_SERVER      as --server
+  DOMAINCTL_TOKEN       the admin token itself, instead of --token-file
+  DOMAINCTL_TOKEN_FILE  as --token-file, where DOMAINCTL_TOKEN is not set";
+
+/// Runs a domain server: its domains, their members and their keys
+///
+/// Speaks to the server's /admin/v1, for which the server must have an admin token.
+#[derive(Parser)]
+#[command(name = "domainctl", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// The server's URL
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "DOMAINCTL_SERVER",
+        hide_env = true
+    )]
+    #[arg(default_value = "http://127.0.0.1:3000", value_parser = ServerUrl::parse)]
+    pub server: ServerUrl,
+
+    /// A file with the server's admin token
+    #[arg(long, global = true, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// Trust https servers by these CA certificates (PEM), instead of the public ones
+    #[arg(long, global = true, value_name = "FILE", alias = "tls-ca-file")]
+    pub ca_file: Option<PathBuf>,
+
+    /// Print one JSON object instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Domains: list, show, make, change and delete them
+    #[command(subcommand)]
+    Domain(DomainCommand),
+    /// Members: list, remove and block them
+    #[command(subcommand)]
+    Member(MemberCommand),
+    /// Show the versions of a domain's key; never a private one
+    Keys {
+        /// The domain
+        #[arg(value_parser = DomainName::parse)]
+        domain: DomainName,
+    },
+    /// Make the next device that asks get the domain a new key
+    Rollover {
+        /// The domain
+        #[arg(value_parser = DomainName::parse)]
+        domain: DomainName,
+    },
+    /// Print a script that completes this command in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// What to do with domains.
+#[derive(Subcommand)]
+pub enum DomainCommand {
+    /// List the domains by name
+    List {
+        #[command(flatten)]
+        part: Part,
+    },
+    /// Show a domain
+    Show {
+        /// The domain
+        #[arg(value_parser = DomainName::parse)]
+        domain: DomainName,
+    },
+    /// Make a domain, or change what is given of its settings
+    ///
+    /// Nothing is written if someone else changes the domain at the same moment.
+    Set {
+        /// The domain
+        #[arg(value_parser = DomainName::parse)]
+        domain: DomainName,
+        #[command(flatten)]
+        settings: SettingsArguments,
+        /// Write even if someone else changes the domain at the same moment
+        #[arg(long)]
+        force: bool,
+    },
+    /// Delete a domain with its members and keys; devices keep what they have
+    Delete {
+        /// The domain
+        #[arg(value_parser = DomainName::parse)]
+        domain: DomainName,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// What to do with members.
+#[derive(Subcommand)]
+pub enum MemberCommand {
+    /// List a domain's members
+    List {
+        /// The domain
+        #[arg(value_parser = DomainName::parse)]
+        domain: DomainName,
+        /// List the machines that are blocked instead
+        #[arg(long)]
+        blocked: bool,
+        #[command(flatten)]
+        part: Part,
+    },
+    /// Remove a member, after which the domain gets a new key; it may join again
+    Remove(Machine),
+    /// Remove a machine if it is a member, and keep it from joining
+    Block(Machine),
+    /// Let a blocked machine join again
+    Unblock(Machine),
+}
+
+/// One machine in a domain.
+#[derive(Args)]
+pub struct Machine {
+    /// The domain
+    #[arg(value_parser = DomainName::parse)]
+    pub domain: DomainName,
+    /// The machine's GUID
+    #[arg(value_name = "GUID", value_parser = MachineGuid::parse)]
+    pub machine: MachineGuid,
+}
+
+/// Which part of a list.
+#[derive(Args)]
+pub struct Part {
+    /// List so many at most, instead of all
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Begin after this: what an earlier list with --limit ended with
+    #[arg(long, value_name = "NEXT")]
+    after: Option<String>,
+}
+
+impl From<&Part> for Paging {
+    fn from(part: &Part) -> Self {
+        Self {
+            limit: part.limit,
+            after: part.after.clone(),
+        }
+    }
+}
+
+/// What to change of a domain's settings.
+#[derive(Args)]
+pub struct SettingsArguments {
+    /// Whether devices need a token to join and to leave [new domains: false]
+    #[arg(long, value_name = "BOOL")]
+    authentication_required: Option<bool>,
+    /// The namespace that tokens must be of [new domains: any]
+    #[arg(long, value_name = "NS", conflicts_with = "no_auth_namespace")]
+    auth_namespace: Option<String>,
+    /// Take tokens of any namespace
+    #[arg(long)]
+    no_auth_namespace: bool,
+    /// How many machines may be members; 0 lets nobody in. Members stay [new domains: any number]
+    #[arg(long, value_name = "N", conflicts_with = "no_maximum")]
+    max_membership: Option<u64>,
+    /// Let any number of machines be members
+    #[arg(long)]
+    no_maximum: bool,
+}
+
+impl From<&SettingsArguments> for SettingsChange {
+    fn from(arguments: &SettingsArguments) -> Self {
+        Self {
+            authentication_required: arguments.authentication_required,
+            auth_namespace: match &arguments.auth_namespace {
+                Some(namespace) => Some(Some(namespace.clone())),
+                None => arguments.no_auth_namespace.then_some(None),
+            },
+            max_membership: match arguments.max_membership {
+                Some(maximum) => Some(Some(maximum)),
+                None => arguments.no_maximum.then_some(None),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

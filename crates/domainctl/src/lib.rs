@@ -1,0 +1,37 @@
+//! An operator's side of anonymous domains.
+//!
+//! An [`Admin`] talks to one server's `/admin/v1`: it [lists](Admin::domains) domains and their
+//! members page by page, and changes them so that two operators at the same time do not undo each
+//! other's work.
+//!
+//! ```no_run
+//! use anonymous_domains_client::{Client, ClientOptions, Token};
+//! use anonymous_domains_domainctl::{Admin, ServerUrl, SettingsChange};
+//! use anonymous_domains_protocol::ids::DomainName;
+//!
+//! let token = Token::parse("the server's admin token, without spaces".replace(' ', "-").as_str())?;
+//! let client = Client::new(ClientOptions { token: Some(token), ..ClientOptions::default() });
+//! let admin = Admin::new(ServerUrl::parse("https://domains.example")?, client);
+//! let room = DomainName::parse("living-room")?;
+//! let change = SettingsChange { max_membership: Some(Some(7)), ..SettingsChange::default() };
+//! admin.set(&room, &change, false)?;
+//! for member in admin.members(&room, Default::default()) {
+//!     println!("{}", member?.machine_guid);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod advice;
+pub mod error;
+
+mod admin;
+mod pages;
+mod server_url;
+mod settings;
+
+pub use admin::{Admin, Tagged};
+pub use pages::{Pages, Paging};
+pub use server_url::{InvalidServerUrl, ServerUrl};
+pub use settings::{SetOutcome, SettingsChange};

@@ -1,0 +1,301 @@
+//! What the command says: text for people, or one JSON object for programs.
+
+use crate::table::Table;
+use anonymous_domains_domainctl::Pages;
+use anonymous_domains_domainctl::advice::printable;
+use anonymous_domains_domainctl::error::AdminError;
+use anonymous_domains_protocol::admin::Domain;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
+
+/// Why a command ended early.
+pub enum Stop {
+    /// It did not succeed.
+    Failed(AdminError),
+    /// What it has to say cannot be written.
+    Output(io::Error),
+}
+
+impl From<AdminError> for Stop {
+    fn from(error: AdminError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// Where a command says what it has to say.
+pub struct Report {
+    json: bool,
+}
+
+impl Report {
+    /// A report in JSON or as text.
+    pub fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Says one thing: `text`, or `json` with `"ok": true`.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Output`].
+    pub fn say(&self, text: &str, mut json: Value) -> Result<(), Stop> {
+        json["ok"] = true.into();
+        let mut out = io::stdout().lock();
+        match self.json {
+            true => writeln!(out, "{json}")?,
+            false => writeln!(out, "{text}")?,
+        }
+        Ok(())
+    }
+
+    /// Warns people; programs find it in the JSON.
+    pub fn warn(&self, warning: Option<&str>) {
+        if let Some(warning) = warning.filter(|_| !self.json) {
+            eprintln!("domainctl: {warning}");
+        }
+    }
+
+    /// Says a list while it comes: a table, or an object with the entries as `name` and, as in the
+    /// protocol, `next`. `none` is told people where there are no entries.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Failed`] when the list breaks off. In JSON that is said inside of the object then,
+    /// if any entry was.
+    pub fn list<T: Serialize, const N: usize>(
+        &self,
+        mut pages: Pages<'_, T>,
+        name: &str,
+        none: &str,
+        header: [&'static str; N],
+        cells: impl Fn(&T) -> [String; N],
+    ) -> Result<Listed, Stop> {
+        // Nothing is said before the first entry is there, so that most failures come alone.
+        let first = pages.next().transpose()?;
+        let empty = first.is_none();
+        let entries = first.map(Ok).into_iter().chain(pages.by_ref());
+        let mut out = BufWriter::new(io::stdout().lock());
+        let broken = match self.json {
+            true => entries_as_json(&mut out, entries, name)?,
+            false => entries_as_table(&mut out, entries, Table::new(header), cells)?,
+        };
+        let next = pages.next_after();
+        if self.json {
+            let mut rest = match &broken {
+                Some(error) => error_json(error),
+                None => json!({ "ok": true }),
+            };
+            rest["next"] = json!(next);
+            // The entries are an open object's first member, and this its others.
+            let rest = rest.to_string();
+            writeln!(out, "],{}", rest.trim_start_matches('{'))?;
+        }
+        out.flush()?;
+        drop(out);
+        match broken {
+            Some(error) if self.json => return Ok(Listed::BrokenOff(error)),
+            Some(error) => return Err(error.into()),
+            None => {}
+        }
+        if !self.json {
+            if empty {
+                eprintln!("domainctl: {none}");
+            }
+            if let Some(next) = next {
+                eprintln!(
+                    "domainctl: there are more: go on with --after {}",
+                    printable(next)
+                );
+            }
+        }
+        Ok(Listed::Whole)
+    }
+
+    /// Says a whole list, in a JSON object as `name`.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Output`].
+    pub fn table<T: Serialize, const N: usize>(
+        &self,
+        entries: &[T],
+        name: &str,
+        none: &str,
+        header: [&'static str; N],
+        cells: impl Fn(&T) -> [String; N],
+    ) -> Result<(), Stop> {
+        if self.json {
+            return self.say("", json!({ name: entries }));
+        }
+        let mut out = BufWriter::new(io::stdout().lock());
+        let mut table = Table::new(header);
+        for entry in entries {
+            table.row(&mut out, cells(entry))?;
+        }
+        table.flush(&mut out)?;
+        out.flush()?;
+        if entries.is_empty() {
+            eprintln!("domainctl: {none}");
+        }
+        Ok(())
+    }
+
+    /// Says that the command failed, and gives the process's exit code.
+    pub fn stop(&self, stop: &Stop) -> u8 {
+        match stop {
+            Stop::Failed(error) => {
+                if self.json {
+                    let _ = writeln!(io::stdout(), "{}", error_json(error));
+                } else {
+                    eprintln!("domainctl: {error}");
+                }
+                exit_code(error)
+            }
+            // A reader that went away (`| head`) wants no more.
+            Stop::Output(error) if error.kind() == ErrorKind::BrokenPipe => 0,
+            Stop::Output(error) => {
+                eprintln!("domainctl: The output cannot be written: {error}.");
+                2
+            }
+        }
+    }
+}
+
+/// How a list ended.
+pub enum Listed {
+    /// With its last entry, or the last that was wanted.
+    Whole,
+    /// With an error, of which the list has told.
+    BrokenOff(AdminError),
+}
+
+type Out<'a> = BufWriter<StdoutLock<'a>>;
+
+/// Writes `{"name":[` and the entries, one a line; gives the error that broke them off.
+fn entries_as_json<T: Serialize>(
+    out: &mut Out<'_>,
+    entries: impl Iterator<Item = Result<T, AdminError>>,
+    name: &str,
+) -> io::Result<Option<AdminError>> {
+    write!(out, "{{{}:[", json!(name))?;
+    let mut separator = "\n";
+    for entry in entries {
+        match entry {
+            Ok(entry) => {
+                write!(out, "{separator}")?;
+                serde_json::to_writer(&mut *out, &entry)?;
+            }
+            Err(error) => return Ok(Some(error)),
+        }
+        separator = ",\n";
+    }
+    Ok(None)
+}
+
+/// Writes the entries as a table; gives the error that broke them off.
+fn entries_as_table<T, const N: usize>(
+    out: &mut Out<'_>,
+    entries: impl Iterator<Item = Result<T, AdminError>>,
+    mut table: Table<N>,
+    cells: impl Fn(&T) -> [String; N],
+) -> io::Result<Option<AdminError>> {
+    let mut broken = None;
+    for entry in entries {
+        match entry {
+            Ok(entry) => table.row(out, cells(&entry))?,
+            Err(error) => broken = Some(error),
+        }
+    }
+    table.flush(out)?;
+    Ok(broken)
+}
+
+/// A domain as people read it.
+pub fn domain_text(domain: &Domain) -> String {
+    let number = |number: Option<u64>, none: &str| {
+        number.map_or_else(|| none.to_owned(), |number| number.to_string())
+    };
+    [
+        ("domain", domain.domain.clone()),
+        (
+            "authentication required",
+            yes_or_no(domain.authentication_required),
+        ),
+        ("auth namespace", namespace(domain)),
+        ("max membership", number(domain.max_membership, "none")),
+        ("members", number(domain.member_count, "unknown")),
+        ("key version", number(domain.key_version, "none yet")),
+        (
+            "key rollover required",
+            yes_or_no(domain.key_rollover_required),
+        ),
+        ("created", domain.created_at.clone()),
+    ]
+    .map(|(name, value)| format!("{name:<24}{}", printable(&value)))
+    .join("\n")
+}
+
+/// A row of the table of domains.
+pub fn domain_cells(domain: &Domain) -> [String; 7] {
+    let number =
+        |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+    [
+        domain.domain.clone(),
+        yes_or_no(domain.authentication_required),
+        namespace(domain),
+        number(domain.max_membership),
+        number(domain.key_version),
+        yes_or_no(domain.key_rollover_required),
+        domain.created_at.clone(),
+    ]
+}
+
+/// The header of [`domain_cells`].
+pub const DOMAIN_HEADER: [&str; 7] = [
+    "DOMAIN",
+    "AUTHENTICATION",
+    "NAMESPACE",
+    "MAXIMUM",
+    "KEY",
+    "ROLLOVER",
+    "CREATED",
+];
+
+fn namespace(domain: &Domain) -> String {
+    domain
+        .auth_namespace
+        .clone()
+        .unwrap_or_else(|| "-".to_owned())
+}
+
+fn yes_or_no(yes: bool) -> String {
+    if yes { "yes" } else { "no" }.to_owned()
+}
+
+fn error_json(error: &AdminError) -> Value {
+    let mut json = json!({
+        "ok": false,
+        "error": error.name(),
+        "message": error.to_string(),
+    });
+    if let Some(problem) = error.problem() {
+        json["problem"] = json!(problem);
+    }
+    json
+}
+
+/// The process's exit code after an error.
+pub fn exit_code(error: &AdminError) -> u8 {
+    match error {
+        AdminError::Refused { .. } => 1,
+        AdminError::Usage(_) => 2,
+        AdminError::Unreachable(_) | AdminError::UnusableAnswer(_) => 3,
+    }
+}
