@@ -1,0 +1,77 @@
+//! `simulate`: runs random schedules, or one of them again with its trace.
+#![forbid(unsafe_code)]
+
+use std::{process::ExitCode, time::Instant};
+
+use anonymous_domains::knobs::Mutation;
+use anonymous_domains_simulation::{Behaviour, Options, campaign::Campaign, schedule};
+use clap::Parser;
+
+/// Runs the server's real logic over a simulated store, in random schedules.
+///
+/// Stops at the first schedule in which something does not hold, prints its steps and the command
+/// that runs it again, and ends with 1.
+#[derive(Parser)]
+struct Cli {
+    /// How many schedules to run
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    schedules: u64,
+    /// What fixes all of them
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    seed: u64,
+    /// The store: contract, spin-sqlite, spin-redis, cosmos-db, dynamo-db; all in turn by default
+    #[arg(long, value_name = "STORE")]
+    behaviour: Option<Behaviour>,
+    /// Run the one schedule with this seed, and print its steps
+    #[arg(long, value_name = "SEED", requires = "behaviour")]
+    replay: Option<u64>,
+    /// Break a rule of the protocol (src/knobs.rs), such as RemoveBeforeRaise
+    #[arg(long, value_name = "RULE", value_parser = mutation)]
+    broken: Option<Mutation>,
+}
+
+fn mutation(text: &str) -> Result<Mutation, String> {
+    Mutation::ALL
+        .iter()
+        .copied()
+        .find(|mutation| format!("{mutation:?}") == text)
+        .ok_or_else(|| format!("the rules are {:?}", Mutation::ALL))
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let began = Instant::now();
+    let result = match (cli.replay, cli.behaviour) {
+        (Some(seed), Some(behaviour)) => schedule::run(
+            seed,
+            Options {
+                behaviour,
+                mutation: cli.broken,
+                traced: true,
+            },
+        ),
+        (_, behaviour) => Campaign {
+            schedules: cli.schedules,
+            seed: cli.seed,
+            behaviours: match behaviour {
+                Some(behaviour) => vec![behaviour],
+                None => Behaviour::SUPPORTED.to_vec(),
+            },
+            mutation: cli.broken,
+        }
+        .run(),
+    };
+    match result {
+        Ok(counts) => {
+            println!(
+                "{counts:#?}\nheld, in {:.1} s",
+                began.elapsed().as_secs_f64()
+            );
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            println!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

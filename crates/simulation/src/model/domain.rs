@@ -1,0 +1,261 @@
+//! What the model knows of one domain name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anonymous_domains_protocol::ids::MachineGuid;
+
+use super::{Request, Violation};
+use crate::{
+    operation::{Op, machine_guid},
+    random::Digest,
+    view::DomainView,
+    world::{TaskId, World},
+};
+
+/// A domain name through its generations.
+#[derive(Debug, Clone, Default)]
+pub struct DomainModel {
+    view: Option<DomainView>,
+    /// How many domains have had the name.
+    generations: usize,
+    /// When the newest of them began.
+    began: u64,
+    /// Who was told that it is a member, and when, and has not been touched since.
+    pub must_be_members: BTreeMap<u8, u64>,
+    /// Whom an operator was told to be blocked, and nobody has let in since.
+    pub blocked: BTreeSet<u8>,
+    /// A join that starts now is given a newest key that is not among so many made first.
+    pub made_after: usize,
+    /// Every key that was ever in the table: its generation and version.
+    keys: BTreeMap<String, (usize, usize)>,
+    /// For each request, the last departure or rollover it caused: how many keys were made by then.
+    caused: BTreeMap<TaskId, usize>,
+    /// When each machine was last seen to go: the step, and how many keys were made by then.
+    gone: BTreeMap<MachineGuid, (u64, usize)>,
+    /// When the domain was last seen to be deleted.
+    deleted: Option<u64>,
+}
+
+/// What one write changed.
+#[derive(Debug, Default)]
+pub struct Changes {
+    pub added: Vec<MachineGuid>,
+    pub removed: bool,
+    pub keys: bool,
+}
+
+impl DomainModel {
+    pub fn has_member(&self, machine: u8) -> bool {
+        self.members().contains(&machine_guid(machine))
+    }
+
+    fn members(&self) -> &[MachineGuid] {
+        self.view.as_ref().map_or(&[], |view| &view.members)
+    }
+
+    pub fn member_count(&self) -> u64 {
+        self.members().len() as u64
+    }
+
+    pub fn keys_ever(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub fn was_deleted(&self) -> bool {
+        self.deleted.is_some()
+    }
+
+    /// Whether the domain was another one at `step`, or is none now.
+    pub fn was_deleted_since(&self, step: u64) -> bool {
+        self.deleted.is_some_and(|deleted| deleted > step)
+    }
+
+    pub fn generation_began(&self) -> u64 {
+        self.began
+    }
+
+    /// The generation that a request which starts now is answered from at least.
+    pub fn oldest_generation(&self) -> usize {
+        self.generations + usize::from(self.view.is_none())
+    }
+
+    /// Takes the domain for what it is now.
+    pub fn changes_to(
+        &mut self,
+        now: Option<DomainView>,
+        step: u64,
+        task: TaskId,
+        world: &World,
+    ) -> Result<Changes, Violation> {
+        let made = world.made.borrow().len();
+        let mut changes = Changes::default();
+        let before = self.view.take();
+        let Some(now) = now else {
+            if before.is_some() {
+                self.deleted = Some(step);
+            }
+            return Ok(changes);
+        };
+        let same = before.filter(|before| before.generation == now.generation);
+        let (old_members, old_keys, old_departures, required) = match &same {
+            Some(before) => (
+                before.members.as_slice(),
+                before.keys.as_slice(),
+                before.departures,
+                before.rollover_required || before.keys.is_empty(),
+            ),
+            None => {
+                self.generations += 1;
+                self.began = step;
+                self.made_after = 0;
+                (&[][..], &[][..], 0, true)
+            }
+        };
+        if !now.members.is_sorted() || now.members.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err("6: the roster is not in order".to_owned());
+        }
+        for guid in &now.members {
+            if !old_members.contains(guid) {
+                changes.added.push(*guid);
+            }
+        }
+        for guid in old_members {
+            if !now.members.contains(guid) {
+                changes.removed = true;
+                self.gone.insert(*guid, (step, made));
+            }
+        }
+        if now.departures < old_departures {
+            return Err("4: departures were forgotten".to_owned());
+        }
+        if now.departures > old_departures {
+            self.caused.insert(task, made);
+        }
+        if !now.keys.starts_with(old_keys) {
+            return Err("3: a version names another key than before".to_owned());
+        }
+        let new_keys = &now.keys[old_keys.len()..];
+        if new_keys.len() > 1 || (!new_keys.is_empty() && !required) {
+            return Err("7: a key was saved that nobody needed".to_owned());
+        }
+        for key in new_keys {
+            changes.keys = true;
+            let version = now.keys.len();
+            let made = world.made.borrow();
+            let known = made.iter().find(|made| made.identity == *key);
+            if known.is_none_or(|made| made.version as usize != version) {
+                return Err("3: a key was saved under a version it was not made for".to_owned());
+            }
+            let place = (self.generations, version);
+            if self.keys.insert(key.clone(), place).is_some() {
+                return Err("3: a key was saved twice".to_owned());
+            }
+        }
+        self.view = Some(now);
+        Ok(changes)
+    }
+
+    /// 3: keys that were issued are in the table, each under its version. Gives their generation.
+    pub fn check_issued(&self, names: &[String]) -> Result<usize, Violation> {
+        let mut generation = None;
+        for (version, name) in (1..).zip(names) {
+            let &(of, saved) = self
+                .keys
+                .get(name)
+                .ok_or_else(|| format!("3: {name} was issued and is not in DomainKeys"))?;
+            if saved != version || generation.is_some_and(|other| other != of) {
+                return Err(format!("3: {name} was issued as version {version}"));
+            }
+            generation = Some(of);
+        }
+        generation.ok_or_else(|| "3: there is no key".to_owned())
+    }
+
+    /// An operator or a leaver was told that it is done.
+    pub fn acknowledged(
+        &mut self,
+        task: TaskId,
+        request: &Request,
+        overlapped: &[Op],
+    ) -> Result<(), Violation> {
+        let deleted = self.was_deleted_since(request.started);
+        match request.op {
+            Op::Leave { machine, .. } | Op::Expel { machine, .. } | Op::Block { machine, .. } => {
+                let gone = self.gone.get(&machine_guid(machine));
+                match gone.filter(|(step, _)| *step > request.started) {
+                    Some((_, made)) => self.made_after = self.made_after.max(*made),
+                    None if deleted || matches!(request.op, Op::Block { .. }) => {}
+                    None => {
+                        return Err(format!(
+                            "2: {:?} is done, and the machine was there all along",
+                            request.op
+                        ));
+                    }
+                }
+                if let Op::Block { machine, domain } = request.op {
+                    let let_in = |op: &Op| match op {
+                        Op::Unblock { machine: m, .. } => *m == machine,
+                        Op::Delete { domain: d } => *d == domain,
+                        _ => false,
+                    };
+                    if !deleted && !overlapped.iter().any(let_in) {
+                        self.blocked.insert(machine);
+                    }
+                }
+            }
+            Op::RequireRollover { .. } if !deleted => match self.caused.get(&task) {
+                Some(made) => self.made_after = self.made_after.max(*made),
+                None => return Err("4: a rollover that was asked for is not required".to_owned()),
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A list has every member that was there all the while, once, in order.
+    pub fn check_list(&self, request: &Request, listed: &[MachineGuid]) -> Result<(), Violation> {
+        if !listed.is_sorted() || listed.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err("a list of members is not in order, or has one twice".to_owned());
+        }
+        if self.was_deleted_since(request.started) {
+            return Ok(());
+        }
+        let missing = self.must_be_members.iter().any(|(machine, told)| {
+            let guid = machine_guid(*machine);
+            let went = self.gone.get(&guid);
+            *told < request.started
+                && went.is_none_or(|(step, _)| *step < request.started)
+                && !listed.contains(&guid)
+        });
+        if missing {
+            return Err("a list of members misses one that was there all the while".to_owned());
+        }
+        Ok(())
+    }
+
+    /// What must hold of a quiet domain to which every machine has come again.
+    pub fn check_quiet(&self) -> Result<(), Violation> {
+        match &self.view {
+            Some(view) if view.rollover_required && !view.members.is_empty() => {
+                Err("6: a rollover is still required".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn digest(&self, digest: &mut Digest) {
+        digest.number(self.generations as u64);
+        digest.number(self.made_after as u64);
+        for machine in self.must_be_members.keys().chain(&self.blocked) {
+            digest.number(u64::from(*machine));
+        }
+        for (task, made) in &self.caused {
+            digest.number((*task * 1000 + made) as u64);
+        }
+        for (guid, (_, made)) in &self.gone {
+            digest.bytes(guid.as_bytes());
+            digest.number(*made as u64);
+        }
+        digest.number(u64::from(self.deleted.is_some()));
+    }
+}

@@ -1,0 +1,277 @@
+//! What callers ask of the server, and what they are told.
+
+use std::{rc::Rc, sync::LazyLock};
+
+use anonymous_domains::{
+    administration::{Administration, Precondition},
+    authentication::Credentials,
+    deregistration,
+    envelope::{Deregistration, Registration},
+    error::Error,
+    registration,
+    server::Server,
+    settings::Policy,
+    store::rows::Rows,
+    tables::{domain_membership, domain_membership::Machine, domain_server_info},
+};
+use anonymous_domains_protocol::{
+    admin::DomainSettings,
+    ids::{DomainName, MachineGuid},
+    jwk::PublicKey,
+    problem::ErrorName,
+    response::RegisterResponse,
+};
+
+use crate::{
+    environment::SimEnvironment, issuer::SimIssuer, random::mix, store::SimStore, world::World,
+};
+
+/// A request. Domains and machines are numbers here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// A machine joins, or asks again.
+    Join { machine: u8, domain: u8 },
+    /// A machine leaves.
+    Leave { machine: u8, domain: u8 },
+    /// A machine asks whether it could leave.
+    Preview { machine: u8, domain: u8 },
+    /// An operator sets Max Membership.
+    SetMaximum { domain: u8, maximum: Option<u64> },
+    /// An operator deletes a domain.
+    Delete { domain: u8 },
+    /// An operator removes a machine.
+    Expel { machine: u8, domain: u8 },
+    /// An operator blocks a machine.
+    Block { machine: u8, domain: u8 },
+    /// An operator lets a machine join again.
+    Unblock { machine: u8, domain: u8 },
+    /// An operator sets Key Rollover Required.
+    RequireRollover { domain: u8 },
+    /// An operator lists members, so many at a time.
+    List { domain: u8, page: usize },
+}
+
+impl Op {
+    /// The domain that it is about.
+    pub fn domain(&self) -> u8 {
+        match self {
+            Self::Join { domain, .. }
+            | Self::Leave { domain, .. }
+            | Self::Preview { domain, .. }
+            | Self::SetMaximum { domain, .. }
+            | Self::Delete { domain }
+            | Self::Expel { domain, .. }
+            | Self::Block { domain, .. }
+            | Self::Unblock { domain, .. }
+            | Self::RequireRollover { domain }
+            | Self::List { domain, .. } => *domain,
+        }
+    }
+
+    /// The machine that it is about.
+    pub fn machine(&self) -> Option<u8> {
+        match self {
+            Self::Join { machine, .. }
+            | Self::Leave { machine, .. }
+            | Self::Preview { machine, .. }
+            | Self::Expel { machine, .. }
+            | Self::Block { machine, .. }
+            | Self::Unblock { machine, .. } => Some(*machine),
+            _ => None,
+        }
+    }
+
+    /// Whether it may end a machine's membership.
+    pub fn may_remove(&self, machine: u8, domain: u8) -> bool {
+        match self {
+            Self::Leave {
+                machine: m,
+                domain: d,
+            }
+            | Self::Expel {
+                machine: m,
+                domain: d,
+            }
+            | Self::Block {
+                machine: m,
+                domain: d,
+            } => (*m, *d) == (machine, domain),
+            Self::Delete { domain: d } => *d == domain,
+            _ => false,
+        }
+    }
+}
+
+/// What a caller was told.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    Joined(Box<RegisterResponse>),
+    Done,
+    Listed(Vec<MachineGuid>),
+    Refused(ErrorName),
+    Unavailable(String),
+    Fault(String),
+}
+
+impl Outcome {
+    /// For traces.
+    pub fn show(&self) -> String {
+        match self {
+            Self::Joined(answer) => format!(
+                "200, key version {}, {}",
+                answer.key_version,
+                if answer.new_member { "new" } else { "a member" }
+            ),
+            Self::Done => "done".to_owned(),
+            Self::Listed(members) => format!("{} members", members.len()),
+            Self::Refused(name) => format!("refused: {name:?}"),
+            Self::Unavailable(why) => format!("503: {why}"),
+            Self::Fault(why) => format!("500: {why}"),
+        }
+    }
+}
+
+/// The name of a domain.
+pub fn domain_name(domain: u8) -> DomainName {
+    let text = ["living-room", "attic", "cellar", "garage"][usize::from(domain) % 4];
+    DomainName::parse(text).expect("the names are domain names")
+}
+
+/// The GUID of a machine; machines do not come in the order of their numbers.
+pub fn machine_guid(machine: u8) -> MachineGuid {
+    let number = mix(0xa11c_e000 + u64::from(machine)).to_be_bytes();
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&number);
+    bytes[15] = machine;
+    MachineGuid::from_bytes(bytes)
+}
+
+/// Any public key does: nothing is encrypted.
+static MACHINE_KEY: LazyLock<PublicKey> = LazyLock::new(|| {
+    // The base point of P-256 (FIPS 186-5).
+    let jwk = r#"{"kty":"EC","crv":"P-256",
+        "x":"axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY",
+        "y":"T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"}"#;
+    let jwk = serde_json::from_str(jwk).expect("it is JSON");
+    PublicKey::from_jwk(&jwk).expect("it is a point of P-256")
+});
+
+/// Settings are replaced whatever they are.
+struct Always;
+
+impl Precondition for Always {
+    fn holds(&self, _entity_tag: Option<&str>) -> bool {
+        true
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        public_origin: None,
+        clock_tolerance_s: 300,
+        auto_create_domains: true,
+        machine_trust_anchors: None,
+        tokens: None,
+    }
+}
+
+/// Runs a request through the server's real logic.
+pub async fn run(op: Op, world: Rc<World>, short_lived_certificates: bool) -> Outcome {
+    let rows = Rows {
+        store: SimStore {
+            world: world.clone(),
+        },
+        env: SimEnvironment {
+            world: world.clone(),
+        },
+    };
+    let issuer = SimIssuer {
+        world: world.clone(),
+        short_lived: short_lived_certificates,
+    };
+    match serve(&op, &rows, &issuer, world.now_ms()).await {
+        Ok(outcome) => outcome,
+        Err(Error::Refused { name, .. }) => Outcome::Refused(name),
+        Err(Error::Unavailable(why)) => Outcome::Unavailable(why),
+        Err(Error::Fault(why)) => Outcome::Fault(why),
+    }
+}
+
+async fn serve(
+    op: &Op,
+    rows: &Rows<SimStore, SimEnvironment>,
+    issuer: &SimIssuer,
+    iat_ms: i64,
+) -> Result<Outcome, Error> {
+    let policy = policy();
+    let server = Server {
+        rows,
+        issuer,
+        policy: &policy,
+        credentials: Credentials::None,
+    };
+    let administration = Administration { rows };
+    let domain = domain_name(op.domain());
+    let by = |machine: u8| Machine {
+        guid: machine_guid(machine),
+        key_thumbprint: [machine; 32],
+        iat_ms,
+    };
+    match *op {
+        Op::Join { machine, .. } => {
+            let request = Registration {
+                server_url: format!("https://domains.example/flashaccess/domainserver/{domain}/"),
+                domain,
+                machine: by(machine),
+                machine_key: MACHINE_KEY.clone(),
+                current_domain: None,
+                known_key_version: None,
+            };
+            let answer = registration::register(&server, &request).await?;
+            return Ok(Outcome::Joined(Box::new(answer)));
+        }
+        Op::Leave { machine, .. } | Op::Preview { machine, .. } => {
+            let request = Deregistration {
+                domain,
+                machine: by(machine),
+                preview: matches!(op, Op::Preview { .. }),
+            };
+            deregistration::deregister(&server, &request).await?;
+        }
+        Op::SetMaximum { maximum, .. } => {
+            let settings = DomainSettings {
+                max_membership: maximum,
+                ..DomainSettings::default()
+            };
+            administration
+                .put_domain(&domain, &settings, &Always)
+                .await?;
+        }
+        Op::Delete { .. } => administration.delete_domain(&domain).await?,
+        Op::Expel { machine, .. } => {
+            let guid = machine_guid(machine);
+            administration.remove_member(&domain, guid).await?;
+        }
+        Op::Block { machine, .. } => administration.block(&domain, machine_guid(machine)).await?,
+        Op::Unblock { machine, .. } => {
+            let guid = machine_guid(machine);
+            administration.unblock(&domain, guid).await?;
+        }
+        Op::RequireRollover { .. } => administration.require_rollover(&domain).await?,
+        Op::List { page, .. } => {
+            let Some(domain) = domain_server_info::find(rows, &domain).await? else {
+                return Ok(Outcome::Refused(ErrorName::UnknownDomain));
+            };
+            let mut listed = Vec::new();
+            loop {
+                let after = listed.last().copied();
+                let found = domain_membership::members(rows, &domain, after, page).await?;
+                listed.extend(found.iter().map(|(guid, _)| *guid));
+                if found.len() < page {
+                    return Ok(Outcome::Listed(listed));
+                }
+            }
+        }
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,157 @@
+//! What the tables say at one instant, read by the real logic from a copy that cannot change.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, HashMap},
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use anonymous_domains::{
+    error::Error,
+    ports::Environment,
+    store::{
+        Store, StoreError, Swapped,
+        rows::{RowId, Rows},
+    },
+    tables::{domain_keys, domain_membership, domain_server_info},
+};
+use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
+
+use crate::{random::Random, world::World};
+
+/// A domain at one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DomainView {
+    /// Which of the domains that had the name in turn.
+    pub generation: RowId,
+    pub departures: u64,
+    pub rollover_required: bool,
+    pub members: Vec<MachineGuid>,
+    /// The names of the keys; the first is version 1.
+    pub keys: Vec<String>,
+}
+
+/// A store with nobody else in it: the world's cells, and what is written on top of them.
+struct ViewStore<'a> {
+    world: &'a World,
+    written: RefCell<BTreeMap<String, Vec<u8>>>,
+}
+
+impl Store for ViewStore<'_> {
+    type Cas = String;
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(value) = self.written.borrow().get(key) {
+            return Ok(Some(value.clone()));
+        }
+        let value = self.world.cells.borrow().get(key);
+        value
+            .map(|bytes| bytes.map(|bytes| bytes.to_vec()))
+            .map_err(|why| StoreError(why.to_owned()))
+    }
+
+    async fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.written
+            .borrow_mut()
+            .insert(key.to_owned(), value.to_vec());
+        Ok(())
+    }
+
+    async fn delete(&self, _key: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn increment(&self, _key: &str, _delta: i64) -> Result<i64, StoreError> {
+        Err(StoreError("a view does not increment".to_owned()))
+    }
+
+    async fn begin(&self, key: &str) -> Result<(String, Option<Vec<u8>>), StoreError> {
+        Ok((key.to_owned(), self.get(key).await?))
+    }
+
+    async fn swap(&self, cas: String, value: &[u8]) -> Swapped<String> {
+        match self.set(&cas, value).await {
+            Ok(()) => Swapped::Won,
+            Err(error) => Swapped::Unknown(error),
+        }
+    }
+}
+
+/// An environment in which no time passes.
+struct ViewEnvironment<'a> {
+    world: &'a World,
+    random: Cell<Random>,
+}
+
+impl Environment for ViewEnvironment<'_> {
+    fn now_ms(&self) -> i64 {
+        self.world.now_ms()
+    }
+
+    async fn sleep_ms(&self, _ms: u64) {}
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        let mut random = self.random.replace(Random::new(0));
+        random.fill(bytes);
+        self.random.set(random);
+    }
+
+    fn log(&self, _line: &str) {}
+}
+
+/// What domains looked like: by the store's digest and the domain's number.
+pub type Views = RefCell<HashMap<(u64, usize), Option<DomainView>>>;
+
+/// Looks at a domain; `None` where there is none.
+pub fn look(world: &World, number: usize, name: &DomainName) -> Result<Option<DomainView>, Error> {
+    let Some(views) = &world.views else {
+        return read(world, name);
+    };
+    let at = (world.cells.borrow().digest(), number);
+    if let Some(view) = views.borrow().get(&at) {
+        return Ok(view.clone());
+    }
+    let view = read(world, name)?;
+    views.borrow_mut().insert(at, view.clone());
+    Ok(view)
+}
+
+fn read(world: &World, name: &DomainName) -> Result<Option<DomainView>, Error> {
+    let rows = Rows {
+        store: ViewStore {
+            world,
+            written: RefCell::default(),
+        },
+        env: ViewEnvironment {
+            world,
+            random: Cell::new(Random::new(0x005e_ed0f_71e5)),
+        },
+    };
+    at_once(async {
+        let Some(domain) = domain_server_info::find(&rows, name).await? else {
+            return Ok(None);
+        };
+        let members = domain_membership::members(&rows, &domain, None, usize::MAX).await?;
+        let keys = domain_keys::read(&rows, &domain).await?;
+        let departures = domain.info.departures;
+        Ok(Some(DomainView {
+            generation: domain.info.keys,
+            departures,
+            rollover_required: keys.rollover_required(departures),
+            members: members.into_iter().map(|(guid, _)| guid).collect(),
+            keys: keys
+                .above(0)
+                .map(|(_, key)| String::from_utf8_lossy(&key.sealed).into_owned())
+                .collect(),
+        }))
+    })
+}
+
+/// The result of a future that waits for nothing.
+fn at_once<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(Error::fault("a view waits")),
+    }
+}
