@@ -1,0 +1,95 @@
+"""Fixtures: the gateway with usual settings, others by their settings, and the store's guard."""
+
+import itertools
+import signal
+from contextlib import contextmanager
+
+import pytest
+
+from admin import Admin
+from gateway import Gateway, Programs, difference
+
+# EC keys, so that a new domain costs a test nothing; the key types have a test of their own.
+USUAL = {"domain_key_type": "EC-P256"}
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def programs() -> Programs:
+    try:
+        return Programs.from_environment()
+    except ValueError as missing:
+        pytest.fail(str(missing), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def gateway_with(programs, tmp_path_factory):
+    """A running gateway for some settings; equal settings share one for the whole session."""
+    running: dict[tuple, Gateway] = {}
+
+    def get(**settings: str) -> Gateway:
+        settings = {**USUAL, **settings}
+        key = tuple(sorted(settings.items()))
+        if key not in running:
+            state = tmp_path_factory.mktemp("state")
+            running[key] = Gateway(programs, state, settings).start()
+        return running[key]
+
+    yield get
+    for gateway in running.values():
+        gateway.stop()
+
+
+@pytest.fixture
+def own_gateway(programs, tmp_path):
+    """A gateway that a test may kill and start again; call it with settings."""
+    started: list[Gateway] = []
+
+    def start(**settings: str) -> Gateway:
+        state = tmp_path / f"state-{len(started)}"
+        state.mkdir()
+        started.append(Gateway(programs, state, {**USUAL, **settings}).start())
+        return started[-1]
+
+    yield start
+    for gateway in started:
+        if gateway.process.poll() is None:
+            gateway.stop(signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def server(gateway_with) -> Gateway:
+    """The gateway that most tests share: each uses domains of its own."""
+    return gateway_with()
+
+
+@pytest.fixture
+def client(server):
+    return server.client
+
+
+@pytest.fixture
+def admin(server) -> Admin:
+    """The operator of the gateway that most tests share."""
+    return Admin(server.client, server.admin_token)
+
+
+@pytest.fixture
+def domain() -> str:
+    """A domain name that no other test has."""
+    return f"Domain-{next(_numbers)}.of_tests"
+
+
+@pytest.fixture
+def store_unchanged():
+    """`with store_unchanged(gateway):` no row of any table of its database differs afterwards."""
+
+    @contextmanager
+    def guard(gateway: Gateway):
+        before = gateway.rows()
+        yield
+        changes = difference(before, gateway.rows())
+        assert not changes, "the store changed:\n" + "\n".join(changes)
+
+    return guard

@@ -1,0 +1,127 @@
+"""The real gateway as a child process, and what its SQLite database holds."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import threading
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from client import Client
+
+START_S = 300
+STOP_S = 60
+DATABASE_PATTERNS = ("*.db", "*.sqlite", "*.sqlite3")
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Absolute paths of what is tested, from the environment."""
+
+    gateway: Path
+    component: Path
+    device: Path
+    domainctl: Path
+
+    @classmethod
+    def from_environment(cls) -> "Programs":
+        """Raises ValueError saying which variable is missing or names no file."""
+        found = {}
+        for name in ("gateway", "component", "device", "domainctl"):
+            variable = f"ANONYMOUS_DOMAINS_{name.upper()}"
+            value = os.environ.get(variable)
+            if not value:
+                raise ValueError(f"{variable} is not set: it must name the {name} to test")
+            path = Path(value)
+            if not path.is_absolute() or not path.is_file():
+                raise ValueError(f"{variable}={value} is not the absolute path of a file")
+            found[name] = path
+        return cls(**found)
+
+
+class Gateway:
+    """A gateway on a free port, with a state directory that outlives it."""
+
+    def __init__(self, programs: Programs, state: Path, settings: dict[str, str]):
+        self.programs = programs
+        self.state = state
+        self.settings = settings
+        self.process: subprocess.Popen | None = None
+        self.address = "127.0.0.1:0"
+        self.log: list[str] = []
+
+    def start(self) -> "Gateway":
+        """Start it and wait until it can serve. A second start listens on the same port."""
+        command = [str(self.programs.gateway), "--listen", self.address]
+        command += ["--state", str(self.state), "--component", str(self.programs.component)]
+        for name, value in self.settings.items():
+            if value is not None:
+                command += ["--set", f"{name}={value}"]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        ready = threading.Event()
+        for stream in (self.process.stdout, self.process.stderr):
+            threading.Thread(target=self._read, args=(stream, ready), daemon=True).start()
+        if not ready.wait(START_S) or self.address.endswith(":0"):
+            self.process.kill()
+            raise AssertionError("the gateway did not start:\n" + "".join(self.log[-40:]))
+        return self
+
+    def _read(self, stream, ready: threading.Event):
+        is_stdout = stream is self.process.stdout
+        for line in stream:
+            self.log.append(line)
+            if is_stdout and line.startswith("listening on http://"):
+                self.address = line.removeprefix("listening on http://").strip().rstrip("/")
+                ready.set()
+        if is_stdout:
+            ready.set()  # It ended: let `start` say so instead of waiting.
+
+    @property
+    def client(self) -> Client:
+        return Client(f"http://{self.address}", self.settings.get("public_origin"))
+
+    @property
+    def admin_token(self) -> str:
+        return (self.state / "admin-token").read_text().strip()
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Stop it by a signal; returns its exit status."""
+        self.process.send_signal(how)
+        try:
+            return self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"{how.name} did not end it in {STOP_S} s") from None
+
+    def databases(self) -> list[Path]:
+        return sorted(path for p in DATABASE_PATTERNS for path in self.state.rglob(p))
+
+    def rows(self) -> dict[str, list[tuple]]:
+        """Every row of every table of every SQLite database in the state directory."""
+        found = {}
+        databases = self.databases()
+        assert databases, f"no SQLite database in {sorted(p.name for p in self.state.iterdir())}"
+        for path in databases:
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+                database.execute("BEGIN")
+                tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+                for (table,) in tables.fetchall():
+                    rows = database.execute(f'SELECT * FROM "{table}"').fetchall()  # noqa: S608
+                    found[f"{path.name}:{table}"] = sorted(rows, key=repr)
+        assert found, "the SQLite database has no table"
+        return found
+
+
+def difference(before: dict, after: dict) -> list[str]:
+    """What changed, in words short enough for a failure's message."""
+    lines = []
+    for table in sorted(set(before) | set(after)):
+        old, new = before.get(table, []), after.get(table, [])
+        lines += [f"- {table} {row!r:.200}" for row in old if row not in new]
+        lines += [f"+ {table} {row!r:.200}" for row in new if row not in old]
+    return lines

@@ -1,0 +1,89 @@
+//! `cargo xtask`: builds, serves, tests and shows the project. Each command is one module.
+#![forbid(unsafe_code)]
+
+mod component;
+mod debian;
+mod demo;
+mod native;
+mod process;
+mod python;
+mod relay;
+mod serve;
+mod test;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use workspace::Workspace;
+
+/// Builds, serves, tests and shows the project.
+///
+/// New here? Run `cargo xtask demo`, then `cargo xtask serve`.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Shows a domain at work: two devices join, one leaves and joins again
+    ///
+    /// Serves on a free port, in a temporary directory that is removed at the end. Each step prints
+    /// the device's command, what went over the wire, and what the command says.
+    #[command(verbatim_doc_comment)]
+    Demo,
+    /// Builds the component and the gateway, and serves until interrupted
+    ///
+    /// Listens on 127.0.0.1:3000 unless the gateway's own `--listen` says otherwise.
+    #[command(after_help = "Examples:\n  cargo xtask serve\n  \
+        cargo xtask serve -- --listen 127.0.0.1:8080 --state /tmp/state\n  \
+        cargo xtask serve -- --help    the gateway's own options")]
+    Serve {
+        /// Arguments for the gateway
+        #[arg(last = true, value_name = "GATEWAY ARGS")]
+        gateway_args: Vec<OsString>,
+    },
+    /// Runs everything that a change must pass, and stops at the first stage that fails
+    ///
+    /// Formatting, clippy, the component and its size, all Rust tests (the end-to-end tests run the
+    /// real component in the real gateway), the black-box contract tests in Python, the
+    /// documentation and, where cargo-deny is installed, the dependency policy.
+    #[command(verbatim_doc_comment)]
+    Test {
+        /// Leave out clippy, the documentation and the dependency policy
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Builds the component for wasm32-wasip2, and prints its path and size
+    Component,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Not by returning it from `main`, which shows a backtrace where RUST_BACKTRACE is set.
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
+    let workspace = Workspace::find()?;
+    match task {
+        Task::Demo => demo::run(&workspace),
+        Task::Serve { gateway_args } => serve::run(&workspace, &gateway_args),
+        Task::Test { quick } => test::run(&workspace, quick),
+        Task::Component => {
+            let component = component::build(&workspace)?;
+            println!("{} ({})", component.path.display(), component.size());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The native programs: the gateway, a device's command and an operator's.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::process;
+use crate::workspace::Workspace;
+
+/// The programs' absolute paths.
+pub struct Programs {
+    pub gateway: PathBuf,
+    pub device: PathBuf,
+    pub domainctl: PathBuf,
+}
+
+/// Builds the programs where their inputs changed, in the profile that the tests use.
+///
+/// Always all, in one call of cargo, which chooses the features of shared dependencies by what it
+/// builds together: a gateway alone would get some of its dependencies in a variant of their own.
+pub fn build(workspace: &Workspace) -> Result<Programs> {
+    cargo_build(
+        workspace,
+        &[
+            "--package=anonymous-domains-gateway",
+            "--package=anonymous-domains-device",
+            "--package=anonymous-domains-domainctl",
+        ],
+    )
+}
+
+/// Builds the programs, and all tests, where their inputs changed.
+///
+/// For [`build`]'s reason: `cargo test` then has nothing left to compile.
+pub fn build_with_tests(workspace: &Workspace) -> Result<Programs> {
+    cargo_build(workspace, &["--workspace", "--all-targets"])
+}
+
+fn cargo_build(workspace: &Workspace, what: &[&str]) -> Result<Programs> {
+    process::run(
+        process::cargo(&workspace.root)
+            .args(["build", "--locked"])
+            .args(what),
+    )?;
+    let program = |name: &str| {
+        let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+        workspace.target.join("debug").join(file)
+    };
+    Ok(Programs {
+        gateway: program("gateway"),
+        device: program("domain-device"),
+        domainctl: program("domainctl"),
+    })
+}
+
+/// Takes a gateway's settings out of `command`'s environment: what a person has set for a real
+/// gateway must not change a test or the demo.
+pub fn forget_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ANONYMOUS_DOMAINS_") {
+            command.env_remove(name);
+        }
+    }
+}

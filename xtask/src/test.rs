@@ -1,0 +1,182 @@
+//! `cargo xtask test`: everything that a change must pass.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::component::{self, Component};
+use crate::native::{self, Programs};
+use crate::process;
+use crate::python;
+use crate::workspace::Workspace;
+
+/// Runs the stages in order, the cheap ones first, and stops at the first that fails.
+pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
+    let started = Instant::now();
+    let mut stages = Stages::default();
+    let cargo = |args: &[&str]| process::run(process::cargo(&workspace.root).args(args));
+
+    stages.run("format", || cargo(&["fmt", "--all", "--check"]))?;
+    if quick {
+        stages.skip("clippy", "--quick");
+    } else {
+        stages.run("clippy", || {
+            cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--",
+                "-D",
+                "warnings",
+            ])
+        })?;
+    }
+    let component = stages.run("component", || component_within_limit(workspace))?;
+    let programs = stages.run("build", || native::build_with_tests(workspace))?;
+    stages.run("rust tests", || {
+        let mut command = process::cargo(&workspace.root);
+        command.args(["test", "--workspace", "--locked"]);
+        process::run(with_programs(&mut command, &component, &programs))
+    })?;
+    stages.run("contract tests", || {
+        let mut command = contract_tests(workspace)?;
+        process::run(with_programs(&mut command, &component, &programs))
+    })?;
+    if quick {
+        stages.skip("documentation", "--quick");
+        stages.skip("dependency policy", "--quick");
+    } else {
+        stages.run("documentation", || documentation(&workspace.root))?;
+        if process::succeeds(Command::new("cargo-deny").arg("--version")) {
+            stages.run("dependency policy", || {
+                cargo(&[
+                    "deny",
+                    "--workspace",
+                    "--locked",
+                    "check",
+                    "--hide-inclusion-graph",
+                    "bans",
+                    "licenses",
+                    "sources",
+                ])
+            })?;
+        } else {
+            stages.skip("dependency policy", "cargo-deny is not installed");
+        }
+    }
+    println!(
+        "\nxtask test: {}, in {}",
+        stages.summary(),
+        shown(started.elapsed())
+    );
+    Ok(())
+}
+
+/// Runs stages with a line before and after each, and counts them.
+#[derive(Default)]
+struct Stages {
+    passed: usize,
+    skipped: Vec<&'static str>,
+}
+
+impl Stages {
+    fn run<T>(&mut self, name: &'static str, stage: impl FnOnce() -> Result<T>) -> Result<T> {
+        println!("\n==> {name}");
+        let started = Instant::now();
+        let result = stage();
+        let time = shown(started.elapsed());
+        match result {
+            Ok(value) => {
+                println!("==> {name}: passed in {time}");
+                self.passed += 1;
+                Ok(value)
+            }
+            Err(error) => {
+                println!("==> {name}: FAILED after {time}");
+                Err(error.context(format!("stage `{name}` failed, and no later one was run")))
+            }
+        }
+    }
+
+    fn skip(&mut self, name: &'static str, reason: &str) {
+        println!("\n==> {name}: skipped ({reason})");
+        self.skipped.push(name);
+    }
+
+    fn summary(&self) -> String {
+        let mut summary = format!("all {} stages passed", self.passed);
+        if !self.skipped.is_empty() {
+            summary += &format!(", skipped: {}", self.skipped.join(", "));
+        }
+        summary
+    }
+}
+
+fn component_within_limit(workspace: &Workspace) -> Result<Component> {
+    let component = component::build(workspace)?;
+    println!("{} ({})", component.path.display(), component.size());
+    if component.bytes >= component::SIZE_LIMIT {
+        bail!(
+            "the component has {} bytes, and may not reach {}",
+            component.bytes,
+            component::SIZE_LIMIT
+        );
+    }
+    Ok(component)
+}
+
+/// The black-box suite, which knows the programs only by their paths.
+fn contract_tests(workspace: &Workspace) -> Result<Command> {
+    let suite = workspace.root.join("tests/contract");
+    let python = python::environment(workspace, &suite.join("requirements.txt"))
+        .context("cannot prepare the contract tests' Python")?;
+    let mut command = Command::new(python);
+    command
+        .current_dir(suite)
+        .args(["-m", "pytest", "-p", "no:cacheprovider"])
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    Ok(command)
+}
+
+/// Tells tests where the programs are, and keeps the caller's own settings for a gateway from them.
+fn with_programs<'a>(
+    command: &'a mut Command,
+    component: &Component,
+    programs: &Programs,
+) -> &'a mut Command {
+    native::forget_settings(command);
+    command
+        .env("ANONYMOUS_DOMAINS_GATEWAY", &programs.gateway)
+        .env("ANONYMOUS_DOMAINS_COMPONENT", &component.path)
+        .env("ANONYMOUS_DOMAINS_DEVICE", &programs.device)
+        .env("ANONYMOUS_DOMAINS_DOMAINCTL", &programs.domainctl)
+}
+
+/// Our crates' documentation as their developers read it: with private items, so links to them hold.
+fn documentation(root: &Path) -> Result<()> {
+    process::run(
+        process::cargo(root)
+            .args([
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--document-private-items",
+                "--locked",
+            ])
+            .env(
+                "RUSTDOCFLAGS",
+                "-D warnings -A rustdoc::private-intra-doc-links",
+            ),
+    )
+}
+
+/// A duration as people say it, to the second, or to a tenth below a minute.
+fn shown(time: Duration) -> String {
+    match time.as_secs() {
+        0..60 => format!("{:.1} s", time.as_secs_f64()),
+        s => format!("{} min {} s", s / 60, s % 60),
+    }
+}

@@ -1,0 +1,41 @@
+//! Where the sources are, and where cargo puts what it builds.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::process;
+
+/// The two directories that every task needs, both absolute.
+pub struct Workspace {
+    /// The repository's root, which is the component's package.
+    pub root: PathBuf,
+    /// Cargo's target directory, wherever the environment or a configuration file moves it.
+    pub target: PathBuf,
+}
+
+impl Workspace {
+    /// Asks cargo for the target directory.
+    pub fn find() -> Result<Self> {
+        // Not the path that was compiled in: checkouts that share a target directory share xtask.
+        let package = std::env::var_os("CARGO_MANIFEST_DIR")
+            .context("xtask is to be run by cargo: `cargo xtask`")?;
+        let root = Path::new(&package)
+            .parent()
+            .context("xtask/ has no parent directory")?
+            .to_path_buf();
+        let metadata = process::output(process::cargo(&root).args([
+            "metadata",
+            "--no-deps",
+            "--format-version=1",
+            "--offline",
+        ]))?;
+        let metadata: serde_json::Value =
+            serde_json::from_str(&metadata).context("cargo metadata printed something odd")?;
+        let target = metadata["target_directory"]
+            .as_str()
+            .context("cargo metadata named no target directory")?
+            .into();
+        Ok(Self { root, target })
+    }
+}
