@@ -47,10 +47,7 @@ fn app() -> Rc<App<KeyValue, Wasi>> {
         Some(app) => Rc::clone(app),
         None => {
             let app = Rc::new(App {
-                rows: Rows {
-                    store: KeyValue::open(),
-                    env: Wasi,
-                },
+                rows: Rows::new(KeyValue::open(), Wasi),
                 settings: Settings::read(setting),
             });
             match &app.settings {

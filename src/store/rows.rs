@@ -9,6 +9,7 @@ use crate::{
     error::Error,
     knobs::{Mutation, broken, knobs},
     ports::Environment,
+    tables::directory::KnownDomains,
 };
 
 /// What every key of ours begins with, so that a store can be shared with other programs.
@@ -119,6 +120,20 @@ pub struct Rows<S, E> {
     pub store: S,
     /// Time, patience and chance.
     pub env: E,
+    /// Where the directory said that domains are; for as long as this lives, which is an instance's
+    /// life.
+    pub(crate) known_domains: KnownDomains,
+}
+
+impl<S, E> Rows<S, E> {
+    /// The rows in a store.
+    pub fn new(store: S, env: E) -> Self {
+        Self {
+            store,
+            env,
+            known_domains: KnownDomains::default(),
+        }
+    }
 }
 
 impl<S: Store, E: Environment> Rows<S, E> {

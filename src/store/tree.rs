@@ -16,7 +16,7 @@
 //! row below it, from the top down, so that none can change or be split any more; then the root
 //! takes all the entries.
 
-use std::{fmt::Debug, marker::PhantomData};
+use std::{cell::RefCell, fmt::Debug, marker::PhantomData};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -153,7 +153,9 @@ pub struct Tree<'a, S, E, K, V, H> {
     rows: &'a Rows<S, E>,
     table: Table,
     root: RowId,
-    parts: PhantomData<(K, V, H)>,
+    /// Where [`get`](Tree::get) last ended: an update of the same key needs no search.
+    seen: RefCell<Option<(K, RowId)>>,
+    parts: PhantomData<(V, H)>,
 }
 
 /// Where a search ended.
@@ -192,6 +194,7 @@ where
             rows,
             table,
             root,
+            seen: RefCell::default(),
             parts: PhantomData,
         }
     }
@@ -199,6 +202,7 @@ where
     /// The value of a key. May run again.
     pub async fn get(&self, key: &K) -> Result<Option<V>, Error> {
         let mut found = self.search(Some(key), false).await?;
+        self.seen.replace(Some((key.clone(), found.id)));
         let (header, entries) = (&mut found.node.header, leaf_of(&mut found.node.content)?);
         Ok(Leaf { header, entries }.get(key).cloned())
     }
@@ -235,11 +239,20 @@ where
         key: &K,
         mut decide: impl FnMut(&mut Leaf<'_, K, V, H>) -> Result<Change<R>, Error>,
     ) -> Result<R, Error> {
+        let seen = self.seen.take().filter(|(seen, _)| seen == key);
+        // A leaf where the key belonged is its place as long as it is open.
+        let mut seen = seen.map(|(_, id)| id);
         for _ in 0..RESTARTS {
-            let found = self.search(Some(key), true).await?;
+            let (id, parent) = match seen {
+                Some(id) => (id, None),
+                None => {
+                    let found = self.search(Some(key), true).await?;
+                    (found.id, found.parent)
+                }
+            };
             let look = self
                 .rows
-                .update(self.table, found.id, |node: &mut Node<K, V, H>| {
+                .update(self.table, id, |node: &mut Node<K, V, H>| {
                     let Node {
                         state,
                         header,
@@ -264,8 +277,11 @@ where
             match look {
                 Look::Decided(answer) => return Ok(answer),
                 Look::Gone => {}
-                Look::Full => self.split(found.id, found.parent).await?,
+                // A search for writing makes room above first.
+                Look::Full if seen.is_some() => {}
+                Look::Full => self.split(id, parent).await?,
             }
+            seen = None;
         }
         Err(restless())
     }

@@ -1,5 +1,7 @@
 //! The directory: which domains there are, ordered by name.
 
+use std::{cell::RefCell, collections::BTreeMap};
+
 use anonymous_domains_protocol::ids::DomainName;
 
 use super::domain_server_info::{self, DomainServerInfo};
@@ -14,6 +16,33 @@ use crate::{
     },
 };
 
+/// How many domains' places an instance remembers; then it forgets them all.
+const MOST_KNOWN: usize = 4096;
+
+/// The places of domains that the directory has named. A name is given once and for ever, so what
+/// is known stays true as long as the store is the same one.
+#[derive(Debug, Default)]
+pub(crate) struct KnownDomains(RefCell<BTreeMap<DomainName, RowId>>);
+
+impl KnownDomains {
+    fn get(&self, name: &DomainName) -> Option<RowId> {
+        self.0.borrow().get(name).copied()
+    }
+
+    fn learn(&self, name: &DomainName, id: RowId) {
+        let mut known = self.0.borrow_mut();
+        if known.len() >= MOST_KNOWN {
+            known.clear();
+        }
+        known.insert(name.clone(), id);
+    }
+
+    /// Forgets a place, because its row cannot be read: the store may have been replaced.
+    pub(super) fn forget(&self, id: RowId) {
+        self.0.borrow_mut().retain(|_, known| *known != id);
+    }
+}
+
 type DirectoryTree<'a, S, E> = Tree<'a, S, E, String, RowId, ()>;
 
 fn tree<S: Store, E: Environment>(rows: &Rows<S, E>, root: RowId) -> DirectoryTree<'_, S, E> {
@@ -25,10 +54,17 @@ pub async fn find<S: Store, E: Environment>(
     rows: &Rows<S, E>,
     name: &DomainName,
 ) -> Result<Option<RowId>, Error> {
-    match root::find(&rows.store).await? {
-        Some(root) => tree(rows, root).get(&name.as_str().to_owned()).await,
-        None => Ok(None),
+    if let Some(id) = rows.known_domains.get(name) {
+        return Ok(Some(id));
     }
+    let Some(root) = root::find(&rows.store).await? else {
+        return Ok(None);
+    };
+    let found = tree(rows, root).get(&name.as_str().to_owned()).await?;
+    if let Some(id) = found {
+        rows.known_domains.learn(name, id);
+    }
+    Ok(found)
 }
 
 /// Where a domain's row in `DomainServerInfo` is, and whether this call inserted it; where there is
@@ -40,11 +76,15 @@ pub(super) async fn find_or_insert<S: Store, E: Environment>(
     name: &DomainName,
     adjust: impl Fn(&mut DomainServerInfo),
 ) -> Result<(RowId, bool), Error> {
+    if let Some(id) = rows.known_domains.get(name) {
+        return Ok((id, false));
+    }
     let empty = Node::<String, RowId, ()>::root(());
     let root = root::find_or_create(rows, empty).await?;
     let directory = tree(rows, root);
     let key = name.as_str().to_owned();
     if let Some(found) = directory.get(&key).await? {
+        rows.known_domains.learn(name, found);
         return Ok((found, false));
     }
     let mut info = domain_server_info::insert_rows(rows, name).await?;
@@ -66,6 +106,7 @@ pub(super) async fn find_or_insert<S: Store, E: Environment>(
         rows.discard(Table::DomainMembership, membership).await;
         rows.discard(Table::DomainKeys, keys).await;
     }
+    rows.known_domains.learn(name, named);
     Ok((named, named == mine))
 }
 

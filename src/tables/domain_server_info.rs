@@ -192,8 +192,13 @@ pub(super) async fn insert_rows<S: Store, E: Environment>(
 }
 
 async fn read<S: Store, E: Environment>(rows: &Rows<S, E>, id: RowId) -> Result<Domain, Error> {
-    let info = rows.read(Table::DomainServerInfo, id).await?;
-    Ok(Domain { id, info })
+    match rows.read(Table::DomainServerInfo, id).await {
+        Ok(info) => Ok(Domain { id, info }),
+        Err(error) => {
+            rows.known_domains.forget(id);
+            Err(error)
+        }
+    }
 }
 
 /// Changes the row of a domain that exists and is still the one that was looked up, and gives the

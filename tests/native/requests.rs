@@ -156,15 +156,58 @@ fn the_private_keys_reach_the_machine_and_fit_the_certificates() {
 }
 
 #[test]
-fn a_member_that_asks_again_costs_three_reads_after_the_directory_and_no_write() {
+fn what_each_flow_costs_the_store() {
+    // Another instance of the server, on the same store.
+    let elsewhere = |app: &TestApp| {
+        let rows = app.rows.store.rows.take();
+        let other = working_app();
+        other.rows.store.rows.replace(rows);
+        other
+    };
+    let cost = |app: &TestApp, flow: &dyn Fn(&TestApp)| {
+        let (reads, writes) = (app.rows.store.reads.get(), app.rows.store.writes.get());
+        flow(app);
+        let store = &app.rows.store;
+        (store.reads.get() - reads, store.writes.get() - writes)
+    };
     let app = working_app();
-    let machine = Machine::new();
-    machine.join(&app);
-    let (reads, writes) = (app.rows.store.reads.get(), app.rows.store.writes.get());
-    machine.join(&app);
-    // The cell of the root, the directory; the domain, its roster, its keys.
-    assert_eq!(app.rows.store.reads.get() - reads, 5);
-    assert_eq!(app.rows.store.writes.get() - writes, 0);
+    let (first, second) = (Machine::new(), Machine::new());
+    first.join(&app);
+
+    // The domain, its roster, its keys.
+    assert_eq!(
+        cost(&app, &|app| drop(first.join(app))),
+        (3, 0),
+        "a member, again"
+    );
+    // And the roster once more, for the compare-and-swap.
+    assert_eq!(
+        cost(&app, &|app| drop(second.join(app))),
+        (4, 1),
+        "a new member"
+    );
+    assert_eq!(
+        cost(&app, &|app| drop(second.leave_at(
+            app,
+            app.rows.env.now_ms.get(),
+            false
+        ))),
+        (6, 3),
+        "a departure"
+    );
+    // The keys are read to see what is due, to claim it, to save it and to answer.
+    assert_eq!(
+        cost(&app, &|app| drop(first.join(app))),
+        (6, 2),
+        "a rollover"
+    );
+    // The cell of the root and the directory besides.
+    let app = elsewhere(&app);
+    assert_eq!(
+        cost(&app, &|app| drop(first.join(app))),
+        (5, 0),
+        "an instance's first"
+    );
 }
 
 #[test]

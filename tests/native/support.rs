@@ -170,10 +170,7 @@ pub type TestApp = App<MemoryStore, TestEnvironment>;
 
 pub fn app(settings: Result<Settings, Vec<String>>) -> TestApp {
     App {
-        rows: Rows {
-            store: MemoryStore::default(),
-            env: TestEnvironment::default(),
-        },
+        rows: Rows::new(MemoryStore::default(), TestEnvironment::default()),
         settings,
     }
 }
