@@ -1,13 +1,17 @@
-//! The one place that builds the component for wasm32-wasip2.
+//! The one place that builds the component for wasm32-wasip2: once for any host, once for those
+//! with wide arithmetic.
 //!
 //! Where the pinned toolchain has the target, or rustup can fetch it, that is a plain `cargo
 //! build`, the same that spin.toml names. A machine whose rustup cannot may be a Debian, which has
 //! what is needed to build the target's standard library: see [`crate::debian`].
 
+use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::debian::Debian;
 use crate::process;
@@ -16,11 +20,43 @@ use crate::workspace::Workspace;
 pub const TARGET: &str = "wasm32-wasip2";
 
 const FILE: &str = "anonymous_domains.wasm";
+const WIDE_FILE: &str = "anonymous_domains.wide.wasm";
+
+/// Flags of the wide build, in place of the portable one's in `.cargo/config.toml`: WebAssembly's
+/// 64 x 64 -> 128 bit multiplication, and 64-bit limbs, which need it.
+const WIDE_FLAGS: [&str; 3] = [
+    "-Ctarget-feature=+wide-arithmetic",
+    "--cfg",
+    "cpubits=\"64\"",
+];
 
 /// What the component may not outgrow, in bytes: it is loaded into memory by every host.
 pub const SIZE_LIMIT: u64 = 2_000_000;
 
-/// A component that has been built.
+/// The builds of the component, side by side in one directory.
+pub struct Components {
+    /// For any host; where plain cargo puts it, which is where spin.toml looks.
+    pub portable: Component,
+    /// For hosts with WebAssembly's wide arithmetic, as the gateway is one.
+    pub wide: Component,
+}
+
+impl Components {
+    /// The directory that holds both.
+    pub fn directory(&self) -> &Path {
+        self.portable
+            .path
+            .parent()
+            .expect("an absolute path of a file has a directory")
+    }
+
+    /// Both, the portable one first.
+    pub fn each(&self) -> [&Component; 2] {
+        [&self.portable, &self.wide]
+    }
+}
+
+/// One build of the component.
 pub struct Component {
     /// Its absolute path.
     pub path: PathBuf,
@@ -29,39 +65,46 @@ pub struct Component {
 }
 
 impl Component {
-    /// The size for people, in kilobytes (1,000 bytes).
-    pub fn size(&self) -> String {
-        format!("{} kB", self.bytes.div_ceil(1000))
+    fn built(path: PathBuf) -> Result<Self> {
+        let bytes = path
+            .metadata()
+            .with_context(|| format!("cargo built no {}", path.display()))?
+            .len();
+        Ok(Self { path, bytes })
     }
 }
 
-/// Builds the component where its inputs changed.
-///
-/// It ends up where plain cargo puts it, which is where spin.toml looks.
-pub fn build(workspace: &Workspace) -> Result<Component> {
-    let path = workspace.target.join(TARGET).join("release").join(FILE);
-    match Way::find(&workspace.root)? {
-        Way::Rustup => process::run(
-            component_cargo("cargo", &workspace.root)
-                .arg("--target-dir")
-                .arg(&workspace.target),
-        )?,
-        Way::Debian(debian) => {
-            // Its own directory: another compiler's output in the usual one would make each of
-            // the two builds start from nothing after the other.
-            let target = workspace.target.join("debian");
-            let mut command = component_cargo(Debian::CARGO, &workspace.root);
-            command.arg("--target-dir").arg(&target);
-            debian.configure(&mut command)?;
-            process::run(&mut command)?;
-            install(&target.join(TARGET).join("release").join(FILE), &path)?;
-        }
+impl fmt::Display for Component {
+    /// The path and the size, in kilobytes (1,000 bytes).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kilobytes = self.bytes.div_ceil(1000);
+        write!(f, "{} ({kilobytes} kB)", self.path.display())
     }
-    let bytes = path
-        .metadata()
-        .with_context(|| format!("cargo built no {}", path.display()))?
-        .len();
-    Ok(Component { path, bytes })
+}
+
+/// Builds both where their inputs changed.
+///
+/// At the same time: each ends with a long step that keeps one core busy. The wide one is dated
+/// last, because the gateway takes one that is older than the portable one for a leftover.
+pub fn build(workspace: &Workspace) -> Result<Components> {
+    let way = Way::find(&workspace.root)?;
+    let directory = workspace.target.join(TARGET).join("release");
+    let (portable, wide) = (directory.join(FILE), directory.join(WIDE_FILE));
+    let (built, built_wide) = std::thread::scope(|scope| {
+        let built_wide = scope.spawn(|| way.build(workspace, Some(&WIDE_FLAGS)));
+        (way.build(workspace, None), built_wide.join())
+    });
+    let built_wide = built_wide.map_err(|_| anyhow!("the wide build panicked"))??;
+    install(&built?, &portable)?;
+    install(&built_wide, &wide)?;
+    File::options()
+        .write(true)
+        .open(&wide)?
+        .set_modified(SystemTime::now())?;
+    Ok(Components {
+        portable: Component::built(portable)?,
+        wide: Component::built(wide)?,
+    })
 }
 
 /// How this machine builds for the target.
@@ -71,6 +114,38 @@ enum Way {
 }
 
 impl Way {
+    /// Builds with the project's flags, or with these instead, and gives the result's path.
+    ///
+    /// Builds that differ in compiler or flags have directories of their own: in one, each would
+    /// take the other's place.
+    fn build(&self, workspace: &Workspace, flags: Option<&[&str]>) -> Result<PathBuf> {
+        let (mut command, mut directory) = match self {
+            Self::Rustup => (component_cargo("cargo", &workspace.root), String::new()),
+            Self::Debian(debian) => {
+                let mut command = component_cargo(Debian::CARGO, &workspace.root);
+                debian.configure(&mut command)?;
+                (command, "debian".to_owned())
+            }
+        };
+        if let Some(flags) = flags {
+            directory = match directory.as_str() {
+                "" => "wide".to_owned(),
+                debian => format!("{debian}-wide"),
+            };
+            let own = match self {
+                Self::Rustup => None,
+                Self::Debian(_) => Some(Debian::flag()),
+            };
+            let all: Vec<&str> = flags.iter().copied().chain(own.as_deref()).collect();
+            // Takes the place of those in `.cargo/config.toml`, where others add to them.
+            command.env("CARGO_ENCODED_RUSTFLAGS", all.join("\x1f"));
+        }
+        let target = workspace.target.join(directory);
+        command.arg("--target-dir").arg(&target);
+        process::run(&mut command)?;
+        Ok(target.join(TARGET).join("release").join(FILE))
+    }
+
     /// Tries, in order: the target as rustup installs it; Debian's packages, where they are
     /// installed already, since that needs no network; rustup's server; Debian's.
     fn find(root: &Path) -> Result<Self> {
@@ -151,6 +226,9 @@ fn component_cargo(cargo: &str, root: &Path) -> Command {
 /// By way of a temporary name: cargo's own `to` is a hard link to a file that it keeps, which
 /// writing in place would change, too; and a gateway that starts now never reads half a component.
 fn install(from: &Path, to: &Path) -> Result<()> {
+    if from == to {
+        return Ok(());
+    }
     let built =
         std::fs::read(from).with_context(|| format!("cargo built no {}", from.display()))?;
     if std::fs::read(to).is_ok_and(|present| present == built) {

@@ -58,6 +58,11 @@ impl Debian {
         )
     }
 
+    /// What the compiler needs to find Debian's WASI libc.
+    pub fn flag() -> String {
+        format!("-Lnative={WASI_LIBC}")
+    }
+
     /// Makes `command`, a build with [`Self::CARGO`], use Debian's compiler and build the library.
     pub fn configure(&self, command: &mut Command) -> Result<()> {
         let path = std::env::join_paths([
@@ -76,10 +81,7 @@ impl Debian {
                 self.linker_directory.join(LINKER),
             )
             // Cargo adds these flags to those in .cargo/config.toml.
-            .env(
-                "CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS",
-                format!("-Lnative={WASI_LIBC}"),
-            )
+            .env("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", Self::flag())
             // Set by `cargo run`: names the directory of another compiler's libraries.
             .env_remove("LD_LIBRARY_PATH")
             .env_remove("RUSTC_WRAPPER")

@@ -59,7 +59,9 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
-    /// Builds the component for wasm32-wasip2, and prints its path and size
+    /// Builds the component for wasm32-wasip2, for any host and for those with wide arithmetic, and
+    /// prints the builds' paths and sizes
+    #[command(verbatim_doc_comment)]
     Component,
 }
 
@@ -81,8 +83,9 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Serve { gateway_args } => serve::run(&workspace, &gateway_args),
         Task::Test { quick } => test::run(&workspace, quick),
         Task::Component => {
-            let component = component::build(&workspace)?;
-            println!("{} ({})", component.path.display(), component.size());
+            for component in component::build(&workspace)?.each() {
+                println!("{component}");
+            }
             Ok(())
         }
     }

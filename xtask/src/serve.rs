@@ -10,12 +10,12 @@ use crate::{component, native};
 
 /// Builds what changed, then becomes the gateway: a signal to this process is one to it.
 pub fn run(workspace: &Workspace, gateway_args: &[OsString]) -> Result<()> {
-    let component = component::build(workspace)?;
+    let components = component::build(workspace)?;
     let programs = native::build(workspace)?;
     let mut gateway = Command::new(programs.gateway);
     gateway
         .arg("--component")
-        .arg(component.path)
+        .arg(components.directory())
         .args(gateway_args);
     become_program(gateway)
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::component::{self, Component};
+use crate::component::{self, Component, Components};
 use crate::native::{self, Programs};
 use crate::process;
 use crate::python;
@@ -34,17 +34,22 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
             ])
         })?;
     }
-    let component = stages.run("component", || component_within_limit(workspace))?;
+    let components = stages.run("component", || components_within_limit(workspace))?;
     let programs = stages.run("build", || native::build_with_tests(workspace))?;
     stages.run("rust tests", || {
         let mut command = process::cargo(&workspace.root);
         command.args(["test", "--workspace", "--locked"]);
-        process::run(with_programs(&mut command, &component, &programs))
+        process::run(with_programs(&mut command, &components.portable, &programs))
     })?;
-    stages.run("contract tests", || {
-        let mut command = contract_tests(workspace)?;
-        process::run(with_programs(&mut command, &component, &programs))
-    })?;
+    for (stage, component) in [
+        ("contract tests, portable build", &components.portable),
+        ("contract tests, wide build", &components.wide),
+    ] {
+        stages.run(stage, || {
+            let mut command = contract_tests(workspace)?;
+            process::run(with_programs(&mut command, component, &programs))
+        })?;
+    }
     if quick {
         stages.skip("documentation", "--quick");
         stages.skip("dependency policy", "--quick");
@@ -115,17 +120,19 @@ impl Stages {
     }
 }
 
-fn component_within_limit(workspace: &Workspace) -> Result<Component> {
-    let component = component::build(workspace)?;
-    println!("{} ({})", component.path.display(), component.size());
-    if component.bytes >= component::SIZE_LIMIT {
-        bail!(
-            "the component has {} bytes, and may not reach {}",
-            component.bytes,
-            component::SIZE_LIMIT
-        );
+fn components_within_limit(workspace: &Workspace) -> Result<Components> {
+    let components = component::build(workspace)?;
+    for component in components.each() {
+        println!("{component}");
+        if component.bytes >= component::SIZE_LIMIT {
+            bail!(
+                "this component has {} bytes, and may not reach {}",
+                component.bytes,
+                component::SIZE_LIMIT
+            );
+        }
     }
-    Ok(component)
+    Ok(components)
 }
 
 /// The black-box suite, which knows the programs only by their paths.

@@ -21,9 +21,9 @@ pub struct Arguments {
     #[arg(default_value = "./state")]
     pub state: PathBuf,
 
-    /// The component to serve [default: target/wasm32-wasip2/release/anonymous_domains.wasm, or
-    /// beside the gateway]
-    #[arg(long, env = "ANONYMOUS_DOMAINS_COMPONENT", value_name = "FILE")]
+    /// The component to serve, or a directory with its builds, of which the fastest is taken
+    /// [default: target/wasm32-wasip2/release, or beside the gateway]
+    #[arg(long, env = "ANONYMOUS_DOMAINS_COMPONENT", value_name = "FILE|DIR")]
     pub component: Option<PathBuf>,
 
     /// Sets one of the component's settings; name=@FILE takes a file's content (repeatable)

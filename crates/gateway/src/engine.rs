@@ -34,27 +34,28 @@ pub struct Program {
 }
 
 impl Program {
-    /// Compiles the component in `file`, or takes it from `cache` if it is there, for at most
-    /// `max_instances` instances at a time.
+    /// Compiles the first of `builds` that this host can run, or takes it from `cache` if it is
+    /// there, for at most `max_instances` instances at a time.
     ///
     /// # Errors
     ///
-    /// If the file is no component, wants imports that the gateway does not have, or does not
-    /// export `wasi:http/handler@0.3.0`.
-    pub fn load(file: &Path, cache: PathBuf, max_instances: u32) -> anyhow::Result<Self> {
+    /// If the last of them is no component, wants imports that the gateway does not have, or does
+    /// not export `wasi:http/handler@0.3.0`.
+    pub fn load(builds: &[PathBuf], cache: PathBuf, max_instances: u32) -> anyhow::Result<Self> {
         let engine = engine(cache, max_instances)?;
-        let bytes =
-            std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let component = Component::new(&engine, bytes)
-            .map_err(anyhow::Error::from)
-            .with_context(|| format!("{} is no component this host can run", file.display()))?;
         let mut linker = Linker::new(&engine);
         host::link(&mut linker)?;
-        let service = linker
-            .instantiate_pre(&component)
-            .and_then(ServicePre::new)
-            .map_err(anyhow::Error::from)
-            .with_context(|| format!("{} does not fit this host", file.display()))?;
+        let (last, preferred) = builds.split_last().context("there is no component")?;
+        let service = preferred
+            .iter()
+            .find_map(|file| match prepare(&engine, &linker, file) {
+                Ok(service) => Some(service),
+                Err(error) => {
+                    tracing::warn!(reason = %format!("{error:#}"), "taking the portable build");
+                    None
+                }
+            })
+            .map_or_else(|| prepare(&engine, &linker, last), Ok)?;
         start_ticker(&engine)?;
         Ok(Self { engine, service })
     }
@@ -68,6 +69,24 @@ impl Program {
     pub fn service(&self) -> &ServicePre<Instance> {
         &self.service
     }
+}
+
+/// Compiles and links one build of the component.
+fn prepare(
+    engine: &Engine,
+    linker: &Linker<Instance>,
+    file: &Path,
+) -> anyhow::Result<ServicePre<Instance>> {
+    tracing::info!(component = %file.display(), "loading; the first time this compiles it");
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let component = Component::new(engine, bytes)
+        .map_err(anyhow::Error::from)
+        .with_context(|| format!("{} is no component this host can run", file.display()))?;
+    linker
+        .instantiate_pre(&component)
+        .and_then(ServicePre::new)
+        .map_err(anyhow::Error::from)
+        .with_context(|| format!("{} does not fit this host", file.display()))
 }
 
 fn engine(cache: PathBuf, max_instances: u32) -> anyhow::Result<Engine> {
@@ -121,34 +140,119 @@ fn start_ticker(engine: &Engine) -> anyhow::Result<()> {
 }
 
 /// The component's file name, as `cargo build` makes it.
-const COMPONENT: &str = "anonymous_domains.wasm";
+const PORTABLE: &str = "anonymous_domains.wasm";
 
-/// Finds the component where none was named: in the build directory below the current one, in
-/// the build directory that the gateway itself stands in, or beside the gateway.
+/// The build that uses WebAssembly's wide arithmetic, which makes RSA several times as fast.
+const WIDE: &str = "anonymous_domains.wide.wasm";
+
+/// The builds of the component to try, in order: `named` itself if it is a file, and those in it
+/// if it is a directory. Where none is named, those in the build directory below the current one,
+/// in the build directory that the gateway itself stands in, or beside the gateway.
 ///
 /// # Errors
 ///
-/// If it is in none of these places; the error names them.
-pub fn find_component() -> anyhow::Result<PathBuf> {
-    let built = Path::new("wasm32-wasip2/release").join(COMPONENT);
-    let mut places = vec![Path::new("target").join(&built)];
-    if let Some(directory) = std::env::current_exe()
-        .ok()
-        .as_deref()
-        .and_then(Path::parent)
+/// If there is none; the error names the places.
+pub fn find_builds(named: Option<PathBuf>) -> anyhow::Result<Vec<PathBuf>> {
+    let places = match named {
+        Some(file) if !file.is_dir() => return Ok(vec![file]),
+        Some(directory) => vec![directory],
+        None => usual_places(),
+    };
+    match places
+        .iter()
+        .map(|place| builds_in(place))
+        .find(|builds| !builds.is_empty())
     {
-        places.extend(directory.parent().map(|target| target.join(&built)));
-        places.push(directory.join(COMPONENT));
-    }
-    match places.iter().find(|place| place.is_file()) {
-        Some(place) => Ok(place.clone()),
+        Some(builds) => Ok(builds),
         None => bail!(
-            "there is no component: name it with --component (looked for {})",
+            "there is no component: name it with --component (looked for {PORTABLE} in {})",
             places
                 .iter()
                 .map(|place| place.display().to_string())
                 .collect::<Vec<_>>()
                 .join(", ")
         ),
+    }
+}
+
+fn usual_places() -> Vec<PathBuf> {
+    let built = Path::new("wasm32-wasip2/release");
+    let mut places = vec![Path::new("target").join(built)];
+    if let Some(directory) = std::env::current_exe()
+        .ok()
+        .as_deref()
+        .and_then(Path::parent)
+    {
+        places.extend(directory.parent().map(|target| target.join(built)));
+        places.push(directory.to_owned());
+    }
+    places
+}
+
+/// The builds in a directory, the wide one first, unless it was left behind by a build of the
+/// portable one alone.
+fn builds_in(directory: &Path) -> Vec<PathBuf> {
+    let built = |name| {
+        let file = directory.join(name);
+        let time = file.metadata().ok()?.modified().ok()?;
+        Some((file, time))
+    };
+    match (built(WIDE), built(PORTABLE)) {
+        (Some((wide, wide_time)), Some((portable, time))) if wide_time < time => {
+            tracing::warn!(build = %wide.display(), "older than the portable build: not used");
+            vec![portable]
+        }
+        (wide, portable) => [wide, portable]
+            .into_iter()
+            .flatten()
+            .map(|(file, _)| file)
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::time::SystemTime;
+
+    fn file(directory: &Path, name: &str, age_s: u64) -> PathBuf {
+        let path = directory.join(name);
+        let made = SystemTime::now() - Duration::from_secs(age_s);
+        File::create(&path).unwrap().set_modified(made).unwrap();
+        path
+    }
+
+    #[test]
+    fn the_wide_build_is_tried_first_unless_it_is_stale() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path();
+        assert!(find_builds(Some(place.into())).is_err());
+
+        let portable = file(place, PORTABLE, 10);
+        let find = || find_builds(Some(place.into())).unwrap();
+        assert_eq!(find(), [portable.clone()]);
+
+        let wide = file(place, WIDE, 5);
+        assert_eq!(find(), [wide.clone(), portable.clone()]);
+        file(place, WIDE, 15);
+        assert_eq!(find(), [portable.clone()]);
+
+        // A file that is named is the one that is meant.
+        assert_eq!(find_builds(Some(portable.clone())).unwrap(), [portable]);
+    }
+
+    #[test]
+    fn a_build_that_cannot_be_run_gives_way_to_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let bad = directory.path().join("bad.wasm");
+        std::fs::write(&bad, b"no component").unwrap();
+        let missing = directory.path().join("missing.wasm");
+        let load = |builds: &[PathBuf]| {
+            let error = Program::load(builds, directory.path().join("cache"), 1).err();
+            format!("{:#}", error.expect("none of them is one"))
+        };
+        assert!(load(&[bad.clone(), missing.clone()]).contains("cannot read"));
+        assert!(load(&[missing, bad]).contains("is no component"));
     }
 }

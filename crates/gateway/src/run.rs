@@ -43,17 +43,13 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     tracing::info!(settings = %names.join(", "), "configured");
     let store = SqliteStore::open(&state.store()).context("cannot open the store")?;
 
-    let file = match arguments.component {
-        Some(file) => file,
-        None => engine::find_component()?,
-    };
-    tracing::info!(component = %file.display(), "loading; the first time this compiles it");
+    let builds = engine::find_builds(arguments.component)?;
     let concurrent_requests = arguments.max_concurrent_requests.get();
     let program = {
         let cache = state.cache()?;
         // Twice: an instance that is given up and its successor may overlap.
         let max_instances = 2 * u32::from(concurrent_requests);
-        let load = move || Program::load(&file, cache, max_instances);
+        let load = move || Program::load(&builds, cache, max_instances);
         Arc::new(tokio::task::spawn_blocking(load).await??)
     };
     let shared = Shared {
