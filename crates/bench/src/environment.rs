@@ -1,0 +1,47 @@
+//! Time and chance as a native program has them, and the settings of a state directory.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anonymous_domains::ports::Environment;
+use anonymous_domains::settings::Settings;
+use anonymous_domains_gateway::settings::Settings as GatewaySettings;
+use anonymous_domains_gateway::state::StateDirectory;
+use anyhow::anyhow;
+
+/// The machine's own clock and random numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct Native;
+
+impl Environment for Native {
+    fn now_ms(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.unwrap_or_default().as_millis() as i64
+    }
+
+    async fn sleep_ms(&self, ms: u64) {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("the system has random numbers");
+    }
+
+    fn log(&self, line: &str) {
+        eprintln!("{line}");
+    }
+}
+
+/// The state directory, and the component's settings as a gateway would take them from it: the
+/// first call makes a CA and its other secrets.
+///
+/// # Errors
+///
+/// As the gateway's start.
+pub fn settings(directory: &Path) -> anyhow::Result<(StateDirectory, Settings)> {
+    let state = StateDirectory::open(directory)?;
+    let own = state.complete(GatewaySettings::default())?;
+    let settings = Settings::read(|name| own.get(name).map(ToString::to_string))
+        .map_err(|wrong| anyhow!("the settings cannot be used: {}", wrong.join("; ")))?;
+    Ok((state, settings))
+}

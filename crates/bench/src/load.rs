@@ -1,0 +1,169 @@
+//! The load: requests over kept-alive connections, from one thread, and how long they took.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use bytes::Bytes;
+use http::{Method, Request, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// What is asked of a server.
+#[derive(Clone)]
+pub struct Requests {
+    /// Where, absolute. All go to one server.
+    pub url: String,
+    /// The media type of the bodies.
+    pub media_type: &'static str,
+    /// What is posted, one after the other and from the start again.
+    pub bodies: Vec<Bytes>,
+}
+
+/// How it is asked.
+#[derive(Clone, Copy)]
+pub enum Pace {
+    /// Every connection sends its next request when it has the answer, for so long.
+    Closed(Duration),
+    /// Every connection sends its next request when it has the answer, until each body was sent
+    /// once.
+    Once,
+}
+
+/// What came of it.
+#[derive(Clone, Default)]
+pub struct Sample {
+    /// Answers a second.
+    pub rate: f64,
+    /// How long each took, in microseconds, ascending.
+    pub latencies_us: Vec<u32>,
+}
+
+impl Sample {
+    /// The latency that this share of the requests (0 to 1) did not exceed, in milliseconds.
+    pub fn percentile_ms(&self, share: f64) -> f64 {
+        let last = self.latencies_us.len().saturating_sub(1);
+        let at = (share * last as f64).round() as usize;
+        self.latencies_us
+            .get(at)
+            .map_or(f64::NAN, |&us| f64::from(us) / 1000.0)
+    }
+}
+
+struct Run {
+    uri: Uri,
+    requests: Requests,
+    pace: Pace,
+    start: Instant,
+    next: Cell<usize>,
+    latencies_us: RefCell<Vec<u32>>,
+}
+
+/// Puts a load on a server, and fails at the first answer that is not 200.
+///
+/// # Errors
+///
+/// If a request fails.
+pub fn run(requests: &Requests, connections: usize, pace: Pace) -> anyhow::Result<Sample> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let uri: Uri = requests.url.parse()?;
+    let authority = uri.authority().context("the URL has no host")?;
+    let address: SocketAddr = authority.as_str().parse()?;
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let mut senders = Vec::new();
+        for _ in 0..connections {
+            senders.push(connect(address).await?);
+        }
+        let run = Rc::new(Run {
+            uri,
+            requests: requests.clone(),
+            pace,
+            start: Instant::now(),
+            next: Cell::new(0),
+            latencies_us: RefCell::default(),
+        });
+        let clients: Vec<_> = senders
+            .into_iter()
+            .map(|sender| tokio::task::spawn_local(Rc::clone(&run).client(sender)))
+            .collect();
+        for client in clients {
+            client.await??;
+        }
+        let mut latencies_us = run.latencies_us.take();
+        let rate = latencies_us.len() as f64 / run.start.elapsed().as_secs_f64();
+        latencies_us.sort_unstable();
+        Ok(Sample { rate, latencies_us })
+    })
+}
+
+async fn connect(address: SocketAddr) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+    tokio::task::spawn_local(connection);
+    Ok(sender)
+}
+
+impl Run {
+    async fn client(self: Rc<Self>, mut sender: SendRequest<Full<Bytes>>) -> anyhow::Result<()> {
+        while let Some(body) = self.next() {
+            let sent = Instant::now();
+            let (status, answer) = self.exchange(&mut sender, body).await?;
+            if status != 200 {
+                bail!("answered {status}: {}", String::from_utf8_lossy(&answer));
+            }
+            let took = sent.elapsed().as_micros() as u32;
+            self.latencies_us.borrow_mut().push(took);
+        }
+        Ok(())
+    }
+
+    /// The next body, as long as there is one.
+    fn next(&self) -> Option<Bytes> {
+        let index = self.next.get();
+        let bodies = &self.requests.bodies;
+        let is_over = match self.pace {
+            Pace::Closed(duration) => self.start.elapsed() >= duration,
+            Pace::Once => index >= bodies.len(),
+        };
+        if is_over {
+            return None;
+        }
+        self.next.set(index + 1);
+        Some(bodies[index % bodies.len()].clone())
+    }
+
+    async fn exchange(
+        &self,
+        sender: &mut SendRequest<Full<Bytes>>,
+        body: Bytes,
+    ) -> anyhow::Result<(u16, Bytes)> {
+        let authority = self.uri.authority().context("the URL has no host")?;
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(self.uri.path())
+            .header(http::header::HOST, authority.as_str())
+            .header(http::header::CONTENT_TYPE, self.requests.media_type)
+            .body(Full::new(body))?;
+        sender.ready().await?;
+        let response = sender.send_request(request).await?;
+        let status = response.status().as_u16();
+        Ok((status, response.into_body().collect().await?.to_bytes()))
+    }
+}
+
+/// Posts each body once, in order, over one connection; as preparation.
+///
+/// # Errors
+///
+/// If a request fails.
+pub fn post(requests: &Requests) -> anyhow::Result<()> {
+    ensure!(!requests.bodies.is_empty(), "there is nothing to post");
+    run(requests, 1, Pace::Once).map(|_| ())
+}
