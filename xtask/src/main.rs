@@ -9,6 +9,7 @@ mod process;
 mod python;
 mod relay;
 mod serve;
+mod simulate;
 mod test;
 mod workspace;
 
@@ -59,6 +60,24 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
+    /// Runs the server's rules on simulated stores, in random schedules or in every one of few
+    /// requests
+    ///
+    /// docs/store.md says what is simulated.
+    #[command(
+        disable_help_flag = true,
+        after_help = "Examples:\n  cargo xtask simulate --schedules 1000000 --seed 2\n  \
+            cargo xtask simulate --help    the simulation's own options"
+    )]
+    Simulate {
+        /// Arguments for the simulation
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "SIMULATION ARGS"
+        )]
+        arguments: Vec<OsString>,
+    },
     /// Builds the component for wasm32-wasip2, and prints its path and size
     Component,
 }
@@ -80,6 +99,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Demo => demo::run(&workspace),
         Task::Serve { gateway_args } => serve::run(&workspace, &gateway_args),
         Task::Test { quick } => test::run(&workspace, quick),
+        Task::Simulate { arguments } => simulate::run(&workspace, &arguments),
         Task::Component => {
             let component = component::build(&workspace)?;
             println!("{} ({})", component.path.display(), component.size());

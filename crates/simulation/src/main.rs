@@ -4,7 +4,7 @@
 use std::{process::ExitCode, time::Instant};
 
 use anonymous_domains::knobs::Mutation;
-use anonymous_domains_simulation::{Behaviour, Options, campaign::Campaign, schedule};
+use anonymous_domains_simulation::{Behaviour, Options, campaign::Campaign, cases::Case, schedule};
 use clap::Parser;
 
 /// Runs the server's real logic over a simulated store, in random schedules.
@@ -25,6 +25,9 @@ struct Cli {
     /// Run the one schedule with this seed, and print its steps
     #[arg(long, value_name = "SEED", requires = "behaviour")]
     replay: Option<u64>,
+    /// Explore the cases whose names contain this, instead of random schedules
+    #[arg(long, value_name = "NAME", conflicts_with = "replay")]
+    exhaustive: Option<String>,
     /// Break a rule of the protocol (src/knobs.rs), such as RemoveBeforeRaise
     #[arg(long, value_name = "RULE", value_parser = mutation)]
     broken: Option<Mutation>,
@@ -41,6 +44,9 @@ fn mutation(text: &str) -> Result<Mutation, String> {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let began = Instant::now();
+    if let Some(name) = &cli.exhaustive {
+        return explore(name, &cli);
+    }
     let result = match (cli.replay, cli.behaviour) {
         (Some(seed), Some(behaviour)) => schedule::run(
             seed,
@@ -74,4 +80,34 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Explores the cases with a name on the stores that were asked for.
+fn explore(name: &str, cli: &Cli) -> ExitCode {
+    let behaviours = match cli.behaviour {
+        Some(behaviour) => vec![behaviour],
+        None => Behaviour::SUPPORTED.to_vec(),
+    };
+    for case in Case::all().iter().filter(|case| case.name.contains(name)) {
+        for &trouble in &case.troubles {
+            for behaviour in &behaviours {
+                let began = Instant::now();
+                match case.explore(*behaviour, trouble, cli.broken) {
+                    Ok(explored) => println!(
+                        "{}, {trouble:?}, {behaviour}: {} states, {} ends, {:.1e} schedules, {:.2} s",
+                        case.name,
+                        explored.states,
+                        explored.ends,
+                        explored.schedules,
+                        began.elapsed().as_secs_f64(),
+                    ),
+                    Err(failure) => {
+                        println!("{failure}\n{}, {trouble:?}, {behaviour}", case.name);
+                        return ExitCode::FAILURE;
+                    }
+                }
+            }
+        }
+    }
+    ExitCode::SUCCESS
 }
