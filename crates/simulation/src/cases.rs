@@ -185,6 +185,7 @@ impl Case {
         let three = [join(0), join(1), join(2)];
         let list = Op::List { domain: 0, page: 2 };
         let maximum = set_maximum(Some(9));
+        let delete = Op::Delete { domain: 0 };
         vec![
             Self::new("split: join, join", &two, &[&[join(2)], &[join(3)]]).with_small_leaves(),
             Self::new("split: join, leave", &two, &[&[join(2)], &[leave(0)]]).with_small_leaves(),
@@ -192,6 +193,9 @@ impl Case {
             Self::new("gather: maximum, join", &three, &[&[maximum], &[join(3)]])
                 .with_small_leaves()
                 .with(&[(Trouble::Crashes, Some(4)), ONE_FAULT]),
+            Self::new("split: delete, join", &three, &[&[delete], &[join(3)]])
+                .with_small_leaves()
+                .with(&[(Trouble::Crashes, Some(2)), ONE_FAULT]),
         ]
     }
 

@@ -64,6 +64,7 @@ fn main() -> ExitCode {
                 None => Behaviour::SUPPORTED.to_vec(),
             },
             mutation: cli.broken,
+            promise: "",
         }
         .run(),
     };
