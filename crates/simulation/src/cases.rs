@@ -1,7 +1,7 @@
 //! What is explored exhaustively: every pair of requests of certain kinds on small domains, the
 //! first use of a store, and rows that are split.
 
-use std::slice::from_ref;
+use std::{fmt, slice::from_ref};
 
 use anonymous_domains::knobs::Mutation;
 
@@ -37,6 +37,17 @@ pub enum Trouble {
     CrashesAndImpatience,
     /// One call fails, its answer is lost, or its effect comes late or never.
     Fault,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "no trouble",
+            Self::Crashes => "crashes",
+            Self::CrashesAndImpatience => "crashes and impatience",
+            Self::Fault => "one fault",
+        })
+    }
 }
 
 /// One fault, in schedules in which a request is interrupted once at most.

@@ -4,7 +4,9 @@
 use std::{process::ExitCode, time::Instant};
 
 use anonymous_domains::knobs::Mutation;
-use anonymous_domains_simulation::{Behaviour, Options, campaign::Campaign, cases::Case, schedule};
+use anonymous_domains_simulation::{
+    Behaviour, Options, campaign::Campaign, cases::Case, exhaustive::Explored, schedule,
+};
 use clap::Parser;
 
 /// Runs the server's real logic over a simulated store, in random schedules.
@@ -25,8 +27,9 @@ struct Cli {
     /// Run the one schedule with this seed, and print its steps
     #[arg(long, value_name = "SEED", requires = "behaviour")]
     replay: Option<u64>,
-    /// Explore the cases whose names contain this, instead of random schedules
-    #[arg(long, value_name = "NAME", conflicts_with = "replay")]
+    /// Explore every schedule of the cases whose names contain this, instead of random schedules;
+    /// of all cases without a name
+    #[arg(long, value_name = "NAME", conflicts_with = "replay", num_args = 0..=1, default_missing_value = "")]
     exhaustive: Option<String>,
     /// Break a rule of the protocol (src/knobs.rs), such as RemoveBeforeRaise
     #[arg(long, value_name = "RULE", value_parser = mutation)]
@@ -89,26 +92,42 @@ fn explore(name: &str, cli: &Cli) -> ExitCode {
         Some(behaviour) => vec![behaviour],
         None => Behaviour::SUPPORTED.to_vec(),
     };
+    let began = Instant::now();
+    let mut total = Explored::default();
+    let mut count = 0;
     for case in Case::all().iter().filter(|case| case.name.contains(name)) {
-        for &trouble in &case.troubles {
+        for &with @ (trouble, preemptions) in &case.troubles {
+            let bound = match preemptions {
+                Some(most) => format!("{most} interruptions at most"),
+                None => "every interleaving".to_owned(),
+            };
             for behaviour in &behaviours {
-                let began = Instant::now();
-                match case.explore(*behaviour, trouble, cli.broken) {
-                    Ok(explored) => println!(
-                        "{}, {trouble:?}, {behaviour}: {} states, {} ends, {:.1e} schedules, {:.2} s",
-                        case.name,
-                        explored.states,
-                        explored.ends,
-                        explored.schedules,
-                        began.elapsed().as_secs_f64(),
-                    ),
+                match case.explore(*behaviour, with, cli.broken) {
+                    Ok(explored) => {
+                        let Explored {
+                            states, schedules, ..
+                        } = explored;
+                        println!(
+                            "{behaviour}, {}, {trouble}, {bound}: {states} states, \
+                             {schedules:.1e} schedules",
+                            case.name
+                        );
+                        total.add(&explored);
+                        count += 1;
+                    }
                     Err(failure) => {
-                        println!("{failure}\n{}, {trouble:?}, {behaviour}", case.name);
+                        println!("{failure}\n{behaviour}, {}, {trouble}, {bound}", case.name);
                         return ExitCode::FAILURE;
                     }
                 }
             }
         }
     }
+    println!(
+        "{count} explorations held: {} states, {:.1e} schedules, in {:.1} s",
+        total.states,
+        total.schedules,
+        began.elapsed().as_secs_f64()
+    );
     ExitCode::SUCCESS
 }

@@ -19,7 +19,7 @@ use crate::{
 /// A schedule in which something did not hold.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// With it, `simulate --replay` shows the schedule again.
+    /// With it, `cargo xtask simulate --replay` shows the schedule again.
     pub seed: u64,
     /// The store.
     pub behaviour: Behaviour,
@@ -37,7 +37,7 @@ impl fmt::Display for Failure {
         writeln!(f, "VIOLATED {}", self.violation)?;
         write!(
             f,
-            "simulate --replay {} --behaviour {}",
+            "cargo xtask simulate --replay {} --behaviour {}",
             self.seed, self.behaviour
         )
     }
