@@ -66,6 +66,8 @@ pub enum Mutation {
     EmptyBeforeNamed,
     /// Whoever believes to have lost the race to split a row removes its halves.
     DiscardLosersPair,
+    /// A tree's root is erased after what is below it.
+    EraseRootLast,
     /// A key is made although another request is making it.
     IgnoreClaims,
     /// A maker that died is waited for.
@@ -116,6 +118,7 @@ impl Mutation {
         Self::ScanAllOver,
         Self::EmptyBeforeNamed,
         Self::DiscardLosersPair,
+        Self::EraseRootLast,
         Self::IgnoreClaims,
         Self::NoTakeover,
         Self::AnswerBeforeSave,

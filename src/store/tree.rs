@@ -485,9 +485,15 @@ where
             if let Some((_, _, below)) = self.seal_and_collect().await? {
                 // The root first, and for certain: what is below a root that is gone is never
                 // looked for, but a root whose leaves were emptied could not be erased any more.
-                self.empty(self.root).await?;
+                let root_last = broken(Mutation::EraseRootLast);
+                if !root_last {
+                    self.empty(self.root).await?;
+                }
                 for id in below {
                     let _ = self.empty(id).await;
+                }
+                if root_last {
+                    let _ = self.empty(self.root).await;
                 }
             }
         }

@@ -9,6 +9,7 @@ mod process;
 mod python;
 mod relay;
 mod serve;
+mod simulate;
 mod test;
 mod workspace;
 
@@ -59,6 +60,24 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
+    /// Runs the server's rules on simulated stores, in random schedules or in every one of few
+    /// requests
+    ///
+    /// docs/store.md says what is simulated.
+    #[command(
+        disable_help_flag = true,
+        after_help = "Examples:\n  cargo xtask simulate --schedules 1000000 --seed 2\n  \
+            cargo xtask simulate --help    the simulation's own options"
+    )]
+    Simulate {
+        /// Arguments for the simulation
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "SIMULATION ARGS"
+        )]
+        arguments: Vec<OsString>,
+    },
     /// Builds the component for wasm32-wasip2, for any host and for those with wide arithmetic, and
     /// prints the builds' paths and sizes
     #[command(verbatim_doc_comment)]
@@ -82,6 +101,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Demo => demo::run(&workspace),
         Task::Serve { gateway_args } => serve::run(&workspace, &gateway_args),
         Task::Test { quick } => test::run(&workspace, quick),
+        Task::Simulate { arguments } => simulate::run(&workspace, &arguments),
         Task::Component => {
             for component in component::build(&workspace)?.each() {
                 println!("{component}");

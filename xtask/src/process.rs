@@ -72,6 +72,23 @@ pub fn succeeds(command: &mut Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// Becomes `command`: a signal to this process is one to it.
+///
+/// # Errors
+/// When it cannot be started; on systems without `exec` also when it does not succeed.
+#[cfg(unix)]
+pub fn become_program(mut command: Command) -> Result<()> {
+    use std::os::unix::process::CommandExt;
+
+    let error = command.exec();
+    Err(error).with_context(|| format!("cannot run `{}`", shown(&command)))
+}
+
+#[cfg(not(unix))]
+pub fn become_program(mut command: Command) -> Result<()> {
+    run(&mut command)
+}
+
 /// `command` as a person would type it, without its environment.
 pub fn shown(command: &Command) -> String {
     std::iter::once(command.get_program())

@@ -14,8 +14,8 @@ pub type Begun = (Seen, Option<Rc<[u8]>>);
 #[derive(Debug, Clone)]
 pub struct Cell {
     pub value: Value,
-    /// Changes with every write: Cosmos DB's etag, and what Redis's WATCH notices.
-    pub write: u64,
+    /// The last write's own number: Cosmos DB's etag, and what Redis's WATCH notices.
+    write: u64,
     /// DynamoDB's version attribute.
     version: Option<u64>,
     /// A hash of the key and all that a later call could find out about the cell.
@@ -42,7 +42,7 @@ impl Value {
 }
 
 /// What a compare-and-swap remembers of its row.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
     Missing,
     Bytes(Rc<[u8]>),
@@ -50,15 +50,31 @@ pub enum Seen {
     Version(u64),
 }
 
+impl Seen {
+    pub fn digest(&self, digest: &mut Digest) {
+        match self {
+            Self::Missing => digest.number(0),
+            Self::Bytes(bytes) => digest.bytes(bytes),
+            Self::Write(number) | Self::Version(number) => digest.number(*number),
+        }
+    }
+}
+
+/// A write's number, which no other has, and when it is, in milliseconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp {
+    pub number: u64,
+    pub now_ms: i64,
+}
+
 /// How long a stale read may lag behind, in milliseconds.
 const STALE_MS: i64 = 1000;
 
-/// All cells of a store.
+/// All cells of a store. A copy costs little until one of the two is written.
 #[derive(Debug, Clone)]
 pub struct Cells {
     behaviour: Behaviour,
-    map: BTreeMap<Rc<str>, Cell>,
-    writes: u64,
+    map: Rc<BTreeMap<Rc<str>, Cell>>,
     broken: bool,
     /// The sum of the cells' hashes.
     digest: u64,
@@ -68,8 +84,7 @@ impl Cells {
     pub fn new(behaviour: Behaviour) -> Self {
         Self {
             behaviour,
-            map: BTreeMap::new(),
-            writes: 0,
+            map: Rc::default(),
             broken: false,
             digest: 0,
         }
@@ -77,11 +92,6 @@ impl Cells {
 
     pub fn behaviour(&self) -> Behaviour {
         self.behaviour
-    }
-
-    /// How many writes there have been.
-    pub fn writes(&self) -> u64 {
-        self.writes
     }
 
     pub fn len(&self) -> usize {
@@ -129,7 +139,7 @@ impl Cells {
     }
 
     /// Whether a swap would write.
-    pub fn would_swap(&self, key: &str, seen: &Seen) -> bool {
+    fn would_swap(&self, key: &str, seen: &Seen) -> bool {
         match (seen, self.map.get(key)) {
             (Seen::Missing, None) => true,
             (Seen::Missing, Some(_)) => self.behaviour == Behaviour::SpinSqlite,
@@ -143,38 +153,37 @@ impl Cells {
     /// Whether the swap wrote.
     pub fn swap(
         &mut self,
-        key: &str,
+        key: &Rc<str>,
         seen: &Seen,
-        value: &[u8],
-        now_ms: i64,
+        value: Rc<[u8]>,
+        stamp: Stamp,
     ) -> Result<bool, HostError> {
         self.usable()?;
         let unchanged = self.would_swap(key, seen);
         if unchanged {
             let cell = self.map.get(key);
             let version = cell.and_then(|cell| cell.version).unwrap_or(0) + 1;
-            self.write(key, Value::Bytes(value.into()), Some(version), now_ms);
+            self.write(key, Value::Bytes(value), Some(version), stamp);
         }
         Ok(unchanged)
     }
 
-    pub fn set(&mut self, key: &str, value: &[u8], now_ms: i64) -> Result<(), HostError> {
+    pub fn set(&mut self, key: &Rc<str>, value: Rc<[u8]>, stamp: Stamp) -> Result<(), HostError> {
         self.usable()?;
-        self.write(key, Value::Bytes(value.into()), None, now_ms);
+        self.write(key, Value::Bytes(value), None, stamp);
         Ok(())
     }
 
     pub fn delete(&mut self, key: &str) -> Result<(), HostError> {
         self.usable()?;
-        if let Some(cell) = self.map.remove(key) {
+        if let Some(cell) = Rc::make_mut(&mut self.map).remove(key) {
             self.digest = self.digest.wrapping_sub(cell.hash);
         }
-        self.writes += 1;
         Ok(())
     }
 
-    /// The first half of an increment: what it read. For most hosts nothing else happens yet.
-    pub fn begin_increment(&mut self, key: &str) -> Result<Option<i64>, HostError> {
+    /// What an increment reads before it writes.
+    pub fn read_number(&mut self, key: &str) -> Result<Option<i64>, HostError> {
         self.usable()?;
         let number = match self.map.get(key).map(|cell| &cell.value) {
             None => None,
@@ -198,15 +207,15 @@ impl Cells {
         Ok(number)
     }
 
-    /// The second half of an increment: writes the sum.
-    pub fn finish_increment(
+    /// What an increment writes, if its row is still what it read.
+    pub fn write_number(
         &mut self,
-        key: &str,
+        key: &Rc<str>,
         sum: i64,
         read: Option<i64>,
-        now_ms: i64,
-    ) -> Result<i64, HostError> {
-        if self.begin_increment(key)? != read {
+        stamp: Stamp,
+    ) -> Result<(), HostError> {
+        if self.read_number(key)? != read {
             return Err("the condition of the transaction failed");
         }
         let value = match self.behaviour {
@@ -217,12 +226,11 @@ impl Cells {
             _ => Value::Bytes(sum.to_string().into_bytes().into()),
         };
         let version = self.map.get(key).and_then(|cell| cell.version);
-        self.write(key, value, version, now_ms);
-        Ok(sum)
+        self.write(key, value, version, stamp);
+        Ok(())
     }
 
-    fn write(&mut self, key: &str, value: Value, version: Option<u64>, now_ms: i64) {
-        self.writes += 1;
+    fn write(&mut self, key: &Rc<str>, value: Value, version: Option<u64>, stamp: Stamp) {
         let mut digest = Digest::default();
         digest.bytes(key.as_bytes());
         match &value {
@@ -230,23 +238,26 @@ impl Cells {
             Value::Counter(number) => digest.number(*number as u64),
         }
         digest.number(version.map_or(0, |version| version + 1));
+        digest.number(stamp.number);
+        let until = stamp.now_ms + STALE_MS;
         let mut cell = Cell {
             value,
-            write: self.writes,
+            write: stamp.number,
             version,
             hash: digest.value(),
-            former: Some((None, now_ms + STALE_MS)),
+            former: Some((None, until)),
         };
         self.digest = self.digest.wrapping_add(cell.hash);
-        match self.map.get_mut(key) {
+        let map = Rc::make_mut(&mut self.map);
+        match map.get_mut(key) {
             Some(before) => {
                 self.digest = self.digest.wrapping_sub(before.hash);
                 let former = before.value.bytes().cloned();
-                cell.former = Some((former, now_ms + STALE_MS));
+                cell.former = Some((former, until));
                 *before = cell;
             }
             None => {
-                self.map.insert(key.into(), cell);
+                map.insert(key.clone(), cell);
             }
         }
     }

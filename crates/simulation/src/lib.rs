@@ -11,14 +11,18 @@
 #![forbid(unsafe_code)]
 
 mod behaviour;
+mod call;
 pub mod campaign;
 pub mod cases;
 mod cells;
 mod environment;
 pub mod exhaustive;
+mod host;
 mod issuer;
+mod live;
 mod model;
 mod operation;
+mod process;
 mod random;
 mod run;
 mod scenario;

@@ -4,7 +4,9 @@
 use std::{process::ExitCode, time::Instant};
 
 use anonymous_domains::knobs::Mutation;
-use anonymous_domains_simulation::{Behaviour, Options, campaign::Campaign, schedule};
+use anonymous_domains_simulation::{
+    Behaviour, Options, campaign::Campaign, cases::Case, exhaustive::Explored, schedule,
+};
 use clap::Parser;
 
 /// Runs the server's real logic over a simulated store, in random schedules.
@@ -25,6 +27,10 @@ struct Cli {
     /// Run the one schedule with this seed, and print its steps
     #[arg(long, value_name = "SEED", requires = "behaviour")]
     replay: Option<u64>,
+    /// Explore every schedule of the cases whose names contain this, instead of random schedules;
+    /// of all cases without a name
+    #[arg(long, value_name = "NAME", conflicts_with = "replay", num_args = 0..=1, default_missing_value = "")]
+    exhaustive: Option<String>,
     /// Break a rule of the protocol (src/knobs.rs), such as RemoveBeforeRaise
     #[arg(long, value_name = "RULE", value_parser = mutation)]
     broken: Option<Mutation>,
@@ -41,6 +47,9 @@ fn mutation(text: &str) -> Result<Mutation, String> {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let began = Instant::now();
+    if let Some(name) = &cli.exhaustive {
+        return explore(name, &cli);
+    }
     let result = match (cli.replay, cli.behaviour) {
         (Some(seed), Some(behaviour)) => schedule::run(
             seed,
@@ -58,6 +67,7 @@ fn main() -> ExitCode {
                 None => Behaviour::SUPPORTED.to_vec(),
             },
             mutation: cli.broken,
+            promise: "",
         }
         .run(),
     };
@@ -74,4 +84,50 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Explores the cases with a name on the stores that were asked for.
+fn explore(name: &str, cli: &Cli) -> ExitCode {
+    let behaviours = match cli.behaviour {
+        Some(behaviour) => vec![behaviour],
+        None => Behaviour::SUPPORTED.to_vec(),
+    };
+    let began = Instant::now();
+    let mut total = Explored::default();
+    let mut count = 0;
+    for case in Case::all().iter().filter(|case| case.name.contains(name)) {
+        for &with @ (trouble, preemptions) in &case.troubles {
+            let bound = match preemptions {
+                Some(most) => format!("{most} interruptions at most"),
+                None => "every interleaving".to_owned(),
+            };
+            for behaviour in &behaviours {
+                match case.explore(*behaviour, with, cli.broken) {
+                    Ok(explored) => {
+                        let Explored {
+                            states, schedules, ..
+                        } = explored;
+                        println!(
+                            "{behaviour}, {}, {trouble}, {bound}: {states} states, \
+                             {schedules:.1e} schedules",
+                            case.name
+                        );
+                        total.add(&explored);
+                        count += 1;
+                    }
+                    Err(failure) => {
+                        println!("{failure}\n{behaviour}, {}, {trouble}, {bound}", case.name);
+                        return ExitCode::FAILURE;
+                    }
+                }
+            }
+        }
+    }
+    println!(
+        "{count} explorations held: {} states, {:.1e} schedules, in {:.1} s",
+        total.states,
+        total.schedules,
+        began.elapsed().as_secs_f64()
+    );
+    ExitCode::SUCCESS
 }

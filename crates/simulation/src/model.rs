@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use anonymous_domains_protocol::{problem::ErrorName, response::RegisterResponse};
 
 use crate::{
+    host::{Host, TaskId},
     issuer,
-    operation::{Op, Outcome, domain_name, machine_guid},
+    operation::{Op, Outcome, machine_guid},
     random::Digest,
-    view,
-    world::{TaskId, World},
+    view::Views,
 };
 use domain::DomainModel;
 
@@ -123,15 +123,14 @@ impl Model {
         self.requests.insert(task, request);
     }
 
-    /// The store changed, by a call of `task`.
-    pub fn wrote(&mut self, task: TaskId, world: &World) -> Result<(), Violation> {
+    /// The store changed, by a call of `task`, and shows the domains like this.
+    pub fn wrote(&mut self, task: TaskId, host: &Host, now: &Views) -> Result<(), Violation> {
         self.step += 1;
-        for number in 0..self.domains.len() {
-            let now = view::look(world, number, &domain_name(number as u8))
-                .map_err(|error| format!("6: the tables cannot be read: {error}"))?;
+        for (number, now) in now.iter().enumerate() {
+            let now = now.clone();
             let step = self.step;
             let domain = &mut self.domains[number];
-            let change = domain.changes_to(now, step, task, world)?;
+            let change = domain.changes_to(now, step, task, host)?;
             let request = self.requests.get_mut(&task).expect("the request has begun");
             if change.keys || !change.added.is_empty() || change.removed {
                 request.changed = Some(if change.keys { "keys" } else { "members" });
@@ -182,7 +181,7 @@ impl Model {
         &mut self,
         task: TaskId,
         outcome: &Outcome,
-        world: &World,
+        host: &Host,
     ) -> Result<(), Violation> {
         self.crashed(task);
         let request = self.request(task).clone();
@@ -190,7 +189,7 @@ impl Model {
             Outcome::Fault(why) => Err(format!("6: {:?} met a fault: {why}", request.op)),
             Outcome::Unavailable(_) => Ok(()),
             Outcome::Refused(name) => self.check_refusal(&request, *name),
-            Outcome::Joined(answer) => self.check_join(task, &request, answer, world),
+            Outcome::Joined(answer) => self.check_join(task, &request, answer, host),
             Outcome::Listed(listed) => {
                 self.domains[usize::from(request.op.domain())].check_list(&request, listed)
             }
@@ -232,7 +231,7 @@ impl Model {
         task: TaskId,
         request: &Request,
         answer: &RegisterResponse,
-        world: &World,
+        host: &Host,
     ) -> Result<(), Violation> {
         let &Op::Join { machine, domain } = &request.op else {
             return Err(format!("{:?} was answered as a join", request.op));
@@ -261,8 +260,7 @@ impl Model {
             return Err("3: the keys are those of a domain that was deleted before".to_owned());
         }
         let newest = names.last().ok_or("3: there is no key")?;
-        let made = world.made.borrow();
-        let newest = made.iter().position(|key| key.identity == *newest);
+        let newest = host.made.iter().position(|key| *key.identity == **newest);
         if generation == request.promised.generation
             && newest.is_none_or(|newest| newest < request.promised.made_after)
         {
@@ -327,12 +325,12 @@ impl Model {
     }
 
     /// What must hold when all is quiet and every machine has asked again.
-    pub fn check_quiet(&self, world: &World) -> Result<(), Violation> {
+    pub fn check_quiet(&self, host: &Host) -> Result<(), Violation> {
         for domain in &self.domains {
             domain.check_quiet()?;
         }
         let saved: usize = self.domains.iter().map(DomainModel::keys_ever).sum();
-        let made = world.made.borrow().len();
+        let made = host.made.len();
         // A domain may be deleted while its key is made.
         let deleted = self.domains.iter().any(DomainModel::was_deleted);
         if made != saved && !self.leniency.wasted_keys && !deleted {
@@ -354,23 +352,34 @@ impl Model {
         self.domains[usize::from(domain)].has_member(machine)
     }
 
-    /// All that later verdicts depend on.
+    /// A hash of all that later verdicts depend on. Of moments, only their order counts.
     pub fn digest(&self, digest: &mut Digest) {
+        let mut moments = Vec::with_capacity(32);
         for domain in &self.domains {
             domain.digest(digest);
+            moments.extend(domain.moments());
         }
         for request in self.requests.values() {
             digest.number(request.promised.generation as u64);
             digest.number(request.promised.made_after as u64);
-            for flag in [request.done, request.lingers, request.added_member] {
-                digest.number(u64::from(flag));
-            }
-            digest.number(u64::from(request.changed.is_some()));
-            for other in self.requests.values() {
-                let before = request.ended.is_some_and(|ended| ended < other.started);
-                digest.number(u64::from(before));
-            }
-            digest.number(u64::from(request.ended.is_some()));
+            let flags = [
+                request.done,
+                request.lingers,
+                request.added_member,
+                request.promised.blocked,
+                request.changed.is_some(),
+            ];
+            let flags = flags.iter().fold(0, |all, flag| 2 * all + u64::from(*flag));
+            digest.number(flags);
+            moments.push(request.started);
+            moments.push(request.ended.unwrap_or(u64::MAX));
+        }
+        let mut order: Vec<usize> = (0..moments.len()).collect();
+        order.sort_by_key(|at| moments[*at]);
+        let mut rank = 0;
+        for (nth, at) in order.iter().enumerate() {
+            rank += u64::from(nth > 0 && moments[*at] != moments[order[nth - 1]]);
+            digest.number(rank << 32 | *at as u64);
         }
     }
 }

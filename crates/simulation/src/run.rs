@@ -1,18 +1,16 @@
 //! One schedule while it runs: the requests, and what a scheduler can do to them.
 
-use std::{
-    pin::Pin,
-    rc::Rc,
-    task::{Context, Poll, Waker},
-};
+use std::rc::Rc;
 
 use crate::{
+    call::{Answer, Call, Kind},
+    host::{By, Fault, Host, TaskId},
+    live::{Live, Wants},
     model::{Model, Violation},
-    operation::{self, Op, Outcome},
-    random::Digest,
+    operation::{Op, Outcome},
     store::short,
-    view::Views,
-    world::{At, Fault, Kind, TaskId, World},
+    view,
+    world::World,
 };
 
 /// No request may make more calls than this, whatever happens to it.
@@ -27,18 +25,8 @@ const LONGEST_ALONE_MS: i64 = 20_000;
 /// A request.
 struct Task {
     op: Op,
-    future: Option<Pin<Box<dyn Future<Output = Outcome>>>>,
-    /// Its answer, while that is on its way to the caller.
-    answer: Option<Outcome>,
-    began: bool,
-}
-
-fn is_probe(key: &str) -> bool {
-    key.contains(":probe:")
-}
-
-fn is_root(key: &str) -> bool {
-    key.ends_with(":root")
+    live: Option<Live>,
+    wants: Wants,
 }
 
 /// What a request can do next.
@@ -75,38 +63,30 @@ impl Run {
         }
     }
 
-    /// A new request, which has not begun.
-    pub fn add(&mut self, op: Op) -> TaskId {
-        let id = self.world.add_task();
-        let future = operation::run(
-            op.clone(),
-            self.world.clone(),
-            self.short_lived_certificates,
-        );
-        self.tasks.push(Task {
+    /// A schedule that goes on from a moment after `before` at which no request is under way.
+    pub fn resume(host: Host, model: Model, before: Vec<Op>, seed: u64, traced: bool) -> Self {
+        let world = World::new(host, before.len(), seed, traced);
+        let ended = |op| Task {
             op,
-            future: Some(Box::pin(future)),
-            answer: None,
-            began: false,
-        });
-        id
+            live: None,
+            wants: Wants::Start,
+        };
+        Self {
+            tasks: before.into_iter().map(ended).collect(),
+            ..Self::new(world, model, false)
+        }
     }
 
-    /// Another schedule from here, while no request is under way.
-    pub fn fork(&self, traced: bool, views: &Rc<Views>) -> Self {
-        let tasks = self.tasks.iter().map(|task| Task {
-            op: task.op.clone(),
-            future: None,
-            answer: None,
-            began: true,
+    /// A new request, which has not begun.
+    pub fn add(&mut self, op: Op) -> TaskId {
+        let live = Live::new(op.clone(), &self.world, self.short_lived_certificates);
+        let id = live.id();
+        self.tasks.push(Task {
+            op,
+            live: Some(live),
+            wants: Wants::Start,
         });
-        Self {
-            world: self.world.fork(traced, views),
-            model: self.model.clone(),
-            tasks: tasks.collect(),
-            short_lived_certificates: self.short_lived_certificates,
-            steps: 0,
-        }
+        id
     }
 
     /// How many requests there were.
@@ -116,30 +96,12 @@ impl Run {
 
     pub fn next(&self, id: TaskId) -> Next {
         let task = &self.tasks[id];
-        if task.answer.is_some() {
-            return Next::Go;
+        match &task.wants {
+            _ if task.live.is_none() => Next::Ended,
+            Wants::Start | Wants::End(_) => Next::Go,
+            Wants::Call(call) => Next::Call(call.kind()),
+            Wants::Wake(until) => Next::Wake(*until),
         }
-        if task.future.is_none() {
-            return Next::Ended;
-        }
-        match self.world.at(id) {
-            At::Call { kind, .. } => Next::Call(kind),
-            At::Sleep(until) => Next::Wake(until),
-            At::Start | At::Away => Next::Go,
-        }
-    }
-
-    /// Whether the next call is about a key that only this request knows.
-    pub fn is_private(&self, id: TaskId) -> bool {
-        match self.world.at(id) {
-            At::Call { kind, key, .. } => kind == Kind::Write && !is_root(&key) || is_probe(&key),
-            _ => false,
-        }
-    }
-
-    /// Whether its answer is on its way.
-    pub fn has_answer(&self, id: TaskId) -> bool {
-        self.tasks[id].answer.is_some()
     }
 
     /// Whether a request was about a machine.
@@ -151,74 +113,91 @@ impl Run {
 
     /// Whether it waits for a plain read.
     pub fn is_at_get(&self, id: TaskId) -> bool {
-        matches!(self.world.at(id), At::Call { what: "get", .. })
+        matches!(&self.tasks[id].wants, Wants::Call(call) if matches!(**call, Call::Get(_)))
     }
 
     /// Lets a request take its next step. `Some` when it ended with that.
-    pub fn step(&mut self, id: TaskId, fault: Fault) -> Result<Option<Outcome>, Violation> {
+    pub fn step(&mut self, id: TaskId, fault: Fault) -> Result<Option<Rc<Outcome>>, Violation> {
         self.steps += 1;
-        if let Some(answer) = self.tasks[id].answer.take() {
-            self.world
-                .trace(|| format!("#{id:<3} is answered: {}", answer.show()));
-            let checked = self.model.answered(id, &answer, &self.world);
-            self.note_lingering(id);
-            return checked.map(|()| Some(answer));
-        }
-        // Nothing leads to a row when it is set or removed: only a swap changes what is seen.
-        let swaps = self.next(id) == Next::Call(Kind::Swap);
         let task = &mut self.tasks[id];
-        let Some(future) = &mut task.future else {
+        let Some(live) = &mut task.live else {
             return Ok(None);
         };
-        if !task.began {
-            task.began = true;
-            let op = &task.op;
-            self.world.trace(|| format!("#{id:<3} begins: {op:?}"));
-            self.model.started(id, op);
-        }
-        let writes = self.world.cells.borrow().writes();
-        self.world.enter(id, fault);
-        let polled = future
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()));
-        if let Poll::Ready(outcome) = polled {
-            task.future = None;
-            task.answer = Some(outcome);
-        }
-        if self.world.calls(id) > MOST_CALLS {
-            return Err(format!("6: {:?} does not end", task.op));
-        }
-        let wrote = self.world.cells.borrow().writes() != writes;
-        if wrote && swaps {
-            self.model.wrote(id, &self.world)?;
+        let mut changed = false;
+        let answer = match &task.wants {
+            Wants::End(outcome) => {
+                let outcome = outcome.clone();
+                task.live = None;
+                self.world
+                    .trace(|| format!("#{id:<3} is answered: {}", outcome.show()));
+                let host = self.world.host.borrow();
+                self.model.answered(id, &outcome, &host)?;
+                drop(host);
+                self.note_lingering(id);
+                return Ok(Some(outcome));
+            }
+            Wants::Start => {
+                let op = &task.op;
+                self.world.trace(|| format!("#{id:<3} begins: {op:?}"));
+                self.model.started(id, op);
+                Answer::Start
+            }
+            Wants::Wake(_) => Answer::Awake,
+            Wants::Call(call) => {
+                let calls = self.world.calls(id);
+                if calls > MOST_CALLS {
+                    return Err(format!("6: {:?} does not end", task.op));
+                }
+                let mut host = self.world.host.borrow_mut();
+                let before = host.cells.digest();
+                let answer = host.perform(By { task: id, calls }, call, fault);
+                // Nothing leads to a row when it is set or removed: only a swap shows.
+                let wrote = host.cells.digest() != before;
+                changed = wrote && call.kind() == Kind::Swap;
+                drop(host);
+                self.world.trace(|| {
+                    let shown = call.show(&answer);
+                    let wrote = if wrote { ", writes" } else { "" };
+                    match fault {
+                        Fault::None => format!("#{id:<3} {shown}{wrote}"),
+                        fault => format!("#{id:<3} {shown}{wrote} ({fault:?})"),
+                    }
+                });
+                answer
+            }
+        };
+        task.wants = live.go(answer);
+        if changed {
+            self.look(id)?;
         }
         Ok(None)
+    }
+
+    /// Holds the tables against the model after a write of a request.
+    fn look(&mut self, id: TaskId) -> Result<(), Violation> {
+        let host = self.world.host.borrow();
+        let views = view::look(&host, self.model.domains())?;
+        self.model.wrote(id, &host, &views)
     }
 
     /// Crashes a request, or loses its answer.
     pub fn crash(&mut self, id: TaskId) {
         self.steps += 1;
         let task = &mut self.tasks[id];
-        let was_alive = task.future.take().is_some() | task.answer.take().is_some();
-        if was_alive && task.began {
-            self.world.trace(|| format!("#{id:<3} CRASHES"));
-            self.model.crashed(id);
-            self.note_lingering(id);
-        } else if was_alive {
-            // It never arrived; the model wants to know of it all the same.
-            task.began = true;
-            self.model.started(id, &task.op);
-            self.model.crashed(id);
+        if task.live.take().is_none() {
+            return;
         }
-    }
-
-    fn has_delayed(&self, id: TaskId) -> bool {
-        let delayed = self.world.delayed.borrow();
-        delayed.iter().any(|write| write.task == id)
+        self.world.trace(|| format!("#{id:<3} CRASHES"));
+        if matches!(task.wants, Wants::Start) {
+            // It never arrived; the model wants to know of it all the same.
+            self.model.started(id, &task.op);
+        }
+        self.model.crashed(id);
+        self.note_lingering(id);
     }
 
     fn note_lingering(&mut self, id: TaskId) {
-        if self.has_delayed(id) {
+        if self.world.host.borrow().has_delayed(id) {
             self.model.lingers(id, true);
         }
     }
@@ -226,18 +205,8 @@ impl Run {
     /// Lets the effect of a delayed write come, or never come.
     pub fn settle(&mut self, nth: usize, applies: bool) -> Result<(), Violation> {
         self.steps += 1;
-        let write = self.world.delayed.borrow_mut().remove(nth);
+        let (write, written) = self.world.host.borrow_mut().settle(nth, applies);
         let task = write.task;
-        let mut written = false;
-        if applies {
-            let now_ms = self.world.now_ms();
-            let mut cells = self.world.cells.borrow_mut();
-            written = match &write.seen {
-                Some(seen) => cells.swap(&write.key, seen, &write.value, now_ms),
-                None => cells.set(&write.key, &write.value, now_ms).map(|()| true),
-            }
-            .unwrap_or(false);
-        }
         self.world.trace(|| {
             let what = match (applies, written) {
                 (false, _) => "is never done",
@@ -246,18 +215,18 @@ impl Run {
             };
             format!("#{task:<3} write to {} {what}", short(&write.key))
         });
-        if written && write.seen.is_some() {
-            self.model.wrote(task, &self.world)?;
+        if written {
+            self.look(task)?;
         }
         let is_over = self.next(task) == Next::Ended;
-        if is_over && !self.has_delayed(task) {
+        if is_over && !self.world.host.borrow().has_delayed(task) {
             self.model.lingers(task, false);
         }
         Ok(())
     }
 
     /// Runs a request to its end while nothing else happens and time passes as it wishes.
-    pub fn run_alone(&mut self, op: Op) -> Result<Outcome, Violation> {
+    pub fn run_alone(&mut self, op: Op) -> Result<Rc<Outcome>, Violation> {
         let id = self.add(op);
         let began_ms = self.world.now_ms();
         loop {
@@ -286,7 +255,7 @@ impl Run {
                 if !asks {
                     continue;
                 }
-                match self.run_alone(Op::Join { machine, domain })? {
+                match &*self.run_alone(Op::Join { machine, domain })? {
                     Outcome::Joined(_) | Outcome::Refused(ErrorName::DomLimitReached) => {}
                     Outcome::Refused(ErrorName::DomRegDenied) => {}
                     outcome => return Err(format!("6: a quiet join: {}", outcome.show())),
@@ -299,30 +268,13 @@ impl Run {
             if self.model.quiet_state(domain) != quiet {
                 return Err("7: a repeated join changed something".to_owned());
             }
-            if let Outcome::Listed(listed) = self.run_alone(Op::List { domain, page: 3 })?
+            if let Outcome::Listed(listed) = &*self.run_alone(Op::List { domain, page: 3 })?
                 && listed.len() as u64 != quiet.1
             {
                 return Err("6: the list is not the roster".to_owned());
             }
         }
-        self.model.check_quiet(&self.world)
-    }
-
-    /// The state of everything, for schedulers that do not go to the same place twice.
-    pub fn digest(&self) -> Digest {
-        let mut digest = Digest::default();
-        self.world.digest(&mut digest, |id| {
-            let task = &self.tasks[id];
-            task.future.is_some() || task.answer.is_some()
-        });
-        for task in &self.tasks {
-            digest.number(
-                u64::from(task.began)
-                    + 2 * u64::from(task.future.is_some())
-                    + 4 * u64::from(task.answer.is_some()),
-            );
-        }
-        self.model.digest(&mut digest);
-        digest
+        let host = self.world.host.borrow();
+        self.model.check_quiet(&host)
     }
 }

@@ -6,18 +6,20 @@ use anonymous_domains::knobs;
 
 use crate::{
     behaviour::Behaviour,
+    call::Kind,
+    host::{Fault, Host, TaskId},
     model::{Leniency, Model, Violation},
     operation::{Op, Outcome},
     random::Random,
     run::{Next, Run},
     scenario::{Options, Order, Scenario},
-    world::{Fault, Kind, TaskId, World},
+    world::World,
 };
 
 /// A schedule in which something did not hold.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// With it, `simulate --replay` shows the schedule again.
+    /// With it, `cargo xtask simulate --replay` shows the schedule again.
     pub seed: u64,
     /// The store.
     pub behaviour: Behaviour,
@@ -35,7 +37,7 @@ impl fmt::Display for Failure {
         writeln!(f, "VIOLATED {}", self.violation)?;
         write!(
             f,
-            "simulate --replay {} --behaviour {}",
+            "cargo xtask simulate --replay {} --behaviour {}",
             self.seed, self.behaviour
         )
     }
@@ -93,7 +95,7 @@ pub fn run(seed: u64, options: Options) -> Result<Counts, Box<Failure>> {
     let mut random = Random::new(seed);
     let scenario = Scenario::draw(&mut random, options.mutation);
     knobs::turn(scenario.knobs);
-    let world = World::new(options.behaviour, seed, options.traced);
+    let world = World::new(Host::new(options.behaviour), 0, seed, options.traced);
     world.trace(|| format!("{scenario:#?}"));
     let leniency = Leniency {
         forgetful_rows: scenario.knobs.revisions_kept < 32,
@@ -178,7 +180,7 @@ impl Scheduler {
                 None => self.let_time_pass(),
             }
         }
-        while !self.run.world.delayed.borrow().is_empty() {
+        while !self.run.world.host.borrow().delayed.is_empty() {
             let applies = self.random.chance(500);
             self.run.settle(0, applies)?;
         }
@@ -233,7 +235,7 @@ impl Scheduler {
     }
 
     fn settle_some(&mut self) -> Result<(), Violation> {
-        let waiting = self.run.world.delayed.borrow().len();
+        let waiting = self.run.world.host.borrow().delayed.len();
         if waiting > 0 && self.random.chance(60) {
             let nth = self.random.below(waiting);
             let applies = self.random.chance(700);
@@ -303,7 +305,7 @@ impl Scheduler {
             return Ok(());
         };
         let request = self.callers[nth].request.take();
-        match outcome {
+        match *outcome {
             Outcome::Unavailable(_) => {
                 self.counts.unavailable += 1;
                 if let Some((_, op)) = request {
@@ -321,7 +323,7 @@ impl Scheduler {
         let Next::Call(kind) = self.run.next(task) else {
             return Fault::None;
         };
-        let behaviour = self.run.world.cells.borrow().behaviour();
+        let behaviour = self.run.world.behaviour();
         if behaviour == Behaviour::DynamoDbStale
             && self.run.is_at_get(task)
             && self.random.chance(self.scenario.weather.stale)
@@ -368,8 +370,8 @@ impl Scheduler {
             schedules: 1,
             steps: self.run.steps,
             requests: self.run.len() as u64,
-            keys: self.run.world.made.borrow().len() as u64,
-            splits: self.run.world.cells.borrow().len() as u64,
+            keys: self.run.world.host.borrow().made.len() as u64,
+            splits: self.run.world.host.borrow().cells.len() as u64,
             ..self.counts
         }
     }

@@ -1,16 +1,14 @@
-//! [`Store`] over the simulated cells: a switch point before every call, and the call's fault.
+//! [`Store`] over the simulated host: every call is a point at which the scheduler may switch.
 
 use std::rc::Rc;
 
-use anonymous_domains::{
-    knobs::{Mutation, broken},
-    store::{Store, StoreError, Swapped},
-};
+use anonymous_domains::store::{Store, StoreError, Swapped};
 
 use crate::{
     behaviour::Behaviour,
+    call::{Answer, Bytes, Call},
     cells::Seen,
-    world::{Delayed, Fault, Kind, TaskId, World},
+    world::World,
 };
 
 /// The store as one request sees it.
@@ -22,20 +20,8 @@ pub struct SimStore {
 /// A compare-and-swap that has read its row.
 #[derive(Debug)]
 pub struct SimCas {
-    key: String,
+    key: Rc<str>,
     seen: Seen,
-}
-
-/// How a value shows in a trace.
-fn show(value: Option<&[u8]>) -> String {
-    match value {
-        None => "nothing".to_owned(),
-        Some(bytes) if bytes.len() <= 8 => format!("{bytes:02x?}"),
-        Some(bytes) => {
-            let revisions = usize::from(bytes[1]);
-            format!("{} bytes, {revisions} revisions", bytes.len())
-        }
-    }
 }
 
 /// Keys are long; their last digits tell them apart.
@@ -47,229 +33,91 @@ pub(crate) fn short(key: &str) -> String {
     }
 }
 
-fn error(text: &str) -> StoreError {
-    StoreError(text.to_owned())
+fn to_vec(value: Option<Bytes>) -> Option<Vec<u8>> {
+    value.map(|bytes| bytes.to_vec())
 }
 
 impl SimStore {
-    /// What a call gave, as the caller and the trace are told.
-    fn answer<T>(
-        &self,
-        what: &str,
-        key: &str,
-        result: Result<T, &'static str>,
-        show: impl FnOnce(&T) -> String,
-        value: impl FnOnce(&T) -> Option<Rc<[u8]>>,
-    ) -> Result<T, StoreError> {
-        self.world.answered(|history| match &result {
-            Ok(answer) => match value(answer) {
-                Some(bytes) => history.bytes(&bytes),
-                None => history.number(1),
-            },
-            Err(_) => history.number(2),
-        });
-        self.world.trace_call(|| match &result {
-            Ok(answer) => format!("{what} {}: {}", short(key), show(answer)),
-            Err(why) => format!("{what} {}: ERROR {why}", short(key)),
-        });
-        result.map_err(error)
-    }
-
-    /// A call that writes, with its fault: `Err` where the caller hears nothing good.
-    fn write<T>(
-        fault: Fault,
-        effect: impl FnOnce() -> Result<T, &'static str>,
-    ) -> Result<T, &'static str> {
-        match fault {
-            Fault::Refuse => Err("refused before it took effect"),
-            Fault::Lose => effect().and(Err("done, but the answer was lost")),
-            _ => effect(),
+    /// Calls the host, when the scheduler lets it, and gives what the host says.
+    async fn call(&self, call: Call) -> Result<Answer, StoreError> {
+        match self.world.call(call).await {
+            Answer::Error(why) => Err(StoreError(why.to_owned())),
+            answer => Ok(answer),
         }
     }
 
-    async fn read_for_swap(
-        &self,
-        what: &'static str,
-        key: &str,
-    ) -> Result<(SimCas, Option<Vec<u8>>), StoreError> {
-        let fault = self.world.call(Kind::Read, what, key).await;
-        let read = Self::write(fault, || self.world.cells.borrow().begin(key));
-        let (seen, value) = self.answer(
-            what,
-            key,
-            read,
-            |(_, value)| show(value.as_deref()),
-            |(_, value)| value.clone(),
-        )?;
-        self.world.holds(key, &seen);
-        let key = key.to_owned();
-        Ok((SimCas { key, seen }, value.map(|bytes| bytes.to_vec())))
+    async fn number(&self, call: Call) -> Result<Option<i64>, StoreError> {
+        match self.call(call).await? {
+            Answer::Number(number) => Ok(number),
+            other => Err(unexpected(&other)),
+        }
     }
 
-    fn write_late(&self, key: &str, value: &[u8]) {
-        let mut late = self.world.late.borrow_mut();
-        late.push((self.world.current(), key.to_owned(), value.to_vec()));
+    async fn read_for_swap(&self, key: Rc<str>) -> Result<(SimCas, Option<Vec<u8>>), StoreError> {
+        match self.call(Call::Begin(key.clone())).await? {
+            Answer::Begun(seen, value) => Ok((SimCas { key, seen }, to_vec(value))),
+            other => Err(unexpected(&other)),
+        }
     }
+}
 
-    fn take_late(&self) -> Vec<(TaskId, String, Vec<u8>)> {
-        let mut late = self.world.late.borrow_mut();
-        let current = self.world.current();
-        late.extract_if(.., |(task, ..)| *task == current).collect()
-    }
-
-    fn delay(&self, key: &str, seen: Option<Seen>, value: &[u8]) {
-        self.world.delayed.borrow_mut().push(Delayed {
-            task: self.world.current(),
-            key: key.into(),
-            seen,
-            value: value.into(),
-        });
-    }
+fn unexpected(answer: &Answer) -> StoreError {
+    StoreError(format!("the simulated host answered {answer:?}"))
 }
 
 impl Store for SimStore {
     type Cas = SimCas;
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let fault = self.world.call(Kind::Read, "get", key).await;
-        let value = Self::write(fault, || {
-            let cells = self.world.cells.borrow();
-            match cells.get_stale(key, self.world.now_ms()) {
-                Some(former) if fault == Fault::Stale => Ok(former),
-                _ => cells.get(key),
-            }
-        });
-        let value = self.answer(
-            "get",
-            key,
-            value,
-            |value| show(value.as_deref()),
-            |value| value.clone(),
-        )?;
-        Ok(value.map(|bytes| bytes.to_vec()))
+        match self.call(Call::Get(key.into())).await? {
+            Answer::Value(value) => Ok(to_vec(value)),
+            other => Err(unexpected(&other)),
+        }
     }
 
     async fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        let fault = self.world.call(Kind::Write, "set", key).await;
-        let now_ms = self.world.now_ms();
-        let done = if fault == Fault::Delay {
-            self.delay(key, None, value);
-            Err("no answer yet")
-        } else {
-            Self::write(fault, || {
-                if broken(Mutation::RowsWrittenLate) {
-                    self.write_late(key, value);
-                    return Ok(());
-                }
-                self.world.cells.borrow_mut().set(key, value, now_ms)
-            })
-        };
-        self.answer("set", key, done, |()| show(Some(value)), |()| None)
+        self.call(Call::Set(key.into(), value.into())).await?;
+        Ok(())
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        let fault = self.world.call(Kind::Write, "delete", key).await;
-        let done = Self::write(fault, || self.world.cells.borrow_mut().delete(key));
-        self.answer("delete", key, done, |()| "done".to_owned(), |()| None)
+        self.call(Call::Delete(key.into())).await?;
+        Ok(())
     }
 
     async fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
-        let now_ms = self.world.now_ms();
-        let fault = self.world.call(Kind::Write, "increment", key).await;
-        let cells = &self.world.cells;
-        let behaviour = cells.borrow().behaviour();
-        let sum = match behaviour {
+        let key: Rc<str> = key.into();
+        let sum = match self.world.behaviour() {
             // Its read and its write are two calls.
             Behaviour::DynamoDb | Behaviour::DynamoDbStale => {
-                let read = cells.borrow_mut().begin_increment(key);
-                let fault = self.world.call(Kind::Write, "increment", key).await;
-                read.and_then(|read| {
-                    let sum = read.unwrap_or(0) + delta;
-                    let mut cells = cells.borrow_mut();
-                    Self::write(fault, || cells.finish_increment(key, sum, read, now_ms))
-                })
+                let read = self.number(Call::ReadNumber(key.clone())).await?;
+                let sum = read.unwrap_or(0) + delta;
+                self.number(Call::WriteNumber { key, sum, read }).await?
             }
-            _ => Self::write(fault, || {
-                let mut cells = cells.borrow_mut();
-                let read = cells.begin_increment(key)?;
-                cells.finish_increment(key, read.unwrap_or(0) + delta, read, now_ms)
-            }),
-        };
-        let sum = match (behaviour, sum) {
             // It reads what it gives after it has written.
-            (Behaviour::CosmosDb, Ok(sum)) => {
-                self.world.call(Kind::Read, "increment", key).await;
-                Ok(cells
-                    .borrow_mut()
-                    .begin_increment(key)
-                    .ok()
-                    .flatten()
-                    .unwrap_or(sum))
+            Behaviour::CosmosDb => {
+                self.number(Call::Increment(key.clone(), delta)).await?;
+                self.number(Call::ReadNumber(key)).await?
             }
-            (_, sum) => sum,
+            _ => self.number(Call::Increment(key, delta)).await?,
         };
-        let bytes = |sum: &i64| Some(Rc::from(sum.to_le_bytes().as_slice()));
-        self.answer("increment", key, sum, |sum| sum.to_string(), bytes)
+        sum.ok_or_else(|| StoreError("a number is gone".to_owned()))
     }
 
     async fn begin(&self, key: &str) -> Result<(Self::Cas, Option<Vec<u8>>), StoreError> {
-        self.read_for_swap("begin", key).await
+        self.read_for_swap(key.into()).await
     }
 
     async fn swap(&self, cas: Self::Cas, value: &[u8]) -> Swapped<Self::Cas> {
         let SimCas { key, seen } = cas;
-        let fault = self.world.call(Kind::Swap, "swap", &key).await;
-        let effect = || {
-            let now_ms = self.world.now_ms();
-            let mut cells = self.world.cells.borrow_mut();
-            if broken(Mutation::SwapAlwaysWrites) {
-                return cells.set(&key, value, now_ms).map(|()| true);
-            }
-            let written = cells.swap(&key, &seen, value, now_ms);
-            for (_, key, value) in self.take_late() {
-                cells.set(&key, &value, now_ms)?;
-            }
-            written
-        };
-        let behaviour = self.world.cells.borrow().behaviour();
-        let outcome = match fault {
-            Fault::Delay => {
-                self.delay(&key, Some(seen), value);
-                Err("no answer yet")
-            }
-            Fault::RefuseAsFailed => Ok(false),
-            Fault::LoseAsFailed => effect().map(|_| false),
-            _ => {
-                let written = Self::write(fault, effect);
-                self.world.trace_call(|| match written {
-                    Ok(true) => format!("swap {} writes {}", short(&key), show(Some(value))),
-                    Ok(false) => format!("swap {} finds another row", short(&key)),
-                    Err(why) => format!("swap {}: {why}", short(&key)),
-                });
-                written.map(|written| written && behaviour != Behaviour::SpinRedis)
-            }
-        };
-        self.world.answered(|history| {
-            history.number(match outcome {
-                Ok(won) => u64::from(won),
-                Err(_) => 2,
-            });
-        });
-        match outcome {
-            Ok(true) => Swapped::Won,
-            Ok(false) => {
-                self.world
-                    .trace_call(|| format!("swap {}: says FAILED ({fault:?})", short(&key)));
-                match self.read_for_swap("begin again", &key).await {
-                    Ok((cas, value)) => Swapped::Failed(cas, value),
-                    Err(error) => Swapped::Unknown(error),
-                }
-            }
-            Err(why) => {
-                self.world
-                    .trace_call(|| format!("swap {}: ERROR {why} ({fault:?})", short(&key)));
-                Swapped::Unknown(error(why))
-            }
+        let swap = Call::Swap(key.clone(), seen, value.into());
+        match self.call(swap).await {
+            Ok(Answer::Swapped(true)) => Swapped::Won,
+            Ok(_) => match self.read_for_swap(key).await {
+                Ok((cas, value)) => Swapped::Failed(cas, value),
+                Err(error) => Swapped::Unknown(error),
+            },
+            Err(error) => Swapped::Unknown(error),
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     pin::pin,
+    rc::Rc,
     task::{Context, Poll, Waker},
 };
 
@@ -18,7 +19,7 @@ use anonymous_domains::{
 };
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 
-use crate::{random::Random, world::World};
+use crate::{host::Host, model::Violation, operation::domain_name, random::Random};
 
 /// A domain at one instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +33,9 @@ pub struct DomainView {
     pub keys: Vec<String>,
 }
 
-/// A store with nobody else in it: the world's cells, and what is written on top of them.
+/// A store with nobody else in it: the host's cells, and what is written on top of them.
 struct ViewStore<'a> {
-    world: &'a World,
+    host: &'a Host,
     written: RefCell<BTreeMap<String, Vec<u8>>>,
 }
 
@@ -45,7 +46,7 @@ impl Store for ViewStore<'_> {
         if let Some(value) = self.written.borrow().get(key) {
             return Ok(Some(value.clone()));
         }
-        let value = self.world.cells.borrow().get(key);
+        let value = self.host.cells.get(key);
         value
             .map(|bytes| bytes.map(|bytes| bytes.to_vec()))
             .map_err(|why| StoreError(why.to_owned()))
@@ -80,13 +81,13 @@ impl Store for ViewStore<'_> {
 
 /// An environment in which no time passes.
 struct ViewEnvironment<'a> {
-    world: &'a World,
+    host: &'a Host,
     random: Cell<Random>,
 }
 
 impl Environment for ViewEnvironment<'_> {
     fn now_ms(&self) -> i64 {
-        self.world.now_ms()
+        self.host.now_ms
     }
 
     async fn sleep_ms(&self, _ms: u64) {}
@@ -100,31 +101,25 @@ impl Environment for ViewEnvironment<'_> {
     fn log(&self, _line: &str) {}
 }
 
-/// What domains looked like: by the store's digest and the domain's number.
-pub type Views = RefCell<HashMap<(u64, usize), Option<DomainView>>>;
+/// The domains by number; `None` for one that there is not.
+pub type Views = [Option<Rc<DomainView>>];
 
-/// Looks at a domain; `None` where there is none.
-pub fn look(world: &World, number: usize, name: &DomainName) -> Result<Option<DomainView>, Error> {
-    let Some(views) = &world.views else {
-        return read(world, name);
-    };
-    let at = (world.cells.borrow().digest(), number);
-    if let Some(view) = views.borrow().get(&at) {
-        return Ok(view.clone());
-    }
-    let view = read(world, name)?;
-    views.borrow_mut().insert(at, view.clone());
-    Ok(view)
+/// Looks at so many domains.
+pub fn look(host: &Host, domains: u8) -> Result<Rc<Views>, Violation> {
+    let views = (0..domains).map(|domain| Ok(look_at(host, &domain_name(domain))?.map(Rc::new)));
+    views
+        .collect::<Result<_, Error>>()
+        .map_err(|error| format!("6: the tables cannot be read: {error}"))
 }
 
-fn read(world: &World, name: &DomainName) -> Result<Option<DomainView>, Error> {
+fn look_at(host: &Host, name: &DomainName) -> Result<Option<DomainView>, Error> {
     let rows = Rows {
         store: ViewStore {
-            world,
+            host,
             written: RefCell::default(),
         },
         env: ViewEnvironment {
-            world,
+            host,
             random: Cell::new(Random::new(0x005e_ed0f_71e5)),
         },
     };

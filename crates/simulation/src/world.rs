@@ -1,4 +1,4 @@
-//! What all requests of one schedule share: the store's cells, the clock, and where each request is.
+//! What all requests of one schedule share: the host, chance, and where each request is.
 
 use std::{
     cell::{Cell, RefCell},
@@ -7,94 +7,33 @@ use std::{
     task::Poll,
 };
 
-#[cfg(doc)]
-use anonymous_domains::knobs::Mutation;
-
 use crate::{
     behaviour::Behaviour,
-    cells::{Cells, Seen},
-    random::{Digest, Random},
-    view::Views,
+    call::{Answer, Call},
+    host::{Host, Made, START_MS, TaskId},
+    random::Random,
 };
 
-/// When the simulated clock starts, in milliseconds since 1970.
-pub const START_MS: i64 = 1_800_000_000_000;
-
-/// A request's number in its schedule.
-pub type TaskId = usize;
-
-/// What a call to the store is, as far as faults are concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Read,
-    Write,
-    Swap,
-}
-
 /// Where a request is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum At {
     /// It has not begun.
     Start,
-    /// It is about to call the store: the next poll does the call.
-    Call {
-        kind: Kind,
-        what: &'static str,
-        key: Rc<str>,
-    },
+    /// It calls the store.
+    Call(Rc<Call>),
     /// It sleeps until then, in milliseconds since 1970.
     Sleep(i64),
     /// It runs, or has ended.
     Away,
 }
 
-/// What happens to a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Fault {
-    /// Nothing bad.
-    None,
-    /// It does nothing and fails.
-    Refuse,
-    /// It does its work, but its answer is lost.
-    Lose,
-    /// It fails, and does its work later or never.
-    Delay,
-    /// A swap that does nothing and is said to have found the row changed.
-    RefuseAsFailed,
-    /// A swap that writes and is said to have found the row changed.
-    LoseAsFailed,
-    /// A read that gives what the row was before.
-    Stale,
-}
-
-/// A write whose caller has given up waiting.
-#[derive(Debug, Clone)]
-pub struct Delayed {
-    pub task: TaskId,
-    pub key: Rc<str>,
-    /// `None` for a plain write.
-    pub seen: Option<Seen>,
-    pub value: Rc<[u8]>,
-}
-
-/// A key pair that was made, saved or not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
-    pub domain: String,
-    pub version: u32,
-    /// Its name: no two key pairs have the same.
-    pub identity: String,
-}
-
 /// What the world knows of a request.
 #[derive(Debug)]
 struct TaskState {
     at: At,
+    /// What its call was answered.
+    answer: Option<Answer>,
     random: Random,
-    /// All that the request was answered so far: with what it is, that is its whole state.
-    history: Digest,
-    /// The row it has read to swap, for the state's digest.
-    held: Option<(Rc<str>, Seen)>,
     calls: u32,
     made: u32,
 }
@@ -102,64 +41,40 @@ struct TaskState {
 /// The world of one schedule.
 #[derive(Debug)]
 pub struct World {
-    pub cells: RefCell<Cells>,
-    pub delayed: RefCell<Vec<Delayed>>,
-    pub made: RefCell<Vec<Made>>,
-    /// What domains looked like, by the store's digest, where the same is looked at again and again.
-    pub views: Option<Rc<Views>>,
-    /// Plain writes that wait for the next swap, where [`Mutation::RowsWrittenLate`] is at work.
-    pub late: RefCell<Vec<(TaskId, String, Vec<u8>)>>,
-    clock_ms: Cell<i64>,
+    pub host: RefCell<Host>,
     tasks: RefCell<Vec<TaskState>>,
     current: Cell<TaskId>,
-    fault: Cell<Fault>,
     seed: u64,
     trace: Option<RefCell<Vec<String>>>,
 }
 
 impl World {
-    pub fn new(behaviour: Behaviour, seed: u64, traced: bool) -> Rc<Self> {
-        Rc::new(Self::blank(behaviour, seed, traced))
-    }
-
-    fn blank(behaviour: Behaviour, seed: u64, traced: bool) -> Self {
-        Self {
-            cells: RefCell::new(Cells::new(behaviour)),
-            delayed: RefCell::default(),
-            made: RefCell::default(),
-            views: None,
-            late: RefCell::default(),
-            clock_ms: Cell::new(START_MS),
+    /// A world after so many requests of which none is under way.
+    pub fn new(host: Host, requests: usize, seed: u64, traced: bool) -> Rc<Self> {
+        let world = Self {
+            host: RefCell::new(host),
             tasks: RefCell::default(),
             current: Cell::new(0),
-            fault: Cell::new(Fault::None),
             seed,
             trace: traced.then(RefCell::default),
-        }
-    }
-
-    /// Another world that is as this one is while no request is under way.
-    pub fn fork(&self, traced: bool, views: &Rc<Views>) -> Rc<Self> {
-        let behaviour = self.cells.borrow().behaviour();
-        let world = Rc::new(Self {
-            views: Some(views.clone()),
-            ..Self::blank(behaviour, self.seed, traced)
-        });
-        *world.cells.borrow_mut() = self.cells.borrow().clone();
-        *world.made.borrow_mut() = self.made.borrow().clone();
-        world.clock_ms.set(self.now_ms());
-        for _ in 0..self.tasks.borrow().len() {
+        };
+        for _ in 0..requests {
             world.add_task();
         }
-        world
+        Rc::new(world)
+    }
+
+    pub fn behaviour(&self) -> Behaviour {
+        self.host.borrow().behaviour()
     }
 
     pub fn now_ms(&self) -> i64 {
-        self.clock_ms.get()
+        self.host.borrow().now_ms
     }
 
     pub fn advance_to(&self, ms: i64) {
-        self.clock_ms.set(self.clock_ms.get().max(ms));
+        let now_ms = &mut self.host.borrow_mut().now_ms;
+        *now_ms = ms.max(*now_ms);
     }
 
     /// A new request. Its random numbers are its own, so that what it draws depends on nothing but
@@ -169,24 +84,23 @@ impl World {
         let seed = self.seed ^ (tasks.len() as u64 + 1).wrapping_mul(0xd6e8_feb8_6659_fd93);
         tasks.push(TaskState {
             at: At::Start,
+            answer: None,
             random: Random::new(seed),
-            history: Digest::default(),
-            held: None,
             calls: 0,
             made: 0,
         });
         tasks.len() - 1
     }
 
-    /// Says which request is polled next, and what its call meets.
-    pub fn enter(&self, task: TaskId, fault: Fault) {
+    /// Says which request runs next, and what it was answered.
+    pub fn enter(&self, task: TaskId, answer: Answer) {
         self.current.set(task);
-        self.fault.set(fault);
-    }
-
-    /// The request that is polled, or was polled last.
-    pub fn current(&self) -> TaskId {
-        self.current.get()
+        let state = &mut self.tasks.borrow_mut()[task];
+        if matches!(state.at, At::Call(_)) {
+            state.calls += 1;
+        }
+        state.at = At::Away;
+        state.answer = Some(answer);
     }
 
     pub fn at(&self, task: TaskId) -> At {
@@ -198,46 +112,24 @@ impl World {
         self.tasks.borrow()[task].calls
     }
 
-    /// The switch point before a call: returns when the scheduler lets the call happen, with what
-    /// it meets.
-    pub async fn call(&self, kind: Kind, what: &'static str, key: &str) -> Fault {
-        self.pause(At::Call {
-            kind,
-            what,
-            key: key.into(),
-        })
-        .await;
-        self.tasks.borrow_mut()[self.current.get()].calls += 1;
-        self.fault.replace(Fault::None)
+    /// Calls the host: returns when the scheduler has let it answer.
+    pub async fn call(&self, call: Call) -> Answer {
+        self.pause(At::Call(Rc::new(call))).await;
+        let answer = self.tasks.borrow_mut()[self.current.get()].answer.take();
+        answer.unwrap_or(Answer::Error("there is no answer"))
     }
 
     /// Waits until the scheduler goes on with this request.
     pub async fn pause(&self, at: At) {
         let mut paused = Some(at);
-        poll_fn(|_| {
-            let state = &mut self.tasks.borrow_mut()[self.current.get()];
-            match paused.take() {
-                Some(at) => {
-                    state.at = at;
-                    Poll::Pending
-                }
-                None => {
-                    state.at = At::Away;
-                    Poll::Ready(())
-                }
+        poll_fn(|_| match paused.take() {
+            Some(at) => {
+                self.tasks.borrow_mut()[self.current.get()].at = at;
+                Poll::Pending
             }
+            None => Poll::Ready(()),
         })
         .await;
-    }
-
-    /// Notes what a call was answered.
-    pub fn answered(&self, answer: impl FnOnce(&mut Digest)) {
-        answer(&mut self.tasks.borrow_mut()[self.current.get()].history);
-    }
-
-    /// Notes that the request holds a row to swap.
-    pub fn holds(&self, key: &str, seen: &Seen) {
-        self.tasks.borrow_mut()[self.current.get()].held = Some((key.into(), seen.clone()));
     }
 
     /// Random bytes of the request that runs.
@@ -248,16 +140,16 @@ impl World {
     }
 
     /// Notes that the request that runs makes a key pair, and names it.
-    pub fn make(&self, domain: &str, version: u32) -> String {
+    pub fn make(&self, domain: &str, version: u32) -> Rc<str> {
         let task = self.current.get();
         let nth = {
             let state = &mut self.tasks.borrow_mut()[task];
             state.made += 1;
             state.made
         };
-        let identity = format!("{domain}/{version}/task{task}/{nth}");
-        self.made.borrow_mut().push(Made {
-            domain: domain.to_owned(),
+        let identity: Rc<str> = format!("{domain}/{version}/task{task}/{nth}").into();
+        let mut host = self.host.borrow_mut();
+        Rc::make_mut(&mut host.made).push(Made {
             version,
             identity: identity.clone(),
         });
@@ -283,31 +175,5 @@ impl World {
             .as_ref()
             .map(|trace| trace.take())
             .unwrap_or_default()
-    }
-
-    /// The state of the store and of the requests among `alive`.
-    pub fn digest(&self, digest: &mut Digest, alive: impl Fn(TaskId) -> bool) {
-        let cells = self.cells.borrow();
-        digest.number(cells.digest());
-        for key in self.made.borrow().iter() {
-            digest.bytes(key.identity.as_bytes());
-        }
-        let is_current = |key: &str, seen: &Seen| cells.would_swap(key, seen);
-        for delayed in self.delayed.borrow().iter() {
-            digest.bytes(delayed.key.as_bytes());
-            digest.bytes(&delayed.value);
-            let seen = delayed.seen.as_ref();
-            digest.number(seen.map_or(2, |seen| u64::from(is_current(&delayed.key, seen))));
-        }
-        for (id, task) in self.tasks.borrow().iter().enumerate() {
-            if !alive(id) {
-                digest.number(0);
-                continue;
-            }
-            digest.number(1 + task.history.value());
-            digest.number(u64::from(task.calls));
-            let held = task.held.as_ref();
-            digest.number(held.map_or(2, |(key, seen)| u64::from(is_current(key, seen))));
-        }
     }
 }

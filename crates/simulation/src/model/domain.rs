@@ -1,21 +1,24 @@
 //! What the model knows of one domain name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use anonymous_domains_protocol::ids::MachineGuid;
 
 use super::{Request, Violation};
 use crate::{
+    host::{Host, TaskId},
     operation::{Op, machine_guid},
     random::Digest,
     view::DomainView,
-    world::{TaskId, World},
 };
 
 /// A domain name through its generations.
 #[derive(Debug, Clone, Default)]
 pub struct DomainModel {
-    view: Option<DomainView>,
+    view: Option<Rc<DomainView>>,
     /// How many domains have had the name.
     generations: usize,
     /// When the newest of them began.
@@ -82,12 +85,12 @@ impl DomainModel {
     /// Takes the domain for what it is now.
     pub fn changes_to(
         &mut self,
-        now: Option<DomainView>,
+        now: Option<Rc<DomainView>>,
         step: u64,
         task: TaskId,
-        world: &World,
+        host: &Host,
     ) -> Result<Changes, Violation> {
-        let made = world.made.borrow().len();
+        let made = host.made.len();
         let mut changes = Changes::default();
         let before = self.view.take();
         let Some(now) = now else {
@@ -141,8 +144,7 @@ impl DomainModel {
         for key in new_keys {
             changes.keys = true;
             let version = now.keys.len();
-            let made = world.made.borrow();
-            let known = made.iter().find(|made| made.identity == *key);
+            let known = host.made.iter().find(|made| *made.identity == **key);
             if known.is_none_or(|made| made.version as usize != version) {
                 return Err("3: a key was saved under a version it was not made for".to_owned());
             }
@@ -243,9 +245,20 @@ impl DomainModel {
         }
     }
 
+    /// Moments whose order among all moments counts.
+    pub fn moments(&self) -> impl Iterator<Item = u64> {
+        let told = self.must_be_members.values().copied();
+        let gone = self.gone.values().map(|(step, _)| *step);
+        let began = [self.began, self.deleted.unwrap_or(0)];
+        told.chain(gone).chain(began)
+    }
+
+    /// A hash of what verdicts depend on besides the tables and the moments.
     pub fn digest(&self, digest: &mut Digest) {
         digest.number(self.generations as u64);
         digest.number(self.made_after as u64);
+        digest.number(self.keys.len() as u64);
+        digest.number(self.must_be_members.len() as u64);
         for machine in self.must_be_members.keys().chain(&self.blocked) {
             digest.number(u64::from(*machine));
         }
@@ -256,6 +269,5 @@ impl DomainModel {
             digest.bytes(guid.as_bytes());
             digest.number(*made as u64);
         }
-        digest.number(u64::from(self.deleted.is_some()));
     }
 }
