@@ -32,6 +32,7 @@ const CACHE: &str = "cache";
 const LOCK: &str = "lock";
 
 /// A state directory that exists and belongs to its owner alone.
+#[derive(Clone)]
 pub struct StateDirectory {
     path: PathBuf,
 }
@@ -87,7 +88,7 @@ impl StateDirectory {
     /// # Errors
     ///
     /// If the lock file cannot be made or locked.
-    pub fn lock(&self) -> anyhow::Result<Locked<'_>> {
+    pub fn lock(&self) -> anyhow::Result<Locked> {
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -98,7 +99,7 @@ impl StateDirectory {
         // Let go when the file is closed, also by a crash.
         file.lock().context("cannot lock the state directory")?;
         Ok(Locked {
-            directory: self,
+            directory: self.clone(),
             _file: file,
             made: Vec::new(),
             in_use: None,
@@ -150,15 +151,15 @@ impl StateDirectory {
 }
 
 /// A state directory that no other gateway looks at until this is dropped.
-pub struct Locked<'a> {
-    directory: &'a StateDirectory,
+pub struct Locked {
+    directory: StateDirectory,
     _file: File,
     /// The CA and the key-encryption key, where they were made just now.
     made: Vec<PathBuf>,
     in_use: Option<String>,
 }
 
-impl Locked<'_> {
+impl Locked {
     /// Adds to `configured` what the directory holds, and makes what neither has. `in_use` names
     /// the store if it may have content: then a CA or a key-encryption key is not made.
     ///

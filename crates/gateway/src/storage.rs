@@ -47,10 +47,18 @@ pub async fn open(
         });
     };
     tracing::info!(store = %address, "using a store that others may share");
+    if state.store().exists() {
+        tracing::warn!(file = %state.store().display(), "this store is there too, and is not used");
+    }
     let store = RedisStore::connect(&address, arguments.connect_timeout)
         .await
         .context("cannot open the store")?;
-    let mut locked = state.lock()?;
+    let mut locked = {
+        let state = state.clone();
+        // Whoever holds the lock waits for the store meanwhile, and needs this thread if it is
+        // in this process.
+        tokio::task::spawn_blocking(move || state.lock()).await??
+    };
     let claimed = store.is_claimed().await.context("cannot open the store")?;
     let in_use = claimed.then(|| format!("the store {address}"));
     let settings = locked.complete(configured, in_use)?;
@@ -66,7 +74,7 @@ pub async fn open(
 async fn claim(
     store: &RedisStore,
     address: &Address,
-    locked: &mut Locked<'_>,
+    locked: &mut Locked,
     settings: &Settings,
 ) -> anyhow::Result<()> {
     let key = settings

@@ -79,7 +79,8 @@ impl Address {
         let mut info = parsed
             .into_connection_info()
             .map_err(|error| no_url(format!(": {error}")))?;
-        let mut settings = info.redis_settings().clone();
+        // Its name would cost a command that a restricted user may not have.
+        let mut settings = info.redis_settings().clone().set_skip_set_lib_name();
         if let Some(password) = &credentials.password {
             if settings.password().is_some() {
                 return Err(AddressError::TwoPasswords);

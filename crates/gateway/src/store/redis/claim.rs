@@ -82,7 +82,7 @@ impl RedisStore {
 }
 
 /// The name of the key in the Redis.
-fn name() -> String {
+pub(super) fn name() -> String {
     format!("{PREFIX}store")
 }
 

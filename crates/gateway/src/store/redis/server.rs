@@ -6,6 +6,7 @@ use std::fmt;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
 
+use super::claim;
 use super::link::reason;
 
 /// Who answered.
@@ -28,8 +29,11 @@ impl fmt::Display for Server {
     }
 }
 
-/// Asks who it is. `HELLO` needs no permission, and is there since Redis 6.
+/// Asks who it is, and whether it serves: one that still loads its data says who it is, but gives
+/// no keys. `HELLO` needs no permission, and is there since Redis 6.
 pub(super) async fn hello(connection: &mut MultiplexedConnection) -> RedisResult<Server> {
+    let mut exists = redis::cmd("EXISTS");
+    let _: bool = exists.arg(claim::name()).query_async(connection).await?;
     let mut fields: HashMap<String, Value> = redis::cmd("HELLO").query_async(connection).await?;
     let mut text = |name| {
         let value = fields.remove(name);

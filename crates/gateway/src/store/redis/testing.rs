@@ -86,9 +86,16 @@ impl RedisServer {
         self.child.wait().expect("its end");
     }
 
+    /// Starts it again on what it has kept, with yet more options, and waits for nothing.
+    pub fn respawn(&mut self, options: &[&str]) {
+        let more = options.iter().map(|&option| option.into());
+        let options: Vec<_> = self.options.iter().cloned().chain(more).collect();
+        self.child = spawn(self.directory.path(), &options);
+    }
+
     /// Starts it again on what it has kept.
     pub fn restart(&mut self) {
-        self.child = spawn(self.directory.path(), &self.options);
+        self.respawn(&[]);
         assert!(self.answers_in_the_end(), "the Redis server ended");
     }
 

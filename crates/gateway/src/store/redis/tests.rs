@@ -281,6 +281,25 @@ async fn a_start_waits_for_the_server_for_a_while() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_start_waits_until_the_server_has_loaded_its_data() {
+    let mut server = RedisServer::start(&[]);
+    let store = server.store().await;
+    for i in 0..20 {
+        store.set(&format!("k{i}"), b"v".to_vec()).await.unwrap();
+    }
+    let mut connection = server.connection().await;
+    let () = redis::cmd("SAVE")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    server.kill();
+    // 50 ms for each key; the directory of the append-only file is not looked at.
+    server.respawn(&["--appendonly", "no", "--key-load-delay", "50000"]);
+    let store = server.store().await;
+    assert_eq!(store.get("k19").await.unwrap().unwrap().value, b"v");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_claims_one_is_the_first() {
     let server = RedisServer::start(&[]);
     let store = Arc::new(server.store().await);
