@@ -282,21 +282,27 @@ async fn a_start_waits_for_the_server_for_a_while() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_start_waits_until_the_server_has_loaded_its_data() {
-    let mut server = RedisServer::start(&[]);
+    let mut server = RedisServer::start(&["--rdbcompression", "no"]);
     let store = server.store().await;
     for i in 0..20 {
-        store.set(&format!("k{i}"), b"v".to_vec()).await.unwrap();
+        store.set(&format!("k{i}"), vec![b'v'; 4096]).await.unwrap();
     }
     let mut connection = server.connection().await;
-    let () = redis::cmd("SAVE")
-        .query_async(&mut connection)
-        .await
-        .unwrap();
+    let save = redis::cmd("SAVE");
+    let () = save.query_async(&mut connection).await.unwrap();
     server.kill();
-    // 50 ms for each key; the directory of the append-only file is not looked at.
-    server.respawn(&["--appendonly", "no", "--key-load-delay", "50000"]);
+    // 100 ms for each key, and it answers meanwhile, but gives none. The append-only file, which
+    // would load at once, is not looked at.
+    server.respawn(&[
+        "--appendonly",
+        "no",
+        "--key-load-delay",
+        "100000",
+        "--loading-process-events-interval-bytes",
+        "1024",
+    ]);
     let store = server.store().await;
-    assert_eq!(store.get("k19").await.unwrap().unwrap().value, b"v");
+    assert_eq!(store.get("k19").await.unwrap().unwrap().value.len(), 4096);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
