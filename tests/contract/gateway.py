@@ -44,10 +44,13 @@ class Programs:
 class Gateway:
     """A gateway on a free port, with a state directory that outlives it."""
 
-    def __init__(self, programs: Programs, state: Path, settings: dict[str, str]):
+    def __init__(
+        self, programs: Programs, state: Path, settings: dict[str, str], store: str | None = None
+    ):
         self.programs = programs
         self.state = state
         self.settings = settings
+        self.store = store
         self.process: subprocess.Popen | None = None
         self.address = "127.0.0.1:0"
         self.log: list[str] = []
@@ -56,6 +59,8 @@ class Gateway:
         """Start it and wait until it can serve. A second start listens on the same port."""
         command = [str(self.programs.gateway), "--listen", self.address]
         command += ["--state", str(self.state), "--component", str(self.programs.component)]
+        if self.store is not None:
+            command += ["--store", self.store]
         for name, value in self.settings.items():
             if value is not None:
                 command += ["--set", f"{name}={value}"]

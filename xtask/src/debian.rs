@@ -99,7 +99,9 @@ pub fn apt_get(args: &[&str]) -> Result<()> {
         Command::new("apt-get")
             .args(["-qq"])
             .args(args)
-            .env("DEBIAN_FRONTEND", "noninteractive"),
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            // A server that is installed for tests is not to be started as a service.
+            .env("RUNLEVEL", "1"),
     )
 }
 

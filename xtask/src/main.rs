@@ -7,6 +7,7 @@ mod demo;
 mod native;
 mod process;
 mod python;
+mod redis;
 mod relay;
 mod serve;
 mod simulate;

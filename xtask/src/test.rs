@@ -10,6 +10,7 @@ use crate::component::{self, Component, Components};
 use crate::native::{self, Programs};
 use crate::process;
 use crate::python;
+use crate::redis;
 use crate::workspace::Workspace;
 
 /// Runs the stages in order, the cheap ones first, and stops at the first that fails.
@@ -37,6 +38,7 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
     let components = stages.run("component", || components_within_limit(workspace))?;
     let programs = stages.run("build", || native::build_with_tests(workspace))?;
     stages.run("rust tests", || {
+        redis::provide()?;
         let mut command = process::cargo(&workspace.root);
         command.args(["test", "--workspace", "--locked"]);
         process::run(with_programs(&mut command, &components.portable, &programs))

@@ -1,13 +1,20 @@
 //! The command line.
 
+use std::ffi::OsString;
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use anyhow::{Context as _, bail};
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
+use zeroize::Zeroizing;
 
-/// Serves the Anonymous Domains component over HTTP, with its tables in a SQLite file.
+use crate::store::redis::{Address, Credentials};
+
+/// Serves the Anonymous Domains component over HTTP, with its tables in a SQLite file or a Redis.
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version, after_long_help = AFTER_HELP)]
 pub struct Arguments {
@@ -16,10 +23,14 @@ pub struct Arguments {
     #[arg(default_value = "127.0.0.1:3000")]
     pub listen: SocketAddr,
 
-    /// Directory for the store, and for the CA and secrets that the first start makes
+    /// Directory for the store's file, and for the CA and secrets that the first start makes
     #[arg(long, env = "ANONYMOUS_DOMAINS_STATE", value_name = "DIR")]
     #[arg(default_value = "./state")]
     pub state: PathBuf,
+
+    /// Where the tables are
+    #[command(flatten)]
+    pub store: StoreArguments,
 
     /// The component to serve, or a directory with its builds, of which the fastest is taken
     /// [default: target/wasm32-wasip2/release, or beside the gateway]
@@ -77,6 +88,121 @@ pub struct Arguments {
     pub log: String,
 }
 
+/// Where the tables are.
+#[derive(Args)]
+pub struct StoreArguments {
+    /// Redis or Valkey for the tables, which several gateways may share: redis://HOST:PORT/DB,
+    /// rediss:// for TLS, redis+unix:///SOCKET [default: a file in the state directory]
+    #[arg(long = "store", env = "ANONYMOUS_DOMAINS_STORE", value_name = "URL")]
+    #[arg(hide_env_values = true)]
+    url: Option<String>,
+
+    /// File with the password of the --store
+    #[arg(long = "store-password-file", value_name = "FILE")]
+    #[arg(env = "ANONYMOUS_DOMAINS_STORE_PASSWORD_FILE")]
+    password_file: Option<PathBuf>,
+
+    /// CA certificates (PEM) that vouch for a rediss:// store [default: the system's]
+    #[arg(
+        long = "store-ca",
+        env = "ANONYMOUS_DOMAINS_STORE_CA",
+        value_name = "FILE"
+    )]
+    ca: Option<PathBuf>,
+
+    /// Certificate (PEM) with which the gateway proves itself to a rediss:// store
+    #[arg(long = "store-certificate", value_name = "FILE", requires = "key")]
+    #[arg(env = "ANONYMOUS_DOMAINS_STORE_CERTIFICATE")]
+    certificate: Option<PathBuf>,
+
+    /// File with the certificate's private key (PEM)
+    #[arg(long = "store-key", value_name = "FILE", requires = "certificate")]
+    #[arg(env = "ANONYMOUS_DOMAINS_STORE_KEY")]
+    key: Option<PathBuf>,
+
+    /// How long the start waits for a --store that cannot be reached
+    #[arg(long = "store-connect-timeout", value_name = "DURATION")]
+    #[arg(env = "ANONYMOUS_DOMAINS_STORE_CONNECT_TIMEOUT")]
+    #[arg(default_value = "30s", value_parser = duration)]
+    pub connect_timeout: Duration,
+}
+
+/// Shows nothing: the URL may have a password.
+impl fmt::Debug for StoreArguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreArguments").finish_non_exhaustive()
+    }
+}
+
+impl StoreArguments {
+    /// The Redis that is to be used, if any.
+    ///
+    /// # Errors
+    ///
+    /// If it has no URL that can be used, or a file cannot be read. No error shows a password.
+    pub fn address(&self) -> anyhow::Result<Option<Address>> {
+        let Some(url) = self.url.as_deref().filter(|url| !url.is_empty()) else {
+            if self.password_file.is_some() || self.ca.is_some() || self.certificate.is_some() {
+                bail!("there is a password or a certificate for a --store, but no --store");
+            }
+            return Ok(None);
+        };
+        let read = |path: &PathBuf| {
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        let password = match &self.password_file {
+            None => None,
+            Some(path) => {
+                let text = Zeroizing::new(read(path)?);
+                let text = str::from_utf8(&text)
+                    .ok()
+                    .map(str::trim_end)
+                    .filter(|text| !text.is_empty())
+                    .with_context(|| format!("{} holds no password", path.display()))?;
+                Some(Zeroizing::new(text.to_owned()))
+            }
+        };
+        let identity = match (&self.certificate, &self.key) {
+            (Some(certificate), Some(key)) => Some((read(certificate)?, read(key)?.into())),
+            _ => None,
+        };
+        let credentials = Credentials {
+            password,
+            ca: self.ca.as_ref().map(read).transpose()?,
+            identity,
+        };
+        Ok(Some(Address::new(url, credentials)?))
+    }
+}
+
+impl Arguments {
+    /// The command line and the environment. Ends the process where they make no sense, or ask
+    /// for help.
+    pub fn read() -> Self {
+        Self::from_words(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    pub(crate) fn from_words<T: Into<OsString> + Clone>(
+        words: impl IntoIterator<Item = T>,
+    ) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(words)?;
+        let arguments = Self::from_arg_matches(&matches)?;
+        let url = arguments.store.url.as_deref();
+        if matches.value_source("url") == Some(ValueSource::CommandLine)
+            && url.is_some_and(Address::has_password)
+        {
+            return Err(command.error(
+                clap::error::ErrorKind::ValueValidation,
+                "the password of the --store is a secret, and the command line is not: give it \
+                 with --store-password-file FILE, or the whole URL in the environment variable \
+                 ANONYMOUS_DOMAINS_STORE",
+            ));
+        }
+        Ok(arguments)
+    }
+}
+
 /// The form of the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum LogFormat {
@@ -100,7 +226,10 @@ Settings of the component:
        which the first start makes where 1 to 3 have none
 
   ca_private_key, key_encryption_key and admin_token are secrets: the command line takes
-  them only as NAME=@FILE.
+  them only as NAME=@FILE. Nor does it take a --store with a password; the environment does.
+
+Gateways that share a --store need the same CA and the same key-encryption key. Only the first
+on an empty store may make them.
 
 Standard output gets one line, when requests can be served:
   listening on http://ADDR:PORT";
@@ -126,7 +255,6 @@ fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -157,6 +285,44 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_password_on_the_command_line_is_refused_and_not_repeated() {
+        let parse = |url: &str| Arguments::from_words(["gateway", "--store", url]);
+        for url in [
+            "redis://:hunter2@localhost",
+            "redis+unix:///run/redis.sock?pass=hunter2",
+            "nonsense://user:hunter2@localhost",
+        ] {
+            let text = parse(url).unwrap_err().to_string();
+            assert!(text.contains("--store-password-file"), "{text}");
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+        let arguments = parse("redis://gateway@localhost/1").unwrap();
+        let address = arguments.store.address().unwrap().unwrap();
+        assert_eq!(address.to_string(), "redis://localhost/1");
+    }
+
+    #[test]
+    fn a_password_may_come_from_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("password");
+        let words = [
+            "gateway",
+            "--store=redis://localhost",
+            "--store-password-file",
+            file.to_str().unwrap(),
+        ];
+        let address = || Arguments::from_words(words).unwrap().store.address();
+        assert!(address().is_err(), "there is no file");
+        std::fs::write(&file, "\n").unwrap();
+        assert!(address().is_err(), "an empty password");
+        std::fs::write(&file, "hunter2\n").unwrap();
+        assert!(!format!("{:?}", address().unwrap()).contains("hunter2"));
+        let no_store = ["gateway", "--store-ca", "ca.pem"];
+        let arguments = Arguments::from_words(no_store).unwrap();
+        assert!(arguments.store.address().is_err());
     }
 
     #[test]

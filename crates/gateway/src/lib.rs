@@ -1,7 +1,7 @@
 //! A small native host for the Anonymous Domains component.
 //!
-//! It embeds wasmtime and hyper, gives the component its key-value store (SQLite) and its
-//! settings, and keeps both within limits. It knows nothing about domains: what the component is
+//! It embeds wasmtime and hyper, gives the component its key-value store (SQLite or Redis) and
+//! its settings, and keeps both within limits. It knows nothing about domains: what the component is
 //! asked and what it answers passes through.
 //!
 //! ```text
@@ -18,6 +18,7 @@ pub mod http;
 pub mod run;
 pub mod settings;
 pub mod state;
+pub mod storage;
 pub mod store;
 pub mod telemetry;
 pub mod worker;

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use anonymous_domains_gateway::cli::Arguments;
 use anonymous_domains_gateway::{run, telemetry};
-use clap::Parser as _;
 
 /// How long background work may take to end after the last request.
 const LAST_GRACE: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::read();
     let result = telemetry::start(&arguments.log, arguments.log_format)
         .and_then(|()| Ok(tokio::runtime::Runtime::new()?))
         .and_then(|runtime| {

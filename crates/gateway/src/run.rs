@@ -1,6 +1,7 @@
 //! Puts the parts together and runs them until a signal comes.
 
 use std::io::Write as _;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use crate::http::serve::{Connections, serve};
 use crate::http::{Limits, Service};
 use crate::settings::{self, Settings};
 use crate::state::StateDirectory;
-use crate::store::sqlite::SqliteStore;
+use crate::storage;
 use crate::worker::Workers;
 
 /// What a request may spend besides its body's and its answer's time: waiting for its turn.
@@ -32,16 +33,20 @@ const READ_TIMEOUT_MARGIN: Duration = Duration::from_secs(30);
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let start = Instant::now();
     // Before anything slow, so that no signal is lost.
-    let shutdown = shutdown_signal()?;
+    let mut shutdown = pin!(shutdown_signal()?);
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
 
     let state = StateDirectory::open(&arguments.state)?;
-    let settings = state.complete(configured(&arguments)?)?;
+    let opened = tokio::select! {
+        opened = storage::open(&state, &arguments.store, configured(&arguments)?) => opened?,
+        // Waiting for a store may take a while.
+        () = &mut shutdown => return Ok(()),
+    };
+    let settings = opened.settings;
     let names: Vec<_> = settings.iter().map(|(name, _)| name).collect();
     tracing::info!(settings = %names.join(", "), "configured");
-    let store = SqliteStore::open(&state.store()).context("cannot open the store")?;
 
     let builds = engine::find_builds(arguments.component)?;
     let concurrent_requests = arguments.max_concurrent_requests.get();
@@ -53,7 +58,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Arc::new(tokio::task::spawn_blocking(load).await??)
     };
     let shared = Shared {
-        store: Arc::new(store),
+        store: opened.store,
         settings: Arc::new(settings),
     };
     let workers = Workers::new(program, shared, arguments.request_timeout);

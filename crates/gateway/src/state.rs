@@ -2,14 +2,15 @@
 //!
 //! | file | holds | made when |
 //! | --- | --- | --- |
-//! | `ca.pem`, `ca-key.pem` | the domain CA | neither is there, no CA is configured, no store yet |
-//! | `key-encryption-key` | 64 hexadecimal digits | it is not there, none is configured, no store yet |
+//! | `ca.pem`, `ca-key.pem` | the domain CA | neither is there, no CA is configured, new store |
+//! | `key-encryption-key` | 64 hexadecimal digits | it is not there, none is configured, new store |
 //! | `admin-token` | 64 hexadecimal digits | it is not there, none is configured |
-//! | `store.db` | the tables | it is not there |
+//! | `store.db` | the tables | it is not there, and no other store is configured |
 //! | `cache/` | the compiled component | needed |
 //!
-//! A CA or a key-encryption key that is missing beside an existing store was lost or moved: a
-//! new one would make all that was issued and sealed useless, so that is an error.
+//! A CA or a key-encryption key that is missing for a store that is in use was lost or moved, or
+//! another gateway has it: a new one would make all that was issued and sealed useless, so that is
+//! an error.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -31,6 +32,7 @@ const CACHE: &str = "cache";
 const LOCK: &str = "lock";
 
 /// A state directory that exists and belongs to its owner alone.
+#[derive(Clone)]
 pub struct StateDirectory {
     path: PathBuf,
 }
@@ -80,14 +82,14 @@ impl StateDirectory {
         Ok(path)
     }
 
-    /// Adds to `configured` what the directory holds, and makes what neither has. Gateways that
-    /// start at the same time on one directory take turns.
+    /// Keeps other gateways from looking for secrets in the directory or making them, until the
+    /// lock is dropped. Waits for one that does. Blocks.
     ///
     /// # Errors
     ///
-    /// If a file cannot be read or written, or the directory holds half of what it should.
-    pub fn complete(&self, configured: Settings) -> anyhow::Result<Settings> {
-        let lock = OpenOptions::new()
+    /// If the lock file cannot be made or locked.
+    pub fn lock(&self) -> anyhow::Result<Locked> {
+        let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
@@ -95,100 +97,13 @@ impl StateDirectory {
             .open(self.path.join(LOCK))
             .context("cannot make the state directory's lock file")?;
         // Let go when the file is closed, also by a crash.
-        lock.lock().context("cannot lock the state directory")?;
-        let mut own = Settings::default();
-        self.complete_ca(&configured, &mut own)?;
-        self.complete_key_encryption_key(&configured, &mut own)?;
-        self.complete_admin_token(&configured, &mut own)?;
-        Ok(configured.or(own))
-    }
-
-    fn complete_ca(&self, configured: &Settings, own: &mut Settings) -> anyhow::Result<()> {
-        let has = |name| configured.get(name).is_some();
-        match (has("ca_certificate"), has("ca_private_key")) {
-            (true, true) => return Ok(()),
-            (true, false) => bail!("ca_certificate is configured without ca_private_key"),
-            (false, true) => bail!("ca_private_key is configured without ca_certificate"),
-            (false, false) => {}
-        }
-        let (certificate, private_key) =
-            match (self.read(CA_CERTIFICATE)?, self.read(CA_PRIVATE_KEY)?) {
-                (Some(certificate), Some(private_key)) => (certificate, private_key),
-                (Some(_), None) => bail!(
-                    "the state directory {} holds {CA_CERTIFICATE} without {CA_PRIVATE_KEY}: \
-                     put the key back, or remove {CA_CERTIFICATE} if the CA was never used",
-                    self.path.display()
-                ),
-                (None, Some(_)) => bail!(
-                    "the state directory {} holds {CA_PRIVATE_KEY} without {CA_CERTIFICATE}: \
-                     put the certificate back, or remove {CA_PRIVATE_KEY} if the CA was never used",
-                    self.path.display()
-                ),
-                (None, None) => {
-                    self.refuse_beside_a_store("domain CA", "ca_certificate and ca_private_key")?;
-                    let ca = DomainCa::generate()?;
-                    self.write(&[
-                        (CA_PRIVATE_KEY, &ca.private_key),
-                        (CA_CERTIFICATE, &ca.certificate),
-                    ])?;
-                    self.say("made a domain CA", &[CA_CERTIFICATE, CA_PRIVATE_KEY]);
-                    (ca.certificate.into(), ca.private_key)
-                }
-            };
-        own.set("ca_certificate", certificate)?;
-        own.set("ca_private_key", private_key)
-    }
-
-    fn complete_key_encryption_key(
-        &self,
-        configured: &Settings,
-        own: &mut Settings,
-    ) -> anyhow::Result<()> {
-        if configured.get("key_encryption_key").is_some() {
-            return Ok(());
-        }
-        let key = match self.read(KEY_ENCRYPTION_KEY)? {
-            Some(key) => key,
-            None => {
-                self.refuse_beside_a_store("key-encryption key", "key_encryption_key")?;
-                let key = random_hex()?;
-                self.write(&[(KEY_ENCRYPTION_KEY, &key)])?;
-                self.say("made a key-encryption key", &[KEY_ENCRYPTION_KEY]);
-                key
-            }
-        };
-        own.set("key_encryption_key", key)
-    }
-
-    fn complete_admin_token(
-        &self,
-        configured: &Settings,
-        own: &mut Settings,
-    ) -> anyhow::Result<()> {
-        if configured.get("admin_token").is_some() {
-            return Ok(());
-        }
-        let token = match self.read(ADMIN_TOKEN)? {
-            Some(token) => token,
-            None => {
-                let token = random_hex()?;
-                self.write(&[(ADMIN_TOKEN, &token)])?;
-                self.say("made an admin token", &[ADMIN_TOKEN]);
-                token
-            }
-        };
-        own.set("admin_token", token)
-    }
-
-    fn refuse_beside_a_store(&self, what: &str, settings: &str) -> anyhow::Result<()> {
-        if self.store().exists() {
-            bail!(
-                "the state directory {} holds a store but no {what}, which the store's content \
-                 needs: put it back, or configure {settings}",
-                self.path.display()
-            );
-        }
-        Ok(())
+        file.lock().context("cannot lock the state directory")?;
+        Ok(Locked {
+            directory: self.clone(),
+            _file: file,
+            made: Vec::new(),
+            in_use: None,
+        })
     }
 
     fn say(&self, what: &str, files: &[&str]) {
@@ -235,6 +150,155 @@ impl StateDirectory {
     }
 }
 
+/// A state directory that no other gateway looks at until this is dropped.
+pub struct Locked {
+    directory: StateDirectory,
+    _file: File,
+    /// The CA and the key-encryption key, where they were made just now.
+    made: Vec<PathBuf>,
+    in_use: Option<String>,
+}
+
+impl Locked {
+    /// Adds to `configured` what the directory holds, and makes what neither has. `in_use` names
+    /// the store if it may have content: then a CA or a key-encryption key is not made.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read or written, the directory holds half of what it should, or what
+    /// the content of a store needs is missing.
+    pub fn complete(
+        &mut self,
+        configured: Settings,
+        in_use: Option<String>,
+    ) -> anyhow::Result<Settings> {
+        self.in_use = in_use;
+        let mut own = Settings::default();
+        self.complete_ca(&configured, &mut own)?;
+        self.complete_key_encryption_key(&configured, &mut own)?;
+        self.complete_admin_token(&configured, &mut own)?;
+        Ok(configured.or(own))
+    }
+
+    /// Whether a CA or a key-encryption key was made.
+    pub fn has_made_any(&self) -> bool {
+        !self.made.is_empty()
+    }
+
+    /// Removes the CA and the key-encryption key that were made, which nobody has used.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be removed.
+    pub fn unmake(&mut self) -> anyhow::Result<()> {
+        for path in self.made.drain(..) {
+            fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    fn complete_ca(&mut self, configured: &Settings, own: &mut Settings) -> anyhow::Result<()> {
+        let has = |name| configured.get(name).is_some();
+        match (has("ca_certificate"), has("ca_private_key")) {
+            (true, true) => return Ok(()),
+            (true, false) => bail!("ca_certificate is configured without ca_private_key"),
+            (false, true) => bail!("ca_private_key is configured without ca_certificate"),
+            (false, false) => {}
+        }
+        let (certificate, private_key) = match (
+            self.directory.read(CA_CERTIFICATE)?,
+            self.directory.read(CA_PRIVATE_KEY)?,
+        ) {
+            (Some(certificate), Some(private_key)) => (certificate, private_key),
+            (Some(_), None) => bail!(
+                "the state directory {} holds {CA_CERTIFICATE} without {CA_PRIVATE_KEY}: \
+                     put the key back, or remove {CA_CERTIFICATE} if the CA was never used",
+                self.directory.path.display()
+            ),
+            (None, Some(_)) => bail!(
+                "the state directory {} holds {CA_PRIVATE_KEY} without {CA_CERTIFICATE}: \
+                     put the certificate back, or remove {CA_PRIVATE_KEY} if the CA was never used",
+                self.directory.path.display()
+            ),
+            (None, None) => {
+                self.refuse_to_make("domain CA", "ca_certificate and ca_private_key")?;
+                let ca = DomainCa::generate()?;
+                self.make(&[
+                    (CA_PRIVATE_KEY, &ca.private_key),
+                    (CA_CERTIFICATE, &ca.certificate),
+                ])?;
+                self.directory
+                    .say("made a domain CA", &[CA_CERTIFICATE, CA_PRIVATE_KEY]);
+                (ca.certificate.into(), ca.private_key)
+            }
+        };
+        own.set("ca_certificate", certificate)?;
+        own.set("ca_private_key", private_key)
+    }
+
+    fn complete_key_encryption_key(
+        &mut self,
+        configured: &Settings,
+        own: &mut Settings,
+    ) -> anyhow::Result<()> {
+        if configured.get("key_encryption_key").is_some() {
+            return Ok(());
+        }
+        let key = match self.directory.read(KEY_ENCRYPTION_KEY)? {
+            Some(key) => key,
+            None => {
+                self.refuse_to_make("key-encryption key", "key_encryption_key")?;
+                let key = random_hex()?;
+                self.make(&[(KEY_ENCRYPTION_KEY, &key)])?;
+                self.directory
+                    .say("made a key-encryption key", &[KEY_ENCRYPTION_KEY]);
+                key
+            }
+        };
+        own.set("key_encryption_key", key)
+    }
+
+    fn complete_admin_token(
+        &self,
+        configured: &Settings,
+        own: &mut Settings,
+    ) -> anyhow::Result<()> {
+        if configured.get("admin_token").is_some() {
+            return Ok(());
+        }
+        let token = match self.directory.read(ADMIN_TOKEN)? {
+            Some(token) => token,
+            None => {
+                let token = random_hex()?;
+                self.directory.write(&[(ADMIN_TOKEN, &token)])?;
+                self.directory.say("made an admin token", &[ADMIN_TOKEN]);
+                token
+            }
+        };
+        own.set("admin_token", token)
+    }
+
+    fn refuse_to_make(&self, what: &str, settings: &str) -> anyhow::Result<()> {
+        if let Some(store) = &self.in_use {
+            bail!(
+                "{store} is in use, but the state directory {} holds no {what}, which the store's \
+                 content needs: put it back, copy it from the gateway that made it, or configure \
+                 {settings}",
+                self.directory.path.display()
+            );
+        }
+        Ok(())
+    }
+
+    /// Writes files that [`Locked::unmake`] can take back.
+    fn make(&mut self, files: &[(&str, &str)]) -> anyhow::Result<()> {
+        self.directory.write(files)?;
+        self.made
+            .extend(files.iter().map(|(name, _)| self.directory.path.join(name)));
+        Ok(())
+    }
+}
+
 /// 32 random bytes as 64 hexadecimal digits.
 fn random_hex() -> anyhow::Result<Zeroizing<String>> {
     let mut bytes = Zeroizing::new([0u8; 32]);
@@ -249,107 +313,4 @@ fn random_hex() -> anyhow::Result<Zeroizing<String>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FILES: [&str; 4] = [
-        CA_CERTIFICATE,
-        CA_PRIVATE_KEY,
-        KEY_ENCRYPTION_KEY,
-        ADMIN_TOKEN,
-    ];
-
-    fn complete(path: &Path, configured: Settings) -> anyhow::Result<Settings> {
-        StateDirectory::open(path)?.complete(configured)
-    }
-
-    fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().permissions().mode() & 0o777
-    }
-
-    fn settings(pairs: &[(&str, &str)]) -> Settings {
-        let mut settings = Settings::default();
-        for (name, value) in pairs {
-            let value = Zeroizing::new((*value).to_owned());
-            settings.set(name, value).unwrap();
-        }
-        settings
-    }
-
-    #[test]
-    fn the_first_start_makes_secrets_and_the_next_ones_keep_them() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a/state");
-        let first = complete(&path, Settings::default()).unwrap();
-        assert_eq!(mode(&path), 0o700);
-        for file in FILES {
-            assert_eq!(mode(&path.join(file)), 0o600, "{file}");
-        }
-        let key = first.get("key_encryption_key").unwrap();
-        assert!(key.len() == 64 && key.bytes().all(|b| b.is_ascii_hexdigit()));
-        assert!(first.get("admin_token").unwrap().len() >= 32);
-        let pem = first.get("ca_private_key").unwrap();
-        assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\n"), "PKCS #8");
-
-        fs::write(path.join(STORE), "").unwrap();
-        assert_eq!(complete(&path, Settings::default()).unwrap(), first);
-    }
-
-    #[test]
-    fn what_is_configured_is_neither_made_nor_read() {
-        let directory = tempfile::tempdir().unwrap();
-        let configured = settings(&[
-            ("ca_certificate", "c"),
-            ("ca_private_key", "k"),
-            ("key_encryption_key", "e"),
-            ("admin_token", "t"),
-        ]);
-        let completed = complete(directory.path(), configured.clone()).unwrap();
-        assert_eq!(completed, configured);
-        for file in FILES {
-            assert!(!directory.path().join(file).exists(), "{file}");
-        }
-    }
-
-    #[test]
-    fn half_a_ca_is_an_error_and_is_left_alone() {
-        for missing in [CA_CERTIFICATE, CA_PRIVATE_KEY] {
-            let directory = tempfile::tempdir().unwrap();
-            complete(directory.path(), Settings::default()).unwrap();
-            fs::remove_file(directory.path().join(missing)).unwrap();
-            let error = complete(directory.path(), Settings::default()).unwrap_err();
-            assert!(error.to_string().contains(missing), "{error}");
-            assert!(!directory.path().join(missing).exists());
-        }
-        let directory = tempfile::tempdir().unwrap();
-        assert!(complete(directory.path(), settings(&[("ca_certificate", "c")])).is_err());
-        assert!(complete(directory.path(), settings(&[("ca_private_key", "k")])).is_err());
-    }
-
-    #[test]
-    fn nothing_is_made_anew_beside_a_store_but_the_admin_token() {
-        let lost: [(&[&str], bool); 3] = [
-            (&[CA_CERTIFICATE, CA_PRIVATE_KEY], false),
-            (&[KEY_ENCRYPTION_KEY], false),
-            (&[ADMIN_TOKEN], true),
-        ];
-        for (files, made) in lost {
-            let directory = tempfile::tempdir().unwrap();
-            complete(directory.path(), Settings::default()).unwrap();
-            fs::write(directory.path().join(STORE), "").unwrap();
-            for file in files {
-                fs::remove_file(directory.path().join(file)).unwrap();
-            }
-            let completed = complete(directory.path(), Settings::default());
-            assert_eq!(completed.is_ok(), made, "{files:?}");
-            assert_eq!(directory.path().join(files[0]).exists(), made, "{files:?}");
-        }
-    }
-
-    #[test]
-    fn an_empty_secret_is_an_error() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join(ADMIN_TOKEN), "\n").unwrap();
-        assert!(complete(directory.path(), Settings::default()).is_err());
-    }
-}
+mod tests;

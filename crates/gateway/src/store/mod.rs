@@ -1,10 +1,12 @@
 //! The key-value store behind the component's `wasi:keyvalue` imports.
 //!
-//! [`Store`] is the contract; [`sqlite`] keeps it in one file. Every value carries a [`Version`]
-//! that no two writes share, so a compare-and-swap compares writes rather than bytes: a value
-//! that was changed and changed back does not pass (no ABA). A *missing* key has no version: a
-//! swap from missing passes also if the key was created and deleted again in between.
+//! [`Store`] is the contract; [`sqlite`] keeps it in one file, [`redis`] in a Redis that several
+//! gateways share. Every value carries a [`Version`] that no two writes share, so a
+//! compare-and-swap compares writes rather than bytes: a value that was changed and changed back
+//! does not pass (no ABA). A *missing* key has no version: a swap from missing passes also if the
+//! key was created and deleted again in between.
 
+pub mod redis;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -116,8 +118,8 @@ pub trait Store: Send + Sync + 'static {
     async fn delete(&self, key: &str) -> Result<(), StoreError>;
 
     /// Adds `delta` to the number that `key` holds (a missing key counts as 0) and returns the
-    /// sum. The number is kept as ASCII decimal digits with an optional minus sign, as
-    /// [`Store::get`] shows.
+    /// sum. The number is kept as ASCII decimal digits, with a minus sign where it is negative
+    /// and without leading zeros, as [`Store::get`] shows; nothing else is a number.
     ///
     /// # Errors
     ///
@@ -155,3 +157,6 @@ fn check_value(value: &[u8]) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod contract;

@@ -156,6 +156,7 @@ fn number(entry: Option<Entry>) -> Result<i64, StoreError> {
     let Some(entry) = entry else { return Ok(0) };
     str::from_utf8(&entry.value)
         .ok()
-        .and_then(|text| text.parse().ok())
+        // `parse` alone also takes "+1" and "01", which is not how a sum is written.
+        .and_then(|text| text.parse().ok().filter(|n: &i64| n.to_string() == text))
         .ok_or(StoreError::NotANumber)
 }

@@ -1,0 +1,207 @@
+//! Opens the store, and completes the settings by the secrets that belong to it.
+//!
+//! A store's content needs one key-encryption key, and all gateways on it one CA. With the store
+//! in a file both are in the same directory. A Redis is claimed ([`RedisStore::claim`]): secrets
+//! may be made only by the gateway that claims an empty one. They are on the disk before the
+//! claim, so that a crash in between leaves a gateway that has them and can claim the store later.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+
+use crate::cli::StoreArguments;
+use crate::settings::Settings;
+use crate::state::{Locked, StateDirectory};
+use crate::store::Store;
+use crate::store::redis::{Address, Claim, RedisStore};
+use crate::store::sqlite::SqliteStore;
+
+/// What the component's instances share.
+pub struct Opened {
+    /// The tables.
+    pub store: Arc<dyn Store>,
+    /// What was configured, and what the state directory has.
+    pub settings: Settings,
+}
+
+/// Opens the store that the arguments name: a Redis, or the file in the state directory.
+///
+/// # Errors
+///
+/// If the store cannot be opened, or a secret that its content needs is missing or another one.
+pub async fn open(
+    state: &StateDirectory,
+    arguments: &StoreArguments,
+    configured: Settings,
+) -> anyhow::Result<Opened> {
+    let Some(address) = arguments.address()? else {
+        let path = state.store();
+        let in_use = path
+            .exists()
+            .then(|| format!("the store {}", path.display()));
+        let settings = state.lock()?.complete(configured, in_use)?;
+        let store = SqliteStore::open(&path).context("cannot open the store")?;
+        return Ok(Opened {
+            store: Arc::new(store),
+            settings,
+        });
+    };
+    tracing::info!(store = %address, "using a store that others may share");
+    if state.store().exists() {
+        tracing::warn!(file = %state.store().display(), "this store is there too, and is not used");
+    }
+    let store = RedisStore::connect(&address, arguments.connect_timeout)
+        .await
+        .context("cannot open the store")?;
+    let mut locked = {
+        let state = state.clone();
+        // Whoever holds the lock waits for the store meanwhile, and needs this thread if it is
+        // in this process.
+        tokio::task::spawn_blocking(move || state.lock()).await??
+    };
+    let claimed = store.is_claimed().await.context("cannot open the store")?;
+    let in_use = claimed.then(|| format!("the store {address}"));
+    let settings = locked.complete(configured, in_use)?;
+    claim(&store, &address, &mut locked, &settings).await?;
+    drop(locked);
+    Ok(Opened {
+        store: Arc::new(store),
+        settings,
+    })
+}
+
+/// Claims the store for the key-encryption key.
+async fn claim(
+    store: &RedisStore,
+    address: &Address,
+    locked: &mut Locked,
+    settings: &Settings,
+) -> anyhow::Result<()> {
+    let key = settings
+        .get("key_encryption_key")
+        .unwrap_or_default()
+        .trim();
+    if key.len() != 64 || !key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        // Of no use to the component, which says so. No store is claimed for a slip of the hand.
+        return Ok(());
+    }
+    let claim = store.claim(key).await.context("cannot claim the store")?;
+    match claim {
+        Claim::First => {
+            tracing::info!(store = %address, "claimed the store for the key-encryption key");
+            Ok(())
+        }
+        Claim::Same if !locked.has_made_any() => Ok(()),
+        // Another gateway was faster, and what it made or was configured with is what counts.
+        Claim::Same | Claim::Other if locked.has_made_any() => {
+            locked.unmake()?;
+            bail!(
+                "another gateway began to use the store {address} at the same time: copy ca.pem, \
+                 ca-key.pem and key-encryption-key from its state directory, or configure them"
+            )
+        }
+        _ => bail!(
+            "the store {address} belongs to another key-encryption key: gateways on one store \
+             need the same one, and it cannot be changed"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::cli::Arguments;
+    use crate::store::redis::testing::RedisServer;
+    use zeroize::Zeroizing;
+
+    fn start(
+        server: &RedisServer,
+        directory: &Path,
+        key_encryption_key: Option<&str>,
+    ) -> impl Future<Output = anyhow::Result<Settings>> + use<> {
+        let words = ["gateway", "--store", &server.url()].map(str::to_owned);
+        let arguments = Arguments::from_words(words).unwrap().store;
+        let state = StateDirectory::open(directory).unwrap();
+        let mut configured = Settings::default();
+        if let Some(key) = key_encryption_key {
+            let key = Zeroizing::new(key.to_owned());
+            configured.set("key_encryption_key", key).unwrap();
+        }
+        async move { Ok(open(&state, &arguments, configured).await?.settings) }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn two_that_start_at_once_on_one_directory_share_what_is_made() {
+        let (server, directory) = (RedisServer::start(&[]), tempfile::tempdir().unwrap());
+        let tasks = [(); 4].map(|()| tokio::spawn(start(&server, directory.path(), None)));
+        let mut started = Vec::new();
+        for task in tasks {
+            started.push(task.await.unwrap().unwrap());
+        }
+        assert!(started.iter().all(|settings| *settings == started[0]));
+        assert!(started[0].get("ca_private_key").is_some());
+        // And so does one that starts later.
+        let later = start(&server, directory.path(), None).await.unwrap();
+        assert_eq!(later, started[0]);
+        assert!(!directory.path().join("store.db").exists());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn of_those_that_start_at_once_on_their_own_directories_one_makes_secrets() {
+        let server = RedisServer::start(&[]);
+        // With one key-encryption key the CA still must be the same.
+        for key in [None, Some("ab".repeat(32))] {
+            let mut connection = server.connection().await;
+            let flush = redis::cmd("FLUSHALL");
+            let () = flush.query_async(&mut connection).await.unwrap();
+            let directories = [(); 4].map(|()| tempfile::tempdir().unwrap());
+            let tasks = directories
+                .each_ref()
+                .map(|directory| tokio::spawn(start(&server, directory.path(), key.as_deref())));
+            let mut made = 0;
+            for (task, directory) in tasks.into_iter().zip(&directories) {
+                let started = task.await.unwrap();
+                made += usize::from(started.is_ok());
+                for file in ["ca.pem", "ca-key.pem"] {
+                    let is_there = directory.path().join(file).exists();
+                    assert_eq!(is_there, started.is_ok(), "{file}");
+                }
+                if let Err(error) = started {
+                    let text = format!("{error:#}");
+                    assert!(text.contains("copy"), "{text}");
+                }
+            }
+            assert_eq!(made, 1);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_store_belongs_to_one_key_encryption_key() {
+        let (server, directory) = (RedisServer::start(&[]), tempfile::tempdir().unwrap());
+        let first = start(&server, directory.path(), None).await.unwrap();
+        let other = "ab".repeat(32);
+        let error = start(&server, directory.path(), Some(&other)).await;
+        let text = format!("{:#}", error.unwrap_err());
+        assert!(text.contains("another key-encryption key"), "{text}");
+        assert!(!text.contains(&other), "{text}");
+
+        // One that has the same secrets may use it, and one that lost them may not make others.
+        let second = tempfile::tempdir().unwrap();
+        let error = start(&server, second.path(), None).await.unwrap_err();
+        assert!(format!("{error:#}").contains("is in use"), "{error:#}");
+        for file in ["ca.pem", "ca-key.pem", "key-encryption-key"] {
+            std::fs::copy(directory.path().join(file), second.path().join(file)).unwrap();
+        }
+        let second = start(&server, second.path(), None).await.unwrap();
+        assert_eq!(second.get("ca_private_key"), first.get("ca_private_key"));
+    }
+
+    #[tokio::test]
+    async fn a_slip_of_the_hand_claims_nothing() {
+        let (server, directory) = (RedisServer::start(&[]), tempfile::tempdir().unwrap());
+        start(&server, directory.path(), Some("ab")).await.unwrap();
+        assert!(!server.store().await.is_claimed().await.unwrap());
+    }
+}

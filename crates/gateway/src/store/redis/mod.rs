@@ -1,0 +1,301 @@
+//! The store in a Redis or Valkey, for several gateways.
+//!
+//! Each row is a hash of its own, `anonymous-domains-gateway:row:` and the row's key, with two
+//! fields: `value`, and `version`, 64 random bits as a decimal number. What is more than one
+//! command is one script ([`scripts`]), so concurrent writers of any number of gateways are as
+//! good as one after the other. How long an answer outlives a crash of the Redis is for the
+//! Redis' own configuration to say.
+//!
+//! While the Redis is away every operation fails within seconds ([`link`]). A read whose
+//! connection broke is tried once more on a fresh one; a write is not, as it may have been done.
+
+mod address;
+mod claim;
+mod link;
+mod scripts;
+mod server;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::{Cmd, FromRedisValue, ScriptInvocation, Value};
+use thiserror::Error;
+use tokio::time::Instant;
+
+use super::{Entry, KEYS_PER_PAGE, KeyPage, Store, StoreError, Swap, Version};
+use link::{Failure, Link};
+use scripts::Scripts;
+
+pub use address::{Address, AddressError, Credentials};
+pub use claim::{Claim, ClaimError};
+
+/// What the name of every key in the Redis begins with.
+pub const PREFIX: &str = "anonymous-domains-gateway:";
+
+/// How often a Redis that is away is tried when the gateway starts.
+const START_PAUSE: Duration = Duration::from_secs(1);
+
+/// How many keys one step of a listing looks at.
+const SCAN_COUNT: usize = 1000;
+
+/// Why a gateway has no store to begin with. Shows no credentials.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// The Redis asks for a password, takes another one, or does not permit a command.
+    #[error("{address} does not let the gateway in: {reason}")]
+    Denied {
+        /// The URL without credentials.
+        address: String,
+        /// The Redis' own words.
+        reason: String,
+    },
+    /// It could not be reached in time.
+    #[error("{address} cannot be used, and was tried for {} s: {reason}", .waited.as_secs())]
+    Away {
+        /// The URL without credentials.
+        address: String,
+        /// Why the last attempt failed.
+        reason: String,
+        /// How long it was tried.
+        waited: Duration,
+    },
+}
+
+/// A [`Store`] in a Redis or Valkey.
+pub struct RedisStore {
+    link: Link,
+    scripts: Scripts,
+}
+
+impl RedisStore {
+    /// Connects, and tries again for as long as `patience` where the Redis cannot be reached.
+    /// Warns of a configuration that may lose what was answered.
+    ///
+    /// # Errors
+    ///
+    /// If the Redis does not let the gateway in, or cannot be reached.
+    pub async fn connect(address: &Address, patience: Duration) -> Result<Self, ConnectError> {
+        let link = Link::new(address.client.clone());
+        let start = Instant::now();
+        loop {
+            match link.connection().await {
+                Ok(mut connection) => {
+                    server::warn_of_losses(&mut connection.redis).await;
+                    return Ok(Self {
+                        link,
+                        scripts: Scripts::new(),
+                    });
+                }
+                Err(Failure::Denied(reason)) => {
+                    let address = address.to_string();
+                    return Err(ConnectError::Denied { address, reason });
+                }
+                Err(failure) if start.elapsed() >= patience => {
+                    return Err(ConnectError::Away {
+                        address: address.to_string(),
+                        reason: failure.reason(),
+                        waited: patience,
+                    });
+                }
+                Err(_) => {
+                    let left = patience.saturating_sub(start.elapsed());
+                    tokio::time::sleep(START_PAUSE.min(left)).await;
+                }
+            }
+        }
+    }
+
+    /// Runs a command that only reads.
+    async fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        let outcome = match self.command(command).await {
+            Err(Failure::Lost(_)) => self.command(command).await,
+            outcome => outcome,
+        };
+        outcome.map_err(failed)
+    }
+
+    /// Runs a command that writes, once.
+    async fn write<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        self.command(command).await.map_err(failed)
+    }
+
+    async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Failure> {
+        let mut connection = self.link.connection().await?;
+        match command.query_async(&mut connection.redis).await {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.link.failure(&connection, error).await),
+        }
+    }
+
+    /// Runs a script, once. One that the Redis does not know was not run: it is sent in full, and
+    /// called again.
+    async fn script<T: FromRedisValue>(
+        &self,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.link.connection().await.map_err(failed)?;
+        match script.invoke_async(&mut connection.redis).await {
+            Ok(value) => Ok(value),
+            Err(error) => Err(failed(self.link.failure(&connection, error).await)),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for RedisStore {
+    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+        super::check_key(key)?;
+        let mut command = redis::cmd("HMGET");
+        command.arg(row(key)).arg("version").arg("value");
+        let fields: Fields = self.read(&command).await?;
+        fields.entry()
+    }
+
+    async fn exists(&self, key: &str) -> Result<bool, StoreError> {
+        super::check_key(key)?;
+        self.read(redis::cmd("EXISTS").arg(row(key))).await
+    }
+
+    /// Looks at every key of the Redis for each page: for people who repair, not for requests.
+    /// A key that is made or removed meanwhile may or may not be listed.
+    async fn list_keys(&self, cursor: Option<&str>) -> Result<KeyPage, StoreError> {
+        let prefix = row("");
+        let mut keys = BTreeSet::new();
+        let mut position = 0u64;
+        loop {
+            let mut command = redis::cmd("SCAN");
+            command.arg(position).arg("MATCH").arg(row("*"));
+            command.arg("COUNT").arg(SCAN_COUNT);
+            let (next, found): (u64, Vec<Vec<u8>>) = self.read(&command).await?;
+            for name in found {
+                let key = str::from_utf8(&name).ok();
+                let key = key.and_then(|name| name.strip_prefix(&prefix));
+                if let Some(key) = key.filter(|key| cursor.is_none_or(|cursor| *key > cursor)) {
+                    keys.insert(key.to_owned());
+                }
+                // One more than a page tells whether there is a next one.
+                if keys.len() > KEYS_PER_PAGE + 1 {
+                    keys.pop_last();
+                }
+            }
+            if next == 0 {
+                break;
+            }
+            position = next;
+        }
+        let more = keys.len() > KEYS_PER_PAGE;
+        let keys: Vec<_> = keys.into_iter().take(KEYS_PER_PAGE).collect();
+        let cursor = more.then(|| keys.last().cloned()).flatten();
+        Ok(KeyPage { keys, cursor })
+    }
+
+    async fn set(&self, key: &str, value: Vec<u8>) -> Result<(), StoreError> {
+        super::check_key(key)?;
+        super::check_value(&value)?;
+        let mut command = redis::cmd("HSET");
+        command.arg(row(key)).arg("version").arg(new_version()?);
+        self.write(command.arg("value").arg(value)).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        super::check_key(key)?;
+        self.write(redis::cmd("DEL").arg(row(key))).await
+    }
+
+    async fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
+        super::check_key(key)?;
+        let mut script = self.scripts.increment.prepare_invoke();
+        script.key(row(key)).arg(delta).arg(new_version()?);
+        match self.script(&script).await? {
+            Value::Int(1) => Err(StoreError::NotANumber),
+            Value::Int(2) => Err(StoreError::Overflow),
+            sum => redis::from_redis_value(sum).map_err(|_| foreign()),
+        }
+    }
+
+    async fn compare_and_swap(
+        &self,
+        key: &str,
+        expected: Option<Version>,
+        value: Vec<u8>,
+    ) -> Result<Swap, StoreError> {
+        super::check_key(key)?;
+        super::check_value(&value)?;
+        let expected = expected.map(|Version(version)| version.to_string());
+        let mut script = self.scripts.swap.prepare_invoke();
+        script.key(row(key)).arg(expected.unwrap_or_default());
+        script.arg(new_version()?).arg(value);
+        match self.script::<Option<Fields>>(&script).await? {
+            None => Ok(Swap::Swapped),
+            Some(fields) => Ok(Swap::Conflict(fields.entry()?)),
+        }
+    }
+}
+
+/// The name of a row's key in the Redis.
+fn row(key: &str) -> String {
+    format!("{PREFIX}row:{key}")
+}
+
+/// A version that no other write has: 64 random bits, as in the SQLite store.
+fn new_version() -> Result<i64, StoreError> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|_| StoreError::Unavailable("there are no random numbers".into()))?;
+    Ok(i64::from_ne_bytes(bytes))
+}
+
+/// A row's `version` and `value`.
+struct Fields(Option<i64>, Option<Vec<u8>>);
+
+impl FromRedisValue for Fields {
+    fn from_redis_value(value: Value) -> Result<Self, redis::ParsingError> {
+        let (version, value) = FromRedisValue::from_redis_value(value)?;
+        Ok(Self(version, value))
+    }
+}
+
+impl Fields {
+    fn entry(self) -> Result<Option<Entry>, StoreError> {
+        match self {
+            Self(Some(version), Some(value)) => Ok(Some(Entry {
+                value,
+                version: Version(version),
+            })),
+            Self(None, None) => Ok(None),
+            _ => Err(foreign()),
+        }
+    }
+}
+
+/// Somebody else writes under the gateway's prefix.
+fn foreign() -> StoreError {
+    StoreError::Unavailable("the store holds something that no gateway wrote".into())
+}
+
+/// The Redis' reason, logged in full and passed on in short.
+fn failed(failure: Failure) -> StoreError {
+    let text = match &failure {
+        // Logged when it happened: once, not for each request.
+        Failure::Away(_) => "the store cannot be reached",
+        Failure::Denied(_) => "the store does not let the gateway in",
+        Failure::Lost(_) => "the store did not answer",
+        Failure::Refused(error) => {
+            tracing::error!(reason = %link::reason(error), "the store refused");
+            match error.code() {
+                Some("OOM") => "the store is out of memory",
+                Some("MISCONF") => "the store cannot write to its disk",
+                Some("READONLY") => "the store is read-only",
+                Some("LOADING") => "the store is starting",
+                _ => "the store failed",
+            }
+        }
+    };
+    StoreError::Unavailable(text.into())
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

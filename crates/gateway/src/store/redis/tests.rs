@@ -1,0 +1,334 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redis::AsyncCommands as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::testing::{DEADLINE, RedisServer};
+use super::*;
+use crate::store::contract::{Two, contract_tests};
+
+async fn two() -> (RedisServer, Two) {
+    let server = RedisServer::start(&[]);
+    let two: Two = [
+        Arc::new(server.store().await),
+        Arc::new(server.store().await),
+    ];
+    (server, two)
+}
+
+contract_tests!(two);
+
+fn is_unavailable<T>(result: &Result<T, StoreError>) -> bool {
+    matches!(result, Err(StoreError::Unavailable(_)))
+}
+
+/// Reads until the store is back, as clients do.
+async fn recovered(store: &RedisStore, key: &str) -> Option<Entry> {
+    let read = async {
+        loop {
+            match store.get(key).await {
+                Ok(entry) => return entry,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, read)
+        .await
+        .expect("the store did not recover")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn while_the_server_is_killed_everything_is_refused_and_nothing_answered_is_lost() {
+    let mut server = RedisServer::start(&[]);
+    let store = server.store().await;
+    store.set("k", b"v".to_vec()).await.unwrap();
+    let version = store.get("k").await.unwrap().unwrap().version;
+    for _ in 0..3 {
+        server.kill();
+        assert!(is_unavailable(&store.get("k").await));
+        assert!(is_unavailable(&store.exists("k").await));
+        assert!(is_unavailable(&store.list_keys(None).await));
+        assert!(is_unavailable(&store.set("k", Vec::new()).await));
+        assert!(is_unavailable(&store.delete("k").await));
+        assert!(is_unavailable(&store.increment("k", 1).await));
+        let swap = store.compare_and_swap("k", Some(version), Vec::new());
+        assert!(is_unavailable(&swap.await));
+        server.restart();
+        let entry = recovered(&store, "k").await.unwrap();
+        assert_eq!((entry.value, entry.version), (b"v".to_vec(), version));
+    }
+}
+
+#[tokio::test]
+async fn a_read_does_not_notice_that_the_connection_broke() {
+    let mut server = RedisServer::start(&[]);
+    let store = server.store().await;
+    store.set("k", b"v".to_vec()).await.unwrap();
+    for _ in 0..5 {
+        server.kill();
+        server.restart();
+        assert_eq!(store.get("k").await.unwrap().unwrap().value, b"v");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_stands_still_keeps_nobody_waiting() {
+    let server = RedisServer::start(&[]);
+    let store = Arc::new(server.store().await);
+    store.set("k", b"v".to_vec()).await.unwrap();
+    server.signal("STOP");
+    let requests: Vec<_> = (0..300)
+        .map(|i| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                match i % 3 {
+                    0 => store.get("k").await.map(drop),
+                    1 => store.set(&format!("k{i}"), Vec::new()).await,
+                    _ => store
+                        .compare_and_swap("k", None, Vec::new())
+                        .await
+                        .map(drop),
+                }
+            })
+        })
+        .collect();
+    for request in requests {
+        let answer = tokio::time::timeout(DEADLINE, request).await;
+        assert!(is_unavailable(&answer.expect("a request hangs").unwrap()));
+    }
+    server.signal("CONT");
+    assert_eq!(recovered(&store, "k").await.unwrap().value, b"v");
+}
+
+/// Passes everything on between one client and the server, but swallows answers on demand: it
+/// closes the connection in their place.
+fn relay(server: &RedisServer, swallow: Arc<AtomicBool>) -> String {
+    let socket = server.directory.path().join("relay");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let target = server.directory.path().join("socket");
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut server = UnixStream::connect(&target).await.unwrap();
+            let (mut from_client, mut from_server) = ([0; 4096], [0; 4096]);
+            loop {
+                tokio::select! {
+                    Ok(n @ 1..) = client.read(&mut from_client) => {
+                        server.write_all(&from_client[..n]).await.unwrap();
+                    }
+                    Ok(n @ 1..) = server.read(&mut from_server) => {
+                        if swallow.swap(false, Ordering::SeqCst) {
+                            break;
+                        }
+                        client.write_all(&from_server[..n]).await.unwrap();
+                    }
+                    else => break,
+                }
+            }
+        }
+    });
+    format!("redis+unix://{}", socket.display())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_write_whose_answer_is_lost_is_not_repeated() {
+    let server = RedisServer::start(&[]);
+    let swallow = Arc::new(AtomicBool::new(false));
+    let url = relay(&server, Arc::clone(&swallow));
+    let address = Address::new(&url, Credentials::default()).unwrap();
+    let store = RedisStore::connect(&address, DEADLINE).await.unwrap();
+    // The server knows the scripts now.
+    assert_eq!(store.increment("n", 1).await, Ok(1));
+    let swap = store.compare_and_swap("known", None, Vec::new());
+    assert_eq!(swap.await, Ok(Swap::Swapped));
+
+    swallow.store(true, Ordering::SeqCst);
+    assert!(is_unavailable(&store.increment("n", 1).await));
+    assert_eq!(recovered(&store, "n").await.unwrap().value, b"2");
+
+    swallow.store(true, Ordering::SeqCst);
+    let swap = store.compare_and_swap("k", None, b"v".to_vec());
+    assert!(is_unavailable(&swap.await));
+    assert_eq!(recovered(&store, "k").await.unwrap().value, b"v");
+
+    // A read is asked again.
+    swallow.store(true, Ordering::SeqCst);
+    assert_eq!(store.get("k").await.unwrap().unwrap().value, b"v");
+    assert!(!swallow.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn a_server_that_forgot_the_scripts_is_told_again() {
+    let server = RedisServer::start(&[]);
+    let store = server.store().await;
+    assert_eq!(store.increment("n", 1).await, Ok(1));
+    let mut connection = server.connection().await;
+    let flush = redis::cmd("SCRIPT").arg("FLUSH").to_owned();
+    let () = flush.query_async(&mut connection).await.unwrap();
+    assert_eq!(store.increment("n", 1).await, Ok(2));
+    let swap = store.compare_and_swap("k", None, Vec::new());
+    assert_eq!(swap.await, Ok(Swap::Swapped));
+}
+
+#[tokio::test]
+async fn a_replica_is_not_used() {
+    let server = RedisServer::start(&[]);
+    let store = server.store().await;
+    store.set("k", b"v".to_vec()).await.unwrap();
+    let mut connection = server.connection().await;
+    let mut replicaof = async |host: &str, port: &str| {
+        let mut command = redis::cmd("REPLICAOF");
+        command.arg(host).arg(port);
+        let () = command.query_async(&mut connection).await.unwrap();
+    };
+    // Nobody is there to be copied, which does not matter to what it calls itself.
+    replicaof("127.0.0.1", "1").await;
+    // The connection is from better days: the first write shows it.
+    assert!(is_unavailable(&store.set("k", Vec::new()).await));
+    assert!(is_unavailable(&store.get("k").await));
+    let address = Address::new(&server.url(), Credentials::default()).unwrap();
+    let error = RedisStore::connect(&address, Duration::from_millis(1)).await;
+    let text = error.err().unwrap().to_string();
+    assert!(text.contains("replica"), "{text}");
+    replicaof("NO", "ONE").await;
+    assert_eq!(recovered(&store, "k").await.unwrap().value, b"v");
+}
+
+#[tokio::test]
+async fn a_user_may_be_limited_to_the_gateways_keys() {
+    let server = RedisServer::start(&[
+        "--user",
+        "gateway",
+        "on",
+        ">hunter2",
+        "resetkeys",
+        "~anonymous-domains-gateway:*",
+        "resetchannels",
+        "-@all",
+        "+select",
+        "+get",
+        "+set",
+        "+del",
+        "+exists",
+        "+hget",
+        "+hmget",
+        "+hset",
+        "+hincrby",
+        "+evalsha",
+        "+script|load",
+        "+scan",
+    ]);
+    let mut connection = server.connection().await;
+    let () = connection.set("another program's", "1").await.unwrap();
+    let url = format!("{}?db=3&user=gateway&pass=hunter2", server.url());
+    let address = Address::new(&url, Credentials::default()).unwrap();
+    let store = RedisStore::connect(&address, DEADLINE).await.unwrap();
+    assert_eq!(store.claim(&"ab".repeat(32)).await.unwrap(), Claim::First);
+    store.set("k", b"v".to_vec()).await.unwrap();
+    assert!(store.exists("k").await.unwrap());
+    let version = store.get("k").await.unwrap().unwrap().version;
+    let swap = store.compare_and_swap("k", Some(version), b"1".to_vec());
+    assert_eq!(swap.await, Ok(Swap::Swapped));
+    assert_eq!(store.increment("k", 1).await, Ok(2));
+    assert_eq!(store.list_keys(None).await.unwrap().keys, ["k"]);
+
+    // All of it is in the database that was named, and under the prefix.
+    let keys: Vec<String> = connection.keys("*").await.unwrap();
+    assert_eq!(keys, ["another program's"]);
+    let select = redis::cmd("SELECT").arg(3).to_owned();
+    let () = select.query_async(&mut connection).await.unwrap();
+    let keys: Vec<String> = connection.keys("*").await.unwrap();
+    assert_eq!(keys.len(), 2);
+    assert!(keys.iter().all(|key| key.starts_with(PREFIX)), "{keys:?}");
+    store.delete("k").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_said_at_once_and_not_shown() {
+    let server = RedisServer::start(&["--requirepass", "hunter2"]);
+    for (pass, word) in [("hunter3", "authentication"), ("", "NOAUTH")] {
+        let url = match pass {
+            "" => server.url(),
+            pass => format!("{}?pass={pass}", server.url()),
+        };
+        let address = Address::new(&url, Credentials::default()).unwrap();
+        let connect = RedisStore::connect(&address, Duration::from_secs(3600));
+        let error = tokio::time::timeout(DEADLINE, connect).await.unwrap();
+        let Err(error @ ConnectError::Denied { .. }) = error else {
+            panic!("a wrong password is not worth waiting for");
+        };
+        let text = format!("{error} {error:?}");
+        assert!(text.contains(word), "{text}");
+        assert!(!text.contains("hunter"), "{text}");
+    }
+    let url = format!("{}?pass=hunter2", server.url());
+    let address = Address::new(&url, Credentials::default()).unwrap();
+    assert!(RedisStore::connect(&address, DEADLINE).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_start_waits_for_the_server_for_a_while() {
+    let mut server = RedisServer::start(&[]);
+    server.kill();
+    let address = Address::new(&server.url(), Credentials::default()).unwrap();
+    let impatient = RedisStore::connect(&address, Duration::from_millis(1)).await;
+    assert!(matches!(impatient, Err(ConnectError::Away { .. })));
+    let patient = tokio::spawn(async move { RedisStore::connect(&address, DEADLINE).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.restart();
+    assert!(patient.await.unwrap().is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_start_waits_until_the_server_has_loaded_its_data() {
+    let mut server = RedisServer::start(&["--rdbcompression", "no"]);
+    let store = server.store().await;
+    for i in 0..20 {
+        store.set(&format!("k{i}"), vec![b'v'; 4096]).await.unwrap();
+    }
+    let mut connection = server.connection().await;
+    let save = redis::cmd("SAVE");
+    let () = save.query_async(&mut connection).await.unwrap();
+    server.kill();
+    // 100 ms for each key, and it answers meanwhile, but gives none. The append-only file, which
+    // would load at once, is not looked at.
+    server.respawn(&[
+        "--appendonly",
+        "no",
+        "--key-load-delay",
+        "100000",
+        "--loading-process-events-interval-bytes",
+        "1024",
+    ]);
+    let store = server.store().await;
+    assert_eq!(store.get("k19").await.unwrap().unwrap().value.len(), 4096);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_claims_one_is_the_first() {
+    let server = RedisServer::start(&[]);
+    let store = Arc::new(server.store().await);
+    assert!(!store.is_claimed().await.unwrap());
+    let keys = ["ab", "AB", "cd"].map(|byte| byte.repeat(32));
+    let claims: Vec<_> = (0..30)
+        .map(|i| {
+            let (store, key) = (Arc::clone(&store), keys[i % 3].clone());
+            tokio::spawn(async move { store.claim(&key).await.unwrap() })
+        })
+        .collect();
+    let mut count = [0; 3];
+    for claim in claims {
+        count[claim.await.unwrap() as usize] += 1;
+    }
+    assert!(store.is_claimed().await.unwrap());
+    // The same digits in another case are the same key.
+    assert!(count == [1, 19, 10] || count == [1, 9, 20], "{count:?}");
+
+    let mut connection = server.connection().await;
+    let name = format!("{PREFIX}store");
+    let () = connection.set(name, "2 something newer").await.unwrap();
+    assert!(matches!(store.is_claimed().await, Err(ClaimError::Layout)));
+}
+
+mod tls;

@@ -1,0 +1,37 @@
+//! The Redis server that tests start for themselves, each its own.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::debian;
+
+const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
+
+/// Makes sure that one is on the PATH; on a Debian, as root, by installing it.
+///
+/// # Errors
+/// When there is none and it cannot be installed.
+pub fn provide() -> Result<()> {
+    if is_installed() {
+        return Ok(());
+    }
+    if Path::new("/etc/debian_version").exists() && debian::is_root() {
+        eprintln!("The tests need a Redis server; installing Debian's redis-server.");
+        debian::apt_get(&["update"])?;
+        debian::apt_get(&["install", "-y", "--no-install-recommends", "redis-server"])?;
+        if is_installed() {
+            return Ok(());
+        }
+    }
+    bail!(
+        "the tests need redis-server or valkey-server on the PATH \
+         (on Debian: apt-get install --no-install-recommends redis-server)"
+    )
+}
+
+fn is_installed() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .any(|directory| PROGRAMS.iter().any(|name| directory.join(name).is_file()))
+}
