@@ -9,6 +9,7 @@ mod process;
 mod python;
 mod relay;
 mod serve;
+mod storm;
 mod test;
 mod workspace;
 
@@ -48,6 +49,28 @@ enum Task {
         #[arg(last = true, value_name = "GATEWAY ARGS")]
         gateway_args: Vec<OsString>,
     },
+    /// Storms a running server, or gateways of its own, and checks what was promised
+    ///
+    /// Hundreds of machines and an operator ask for all kinds of things at once. Without `--url` the
+    /// component and the gateway are built and started for it.
+    #[command(
+        disable_help_flag = true,
+        override_usage = "cargo xtask storm [STORM ARGS]",
+        after_help = "Examples:\n  \
+        cargo xtask storm\n  \
+        cargo xtask storm --url http://127.0.0.1:3000 --admin-token-file state/admin-token\n  \
+        cargo xtask storm --kill 100\n  \
+        cargo xtask storm --help    its own options"
+    )]
+    Storm {
+        /// Arguments for the storm
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "STORM ARGS"
+        )]
+        storm_args: Vec<OsString>,
+    },
     /// Runs everything that a change must pass, and stops at the first stage that fails
     ///
     /// Formatting, clippy, the component and its size, all Rust tests (the end-to-end tests run the
@@ -79,6 +102,7 @@ fn run(task: Task) -> anyhow::Result<()> {
     match task {
         Task::Demo => demo::run(&workspace),
         Task::Serve { gateway_args } => serve::run(&workspace, &gateway_args),
+        Task::Storm { storm_args } => storm::run(&workspace, &storm_args),
         Task::Test { quick } => test::run(&workspace, quick),
         Task::Component => {
             let component = component::build(&workspace)?;

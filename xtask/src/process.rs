@@ -80,3 +80,20 @@ pub fn shown(command: &Command) -> String {
         .collect::<Vec<_>>()
         .join(" ")
 }
+
+/// Replaces this process by `command`, so that a signal to it is one to the other; where that
+/// cannot be, runs it.
+///
+/// # Errors
+/// When it cannot be started; where it cannot replace this process, also when it does not succeed.
+#[cfg(unix)]
+pub fn become_program(command: &mut Command) -> Result<()> {
+    use std::os::unix::process::CommandExt;
+
+    Err(command.exec().into())
+}
+
+#[cfg(not(unix))]
+pub fn become_program(command: &mut Command) -> Result<()> {
+    run(command)
+}

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::workspace::Workspace;
-use crate::{component, native};
+use crate::{component, native, process};
 
 /// Builds what changed, then becomes the gateway: a signal to this process is one to it.
 pub fn run(workspace: &Workspace, gateway_args: &[OsString]) -> Result<()> {
@@ -17,17 +17,5 @@ pub fn run(workspace: &Workspace, gateway_args: &[OsString]) -> Result<()> {
         .arg("--component")
         .arg(component.path)
         .args(gateway_args);
-    become_program(gateway)
-}
-
-#[cfg(unix)]
-fn become_program(mut command: Command) -> Result<()> {
-    use std::os::unix::process::CommandExt;
-
-    Err(command.exec().into())
-}
-
-#[cfg(not(unix))]
-fn become_program(mut command: Command) -> Result<()> {
-    crate::process::run(&mut command)
+    process::become_program(&mut gateway)
 }
