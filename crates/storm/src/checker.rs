@@ -155,3 +155,6 @@ pub fn check(history: &[Operation]) -> Verdict {
     }
     verdict
 }
+
+#[cfg(test)]
+mod tests;

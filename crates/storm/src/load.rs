@@ -7,8 +7,8 @@ use crate::random::Random;
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 use anyhow::Context as _;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -72,12 +72,20 @@ struct Standing {
 
 /// Where one domain follows another.
 struct Place {
-    domain: Mutex<Arc<DomainName>>,
-    generation: AtomicUsize,
-    newest: AtomicU64,
+    current: Mutex<Current>,
     opening: tokio::sync::Mutex<()>,
     /// A machine that joined at the domain's beginning and stays.
     witness: Machine,
+}
+
+/// A place's domain at the moment.
+struct Current {
+    domain: Arc<DomainName>,
+    generation: usize,
+    /// The newest version that anybody was given.
+    newest: u64,
+    /// The domain that follows, once its first key is being made.
+    next: Option<Arc<DomainName>>,
 }
 
 impl Storm {
@@ -105,9 +113,12 @@ impl Storm {
             .enumerate()
             .map(|(index, witness)| {
                 Ok(Place {
-                    domain: Mutex::new(name(&plan.prefix, index, 0)?),
-                    generation: AtomicUsize::new(0),
-                    newest: AtomicU64::new(0),
+                    current: Mutex::new(Current {
+                        domain: name(&plan.prefix, index, 0)?,
+                        generation: 0,
+                        newest: 0,
+                        next: None,
+                    }),
                     opening: tokio::sync::Mutex::default(),
                     witness,
                 })
@@ -141,12 +152,16 @@ impl Storm {
         self.domains_left.load(Ordering::Relaxed)
     }
 
-    /// Each place's present domain, and the machine that stays in it.
+    /// Each place's present domain, the one that follows if that is about to be, and the machine
+    /// that stays in them.
     pub fn witnesses(&self) -> Vec<(Arc<DomainName>, Machine)> {
-        self.places
-            .iter()
-            .map(|place| (place.domain(), place.witness.clone()))
-            .collect()
+        let mut witnesses = Vec::new();
+        for place in &self.places {
+            let current = place.current();
+            let domains = current.next.iter().chain([&current.domain]);
+            witnesses.extend(domains.map(|domain| (Arc::clone(domain), place.witness.clone())));
+        }
+        witnesses
     }
 
     /// Lets the storm end: the requests under way are the last.
@@ -193,9 +208,8 @@ impl Storm {
         let server = random.below(self.caller.servers());
         let resident = &self.residents[random.below(self.residents.len())];
         let place = &self.places[resident.place];
-        let domain = place.domain();
-        if place.newest.load(Ordering::Relaxed) >= self.plan.versions {
-            self.move_on(place, &domain).await?;
+        if place.current().newest >= self.plan.versions {
+            self.move_on(resident.place).await?;
         }
         let domain = place.domain();
         // An operator does not wait for the machine to be done with what it does.
@@ -235,10 +249,11 @@ impl Storm {
             .ask(server, &domain, machine, request.clone())
             .await?;
         standing.learn(&request, &outcome);
-        if let Outcome::Registered { newest, .. } = outcome
-            && place.domain() == domain
-        {
-            place.newest.fetch_max(newest, Ordering::Relaxed);
+        if let Outcome::Registered { newest, .. } = outcome {
+            let mut current = place.current();
+            if current.domain == domain {
+                current.newest = current.newest.max(newest);
+            }
         }
         Ok(outcome)
     }
@@ -262,22 +277,25 @@ impl Storm {
         }
     }
 
-    /// Leaves a domain for a new one.
-    async fn move_on(&self, place: &Place, domain: &Arc<DomainName>) -> anyhow::Result<()> {
+    /// Leaves a place's domain, if it still has many versions, for a new one.
+    async fn move_on(&self, index: usize) -> anyhow::Result<()> {
+        let place = &self.places[index];
         let _opening = place.opening.lock().await;
-        if place.domain() != *domain {
-            return Ok(());
-        }
-        let generation = 1 + place.generation.fetch_add(1, Ordering::Relaxed);
-        let index = self
-            .places
-            .iter()
-            .position(|other| std::ptr::eq(other, place))
-            .context("the place is one of the storm's")?;
-        let next = name(&self.plan.prefix, index, generation)?;
-        self.open(place, &next).await?;
-        place.newest.store(0, Ordering::Relaxed);
-        *place.domain.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        let generation = {
+            let current = place.current();
+            if current.newest < self.plan.versions {
+                return Ok(());
+            }
+            current.generation + 1
+        };
+        let domain = name(&self.plan.prefix, index, generation)?;
+        self.open(place, &domain).await?;
+        *place.current() = Current {
+            domain,
+            generation,
+            newest: 0,
+            next: None,
+        };
         self.domains_left.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -287,6 +305,12 @@ impl Storm {
         if self.caller.is_operator() {
             let request = Request::SetMaximum(None);
             self.until_answered(domain, None, request).await?;
+        }
+        // A key whose maker is killed is made by one that waited for it, so the gateway is not
+        // killed again before there is an answer in this domain too.
+        {
+            let mut current = place.current();
+            current.next = (current.domain != *domain).then(|| Arc::clone(domain));
         }
         let request = Request::Register { known: None };
         self.until_answered(domain, Some(&place.witness), request)
@@ -323,8 +347,13 @@ impl Storm {
 }
 
 impl Place {
+    /// Never held while anything is waited for.
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn domain(&self) -> Arc<DomainName> {
-        Arc::clone(&self.domain.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.current().domain)
     }
 }
 
