@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "storm", version, after_long_help = AFTER_HELP)]
 pub struct Arguments {
-    /// The server's origin, such as https://domains.example; several share their tables
+    /// The server's origin, its scheme, host and port; several share their tables
     #[arg(long, value_name = "URL")]
     pub url: Vec<String>,
 

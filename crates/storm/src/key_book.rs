@@ -19,13 +19,16 @@ use x509_cert::der::{Decode as _, Encode as _};
 /// into again, which takes long for RSA keys.
 type Fingerprint = [u8; 32];
 
+/// Of which domain a list is, its newest version, and how long it is.
+type ListName = (DomainName, u64, usize);
+
 /// Checks credentials.
 pub struct KeyBook {
     /// The domain CA's certificates, in DER.
     anchors: Vec<Vec<u8>>,
     right: Mutex<HashMap<Fingerprint, KeyPrint>>,
     /// The lists of keys that answers gave, each kept once: a domain's members all get the same.
-    lists: Mutex<HashMap<(DomainName, u64, usize), Arc<[KeySeen]>>>,
+    lists: Mutex<HashMap<ListName, Arc<[KeySeen]>>>,
 }
 
 impl KeyBook {
