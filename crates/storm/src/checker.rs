@@ -32,7 +32,7 @@ pub struct Violation {
 }
 
 /// What was promised; the numbers are the README's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Promise {
     /// No more members than the maximum that was in force at the admission.
     Maximum = 1,

@@ -243,6 +243,9 @@ impl fmt::Display for Operation {
             seconds(self.end),
             self.outcome.name()
         )?;
+        if let Outcome::Members(members) = &self.outcome {
+            write!(f, ", {} members", members.len())?;
+        }
         if let Some(newest) = self.newest() {
             write!(f, ", newest version {newest}")?;
         }

@@ -1,12 +1,12 @@
 //! What a storm did, as a table for people.
 
-use crate::checker::Verdict;
+use crate::checker::{Promise, Verdict};
 use crate::history::{Operation, Outcome};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// How many violations are shown; the first are the telling ones.
-const MAX_VIOLATIONS: usize = 10;
+/// How many violations of one promise are shown; the first are the telling ones.
+const MAX_VIOLATIONS: usize = 3;
 
 /// The operations by kind and outcome, with rates and latencies.
 pub fn table(history: &[Operation]) -> String {
@@ -83,13 +83,23 @@ pub fn verdict(verdict: &Verdict, history: &[Operation]) -> String {
         verdict.admissions_held_against_a_maximum,
         verdict.counts,
     );
-    for violation in verdict.violations.iter().take(MAX_VIOLATIONS) {
-        let _ = writeln!(text, "{violation}");
+    let mut shown: BTreeMap<Promise, usize> = BTreeMap::new();
+    for violation in &verdict.violations {
+        let number = shown.entry(violation.promise).or_default();
+        *number += 1;
+        if *number <= MAX_VIOLATIONS {
+            let _ = writeln!(text, "{violation}");
+        }
     }
-    let _ = match verdict.violations.len() {
-        0 => writeln!(text, "verdict: everything that was promised held"),
-        number => writeln!(text, "verdict: {number} VIOLATIONS"),
-    };
+    if shown.is_empty() {
+        text += "verdict: everything that was promised held\n";
+    } else {
+        let numbers: Vec<_> = shown
+            .iter()
+            .map(|(promise, number)| format!("{number} of {promise}"))
+            .collect();
+        let _ = writeln!(text, "verdict: VIOLATIONS, {}", numbers.join(", "));
+    }
     text
 }
 
