@@ -11,6 +11,7 @@ mod redis;
 mod relay;
 mod serve;
 mod simulate;
+mod storm;
 mod test;
 mod workspace;
 
@@ -49,6 +50,28 @@ enum Task {
         /// Arguments for the gateway
         #[arg(last = true, value_name = "GATEWAY ARGS")]
         gateway_args: Vec<OsString>,
+    },
+    /// Storms a running server, or gateways of its own, and checks what was promised
+    ///
+    /// Hundreds of machines and an operator ask for all kinds of things at once. Without `--url` the
+    /// component and the gateway are built and started for it.
+    #[command(
+        disable_help_flag = true,
+        override_usage = "cargo xtask storm [STORM ARGS]",
+        after_help = "Examples:\n  \
+        cargo xtask storm\n  \
+        cargo xtask storm --url http://127.0.0.1:3000 --admin-token-file state/admin-token\n  \
+        cargo xtask storm --kill 100\n  \
+        cargo xtask storm --help    its own options"
+    )]
+    Storm {
+        /// Arguments for the storm
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "STORM ARGS"
+        )]
+        storm_args: Vec<OsString>,
     },
     /// Runs everything that a change must pass, and stops at the first stage that fails
     ///
@@ -101,6 +124,7 @@ fn run(task: Task) -> anyhow::Result<()> {
     match task {
         Task::Demo => demo::run(&workspace),
         Task::Serve { gateway_args } => serve::run(&workspace, &gateway_args),
+        Task::Storm { storm_args } => storm::run(&workspace, &storm_args),
         Task::Test { quick } => test::run(&workspace, quick),
         Task::Simulate { arguments } => simulate::run(&workspace, &arguments),
         Task::Component => {

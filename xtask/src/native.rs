@@ -1,4 +1,4 @@
-//! The native programs: the gateway, a device's command and an operator's.
+//! The native programs: the gateway, a device's command and an operator's, and the storm.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,6 +13,7 @@ pub struct Programs {
     pub gateway: PathBuf,
     pub device: PathBuf,
     pub domainctl: PathBuf,
+    pub storm: PathBuf,
 }
 
 /// Builds the programs where their inputs changed, in the profile that the tests use.
@@ -37,6 +38,11 @@ pub fn build_with_tests(workspace: &Workspace) -> Result<Programs> {
     cargo_build(workspace, &["--workspace", "--all-targets"])
 }
 
+/// Builds the storm where its inputs changed. Alone: who storms a running server needs no gateway.
+pub fn build_storm(workspace: &Workspace) -> Result<PathBuf> {
+    Ok(cargo_build(workspace, &["--package=anonymous-domains-storm"])?.storm)
+}
+
 fn cargo_build(workspace: &Workspace, what: &[&str]) -> Result<Programs> {
     process::run(
         process::cargo(&workspace.root)
@@ -51,6 +57,7 @@ fn cargo_build(workspace: &Workspace, what: &[&str]) -> Result<Programs> {
         gateway: program("gateway"),
         device: program("domain-device"),
         domainctl: program("domainctl"),
+        storm: program("storm"),
     })
 }
 

@@ -77,16 +77,16 @@ pub fn succeeds(command: &mut Command) -> bool {
 /// # Errors
 /// When it cannot be started; on systems without `exec` also when it does not succeed.
 #[cfg(unix)]
-pub fn become_program(mut command: Command) -> Result<()> {
+pub fn become_program(command: &mut Command) -> Result<()> {
     use std::os::unix::process::CommandExt;
 
     let error = command.exec();
-    Err(error).with_context(|| format!("cannot run `{}`", shown(&command)))
+    Err(error).with_context(|| format!("cannot run `{}`", shown(command)))
 }
 
 #[cfg(not(unix))]
-pub fn become_program(mut command: Command) -> Result<()> {
-    run(&mut command)
+pub fn become_program(command: &mut Command) -> Result<()> {
+    run(command)
 }
 
 /// `command` as a person would type it, without its environment.

@@ -17,5 +17,5 @@ pub fn run(workspace: &Workspace, gateway_args: &[OsString]) -> Result<()> {
         .arg("--component")
         .arg(components.directory())
         .args(gateway_args);
-    process::become_program(gateway)
+    process::become_program(&mut gateway)
 }

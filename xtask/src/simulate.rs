@@ -20,5 +20,5 @@ pub fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     let file = format!("simulate{}", std::env::consts::EXE_SUFFIX);
     let mut simulation = Command::new(workspace.target.join("debug").join(file));
     simulation.args(arguments);
-    process::become_program(simulation)
+    process::become_program(&mut simulation)
 }

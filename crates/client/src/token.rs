@@ -29,7 +29,7 @@ impl Token {
     }
 
     /// The value of the header, marked as sensitive.
-    pub(crate) fn header(&self) -> HeaderValue {
+    pub fn header(&self) -> HeaderValue {
         let text = Zeroizing::new(format!("Bearer {}", self.0.as_str()));
         let mut value = HeaderValue::from_str(&text).expect("visible ASCII stands in any header");
         value.set_sensitive(true);

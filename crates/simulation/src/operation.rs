@@ -177,14 +177,14 @@ fn policy() -> Policy {
 
 /// Runs a request through the server's real logic.
 pub async fn run(op: Op, world: Rc<World>, short_lived_certificates: bool) -> Outcome {
-    let rows = Rows {
-        store: SimStore {
+    let rows = Rows::new(
+        SimStore {
             world: world.clone(),
         },
-        env: SimEnvironment {
+        SimEnvironment {
             world: world.clone(),
         },
-    };
+    );
     let issuer = SimIssuer {
         world: world.clone(),
         short_lived: short_lived_certificates,

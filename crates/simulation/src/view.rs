@@ -113,16 +113,16 @@ pub fn look(host: &Host, domains: u8) -> Result<Rc<Views>, Violation> {
 }
 
 fn look_at(host: &Host, name: &DomainName) -> Result<Option<DomainView>, Error> {
-    let rows = Rows {
-        store: ViewStore {
+    let rows = Rows::new(
+        ViewStore {
             host,
             written: RefCell::default(),
         },
-        env: ViewEnvironment {
+        ViewEnvironment {
             host,
             random: Cell::new(Random::new(0x005e_ed0f_71e5)),
         },
-    };
+    );
     at_once(async {
         let Some(domain) = domain_server_info::find(&rows, name).await? else {
             return Ok(None);
