@@ -40,7 +40,9 @@ impl Environment for Native {
 /// As the gateway's start.
 pub fn settings(directory: &Path) -> anyhow::Result<(StateDirectory, Settings)> {
     let state = StateDirectory::open(directory)?;
-    let own = state.complete(GatewaySettings::default())?;
+    let store = state.store();
+    let in_use = store.exists().then(|| store.display().to_string());
+    let own = state.lock()?.complete(GatewaySettings::default(), in_use)?;
     let settings = Settings::read(|name| own.get(name).map(ToString::to_string))
         .map_err(|wrong| anyhow!("the settings cannot be used: {}", wrong.join("; ")))?;
     Ok((state, settings))
