@@ -11,19 +11,19 @@ type Regression = (&'static str, u64, Behaviour, Mutation);
 const REGRESSIONS: &[Regression] = &[
     (
         "a root was split again while a helper of the first split was late",
-        15_087_268_173_449_021_159,
+        16_262_643_583_610_166_853,
         Behaviour::SpinRedis,
         Mutation::AnySplit,
     ),
     (
         "a key was made between a departure's count and the removal",
-        6_662_369_337_186_399_737,
+        9_148_091_358_424_131_912,
         Behaviour::SpinSqlite,
         Mutation::RaiseOnce,
     ),
     (
         "a deletion could not be finished, because the leaves were gone and the root was not",
-        14_778_995_650_201_940_386,
+        18_180_631_933_784_915_271,
         Behaviour::SpinSqlite,
         Mutation::EraseRootLast,
     ),
@@ -35,13 +35,13 @@ const REGRESSIONS: &[Regression] = &[
     ),
     (
         "the rows of a split that had been named were removed by their maker",
-        10_803_243_837_905_565_216,
+        11_447_569_245_679_889_710,
         Behaviour::SpinRedis,
         Mutation::DiscardLosersPair,
     ),
     (
         "a key was made for a version that another request had saved meanwhile",
-        526_691_968_791_597_689,
+        3_041_745_065_926_643_974,
         Behaviour::CosmosDb,
         Mutation::StaleVersion,
     ),
