@@ -13,15 +13,6 @@ use crate::python;
 use crate::redis;
 use crate::workspace::Workspace;
 
-/// Contract tests that sign, verify, encrypt or make keys: where the builds of the component differ.
-const WITH_ARITHMETIC: [&str; 5] = [
-    "test_life.py",
-    "test_credentials.py",
-    "test_authentication.py",
-    "test_trust_anchors.py",
-    "test_limits.py",
-];
-
 /// Runs the stages in order, the cheap ones first, and stops at the first that fails.
 pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
     let started = Instant::now();
@@ -52,15 +43,15 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
         command.args(["test", "--workspace", "--locked"]);
         process::run(with_programs(&mut command, &components.portable, &programs))
     })?;
-    stages.run("contract tests", || {
-        let mut command = contract_tests(workspace)?;
-        process::run(with_programs(&mut command, &components.portable, &programs))
-    })?;
-    stages.run("contract tests of the wide build's arithmetic", || {
-        let mut command = contract_tests(workspace)?;
-        command.args(WITH_ARITHMETIC);
-        process::run(with_programs(&mut command, &components.wide, &programs))
-    })?;
+    for (stage, component) in [
+        ("contract tests, portable build", &components.portable),
+        ("contract tests, wide build", &components.wide),
+    ] {
+        stages.run(stage, || {
+            let mut command = contract_tests(workspace)?;
+            process::run(with_programs(&mut command, component, &programs))
+        })?;
+    }
     if quick {
         stages.skip("documentation", "--quick");
         stages.skip("dependency policy", "--quick");
