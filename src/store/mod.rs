@@ -12,6 +12,7 @@
 //! 3. **The one row that has no parent**, the root of the directory of domains, is named by a cell
 //!    that is written once in a store's life ([`root`]).
 
+mod known;
 pub mod root;
 pub mod rows;
 pub mod tree;

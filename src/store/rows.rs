@@ -4,12 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Store, Swapped};
+use super::{Store, Swapped, known::KnownDomains};
 use crate::{
     error::Error,
     knobs::{Mutation, broken, knobs},
     ports::Environment,
-    tables::directory::KnownDomains,
 };
 
 /// What every key of ours begins with, so that a store can be shared with other programs.

@@ -1,7 +1,5 @@
 //! The directory: which domains there are, ordered by name.
 
-use std::{cell::RefCell, collections::BTreeMap};
-
 use anonymous_domains_protocol::ids::DomainName;
 
 use super::domain_server_info::{self, DomainServerInfo};
@@ -15,33 +13,6 @@ use crate::{
         tree::{Node, Tree},
     },
 };
-
-/// How many domains' places an instance remembers; then it forgets them all.
-const MOST_KNOWN: usize = 4096;
-
-/// The places of domains that the directory has named. A name is given once and for ever, so what
-/// is known stays true as long as the store is the same one.
-#[derive(Debug, Default)]
-pub(crate) struct KnownDomains(RefCell<BTreeMap<DomainName, RowId>>);
-
-impl KnownDomains {
-    fn get(&self, name: &DomainName) -> Option<RowId> {
-        self.0.borrow().get(name).copied()
-    }
-
-    fn learn(&self, name: &DomainName, id: RowId) {
-        let mut known = self.0.borrow_mut();
-        if known.len() >= MOST_KNOWN {
-            known.clear();
-        }
-        known.insert(name.clone(), id);
-    }
-
-    /// Forgets a place, because its row cannot be read: the store may have been replaced.
-    pub(super) fn forget(&self, id: RowId) {
-        self.0.borrow_mut().retain(|_, known| *known != id);
-    }
-}
 
 type DirectoryTree<'a, S, E> = Tree<'a, S, E, String, RowId, ()>;
 
