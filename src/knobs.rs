@@ -68,6 +68,8 @@ pub enum Mutation {
     DiscardLosersPair,
     /// A tree's root is erased after what is below it.
     EraseRootLast,
+    /// An instance takes the keys that it has read for all there will ever be.
+    KnownForEver,
     /// A key is made although another request is making it.
     IgnoreClaims,
     /// A maker that died is waited for.
@@ -119,6 +121,7 @@ impl Mutation {
         Self::EmptyBeforeNamed,
         Self::DiscardLosersPair,
         Self::EraseRootLast,
+        Self::KnownForEver,
         Self::IgnoreClaims,
         Self::NoTakeover,
         Self::AnswerBeforeSave,

@@ -1,9 +1,16 @@
 //! Registration: the reference implementation's steps, in its order.
 
-use anonymous_domains_protocol::{problem::ErrorName, response::RegisterResponse, time::rfc3339};
+use std::rc::Rc;
+
+use anonymous_domains_protocol::{
+    ids::{DomainName, MachineGuid},
+    problem::ErrorName,
+    time::rfc3339,
+};
+use serde::Serialize;
 
 use crate::{
-    credential::{Issuer, delivery},
+    credential::{Issuer, delivery::Delivery},
     envelope::Registration,
     error::Error,
     ports::Environment,
@@ -20,7 +27,7 @@ use crate::{
 pub async fn register<S: Store, E: Environment, I: Issuer>(
     server: &Server<'_, S, E, I>,
     request: &Registration,
-) -> Result<RegisterResponse, Error> {
+) -> Result<Registered, Error> {
     let rows = server.rows;
 
     // A machine that is a member may be given no other domain's credentials.
@@ -50,27 +57,78 @@ pub async fn register<S: Store, E: Environment, I: Issuer>(
 
     // 4. Look all of the domain's keys up in DomainKeys; if a rollover is required, or there is no
     //    key yet, generate one, a version above the highest, and save it.
-    let server_url = request.server_url.as_str();
-    let keys = domain_keys::read_or_roll_over(rows, &domain, server_url, server.issuer).await?;
-    let keys =
-        domain_keys::renew_certificates(rows, &domain, server_url, server.issuer, keys).await?;
+    let delivery = match server.known_keys.of(&domain, rows.env.now_s()) {
+        Some(delivery) => delivery,
+        None => {
+            let (url, issuer) = (request.server_url.as_str(), server.issuer);
+            let keys = domain_keys::read_or_roll_over(rows, &domain, url, issuer).await?;
+            let keys = domain_keys::renew_certificates(rows, &domain, url, issuer, keys).await?;
+            let delivery = Delivery::new(issuer, request.domain.as_str(), &keys)?;
+            server.known_keys.learn(&domain, delivery)
+        }
+    };
 
     // 5. For each key, a domain credential.
-    let known = request.known_key_version.unwrap_or(0);
-    let credentials = delivery::credentials(request.domain.as_str(), &keys, known);
-    let encrypted_keys = server.issuer.encrypted_keys(
-        request.domain.as_str(),
-        &keys,
-        &credentials,
-        &request.machine_key,
-    )?;
-    Ok(RegisterResponse {
-        domain: request.domain.clone(),
-        machine_guid: request.machine.guid,
-        new_member: admitted.is_new,
-        registered_at: rfc3339(admitted.member.registered_at_s),
-        key_version: u64::from(keys.newest_version()),
-        credentials,
+    let above = request.known_key_version.unwrap_or(0);
+    let encrypted_keys = match delivery.key_set_above(above) {
+        Some(key_set) => Some(server.issuer.encrypt(key_set, &request.machine_key)?),
+        None => None,
+    };
+    Ok(Registered {
+        head: Head {
+            domain: request.domain.clone(),
+            machine_guid: request.machine.guid,
+            new_member: admitted.is_new,
+            registered_at: rfc3339(admitted.member.registered_at_s),
+            key_version: delivery.newest_version(),
+        },
+        delivery,
+        above,
         encrypted_keys,
     })
+}
+
+/// The answer to a registration: a
+/// [`RegisterResponse`](anonymous_domains_protocol::response::RegisterResponse), whose large parts
+/// are written out already.
+#[derive(Debug)]
+pub struct Registered {
+    head: Head,
+    delivery: Rc<Delivery>,
+    /// The version above which credentials are wanted.
+    above: u64,
+    encrypted_keys: Option<String>,
+}
+
+/// Its small members.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    domain: DomainName,
+    machine_guid: MachineGuid,
+    new_member: bool,
+    registered_at: String,
+    key_version: u64,
+}
+
+impl Registered {
+    /// As JSON.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn into_json(self) -> Result<Vec<u8>, Error> {
+        let mut json = serde_json::to_vec(&self.head)
+            .map_err(|error| Error::fault(format!("an answer cannot be written: {error}")))?;
+        json.pop();
+        json.extend_from_slice(b",\"credentials\":");
+        json.extend_from_slice(&self.delivery.credentials_above(self.above));
+        json.extend_from_slice(b",\"encryptedKeys\":");
+        match self.encrypted_keys {
+            // Base64url and dots, in which nothing is to be escaped.
+            Some(jwe) => json.extend_from_slice(&[b"\"", jwe.as_bytes(), b"\""].concat()),
+            None => json.extend_from_slice(b"null"),
+        }
+        json.push(b'}');
+        Ok(json)
+    }
 }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use anonymous_domains_protocol::problem::ErrorName;
 
 use crate::{
-    authentication::Credentials, error::Error, ports::Environment, settings::Policy,
-    store::rows::Rows, tables::domain_server_info::Domain,
+    authentication::Credentials, credential::known_keys::KnownKeys, error::Error,
+    ports::Environment, settings::Policy, store::rows::Rows, tables::domain_server_info::Domain,
 };
 
 /// The tables, the domain CA and the settings, for one request.
@@ -14,6 +14,8 @@ use crate::{
 pub struct Server<'a, S, E, I> {
     /// The three tables.
     pub rows: &'a Rows<S, E>,
+    /// What the instance remembers of domains' keys.
+    pub known_keys: &'a KnownKeys,
     /// The domain CA.
     pub issuer: &'a I,
     /// What requests are held against.

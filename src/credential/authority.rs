@@ -1,19 +1,21 @@
 //! The domain CA: the key pair that every domain credential is signed with.
 
 use anonymous_domains_protocol::{
+    jwe,
     jwk::{KeyType, PrivateKey, PublicKey},
-    response::Credential,
+    response::KEY_SET_CONTENT_TYPE,
 };
 use x509_cert::{
     Certificate,
     der::{Decode, Encode, EncodePem, pem::LineEnding},
     ext::pkix::{BasicConstraints, KeyUsage},
 };
+use zeroize::Zeroizing;
 
-use super::{Issuer, Order, at_rest::Vault, certificate, delivery};
+use super::{Issuer, Order, at_rest::Vault, certificate};
 use crate::{
     error::Error,
-    tables::domain_keys::{DomainKeys, NewCertificate, NewKey},
+    tables::domain_keys::{NewCertificate, NewKey},
 };
 
 /// How far back a certificate is dated, for devices whose clocks are slow, in seconds.
@@ -145,14 +147,17 @@ impl Issuer for DomainCa {
         self.certify(order, &key)
     }
 
-    fn encrypted_keys(
+    fn open(&self, domain: &str, version: u32, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.vault.open(domain, version, sealed)
+    }
+
+    fn encrypt(
         &self,
-        domain: &str,
-        keys: &DomainKeys,
-        credentials: &[Credential],
+        key_set: Zeroizing<Vec<u8>>,
         machine_key: &PublicKey,
-    ) -> Result<Option<String>, Error> {
-        delivery::encrypted_keys(&self.vault, domain, keys, credentials, machine_key)
+    ) -> Result<String, Error> {
+        jwe::encrypt(key_set, machine_key, KEY_SET_CONTENT_TYPE)
+            .map_err(|error| Error::fault(format!("domain keys cannot be encrypted: {error}")))
     }
 
     fn not_after_s(&self, now_s: i64) -> i64 {

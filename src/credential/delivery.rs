@@ -1,70 +1,127 @@
-//! Domain credentials on their way to one machine.
+//! Domain credentials on their way to a machine.
 
-use anonymous_domains_protocol::{
-    base64url, jwe, jwk::PublicKey, response::Credential, time::rfc3339,
-};
+use anonymous_domains_protocol::{base64url, response::Credential, time::rfc3339};
 use zeroize::Zeroizing;
 
-use super::at_rest::Vault;
+use super::Issuer;
 use crate::{
     error::Error,
     tables::domain_keys::{DomainKey, DomainKeys},
 };
 
-/// What the JWE holds (RFC 7517 section 8.5.1).
-const CONTENT_TYPE: &str = "jwk-set+json";
-
-/// The credentials of the versions above `known_version`.
-pub fn credentials(domain: &str, keys: &DomainKeys, known_version: u64) -> Vec<Credential> {
-    keys.above(known_version)
-        .map(|(version, key)| Credential {
-            key_version: u64::from(version),
-            kid: kid(domain, version),
-            x5c: x5c(keys, key),
-            not_before: rfc3339(key.not_before_s),
-            not_after: rfc3339(key.not_after_s),
-        })
-        .collect()
+/// A domain's credentials, opened and written out: all of an answer that is the same for every
+/// machine. [`KnownKeys`](super::known_keys::KnownKeys) keeps it for an instance's life.
+pub struct Delivery {
+    /// How many of the domain's departures the newest key covers.
+    pub departures_covered: u64,
+    /// Until when no certificate need be signed anew, in seconds since 1970.
+    pub fresh_until_s: i64,
+    /// A [`Credential`] for each version.
+    credentials: List,
+    /// A private JWK for each version, with the `kid` and `x5c` of its credential.
+    private_jwks: List,
 }
 
-/// The private keys of `credentials` as a JWK Set, encrypted to the machine; `None` where there
-/// are none.
-///
-/// One asymmetric operation, however many keys there are.
-///
-/// # Errors
-/// A fault, when a key does not open under the configured key-encryption key.
-pub fn encrypted_keys(
-    vault: &Vault,
-    domain: &str,
-    keys: &DomainKeys,
-    credentials: &[Credential],
-    machine_key: &PublicKey,
-) -> Result<Option<String>, Error> {
-    let Some(first) = credentials.first() else {
-        return Ok(None);
-    };
-    let mut set = Zeroizing::new(Vec::from(*b"{\"keys\":["));
-    for ((version, key), credential) in keys.above(first.key_version - 1).zip(credentials) {
-        let private_jwk = vault.open(domain, version, &key.sealed)?;
-        // What was sealed is the text of a JSON object: it gets two more members.
-        let members = private_jwk
-            .strip_suffix(b"}")
-            .ok_or_else(|| Error::fault("a sealed domain key is not a JWK"))?;
-        if u64::from(version) > first.key_version {
-            set.push(b',');
-        }
-        set.extend_from_slice(members);
-        set.extend_from_slice(b",\"kid\":");
-        write_json(&mut set, &credential.kid)?;
-        set.extend_from_slice(b",\"x5c\":");
-        write_json(&mut set, &credential.x5c)?;
-        set.push(b'}');
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Delivery({} keys)", self.newest_version())
     }
-    set.extend_from_slice(b"]}");
-    jwe::encrypt(&set, machine_key, CONTENT_TYPE)
-        .map(Some)
-        .map_err(|error| Error::fault(format!("domain keys cannot be encrypted: {error}")))
+}
+
+impl Delivery {
+    /// Opens and writes out a domain's keys.
+    ///
+    /// # Errors
+    /// A fault, when a key does not open under the configured key-encryption key.
+    pub fn new(issuer: &impl Issuer, domain: &str, keys: &DomainKeys) -> Result<Self, Error> {
+        let mut credentials = List::default();
+        let mut private_jwks = List::default();
+        for (version, key) in keys.above(0) {
+            let credential = credential(domain, version, keys, key);
+            credentials.push(|text| write_json(text, &credential))?;
+            let private_jwk = issuer.open(domain, version, &key.sealed)?;
+            // What was sealed is the text of a JSON object: it gets two more members.
+            let members = private_jwk
+                .strip_suffix(b"}")
+                .ok_or_else(|| Error::fault("a sealed domain key is not a JWK"))?;
+            private_jwks.push(|text| {
+                text.extend_from_slice(members);
+                text.extend_from_slice(b",\"kid\":");
+                write_json(text, &credential.kid)?;
+                text.extend_from_slice(b",\"x5c\":");
+                write_json(text, &credential.x5c)?;
+                text.push(b'}');
+                Ok(())
+            })?;
+        }
+        Ok(Self {
+            departures_covered: keys.departures_covered(),
+            fresh_until_s: keys.fresh_until_s(),
+            credentials,
+            private_jwks,
+        })
+    }
+
+    /// The newest key's version.
+    pub fn newest_version(&self) -> u64 {
+        self.credentials.starts.len() as u64
+    }
+
+    /// How much memory it takes, in bytes.
+    pub fn size(&self) -> usize {
+        self.credentials.text.len() + self.private_jwks.text.len()
+    }
+
+    /// The [`Credential`]s of the versions above `version`, as the JSON text of an array.
+    pub fn credentials_above(&self, version: u64) -> Vec<u8> {
+        [b"[", self.credentials.above(version), b"]"].concat()
+    }
+
+    /// The private keys of the versions above `version`, as the text of a JWK Set (RFC 7517 section
+    /// 5); `None` where there are none.
+    pub fn key_set_above(&self, version: u64) -> Option<Zeroizing<Vec<u8>>> {
+        let keys = self.private_jwks.above(version);
+        (!keys.is_empty()).then(|| Zeroizing::new([b"{\"keys\":[", keys, b"]}"].concat()))
+    }
+}
+
+/// JSON texts, one a version from 1 on, with commas between them.
+#[derive(Default)]
+struct List {
+    text: Zeroizing<Vec<u8>>,
+    /// Where each begins.
+    starts: Vec<usize>,
+}
+
+impl List {
+    /// Appends what `write` appends.
+    fn push(
+        &mut self,
+        write: impl FnOnce(&mut Zeroizing<Vec<u8>>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if !self.starts.is_empty() {
+            self.text.push(b',');
+        }
+        self.starts.push(self.text.len());
+        write(&mut self.text)
+    }
+
+    fn above(&self, version: u64) -> &[u8] {
+        let first = usize::try_from(version)
+            .ok()
+            .and_then(|version| self.starts.get(version));
+        first.map_or(&[], |&start| &self.text[start..])
+    }
+}
+
+fn credential(domain: &str, version: u32, keys: &DomainKeys, key: &DomainKey) -> Credential {
+    Credential {
+        key_version: u64::from(version),
+        kid: kid(domain, version),
+        x5c: x5c(keys, key),
+        not_before: rfc3339(key.not_before_s),
+        not_after: rfc3339(key.not_after_s),
+    }
 }
 
 /// The key ID of a version: `{domain}/{version}`.
@@ -81,5 +138,5 @@ pub fn x5c(keys: &DomainKeys, key: &DomainKey) -> Vec<String> {
 
 fn write_json(to: &mut Vec<u8>, value: &impl serde::Serialize) -> Result<(), Error> {
     serde_json::to_writer(to, value)
-        .map_err(|error| Error::fault(format!("a JWK cannot be written: {error}")))
+        .map_err(|error| Error::fault(format!("a credential cannot be written: {error}")))
 }

@@ -4,12 +4,14 @@ pub mod at_rest;
 pub mod authority;
 pub mod certificate;
 pub mod delivery;
+pub mod known_keys;
 
-use anonymous_domains_protocol::{jwk::PublicKey, response::Credential};
+use anonymous_domains_protocol::jwk::PublicKey;
+use zeroize::Zeroizing;
 
 use crate::{
     error::Error,
-    tables::domain_keys::{DomainKeys, NewCertificate, NewKey},
+    tables::domain_keys::{NewCertificate, NewKey},
 };
 
 /// What a certificate is to say.
@@ -40,17 +42,22 @@ pub trait Issuer {
     /// A fault, when the settings or the old certificate do not do.
     fn renew(&self, order: &Order<'_>, old: &[u8]) -> Result<NewCertificate, Error>;
 
-    /// The private keys of `credentials` for one machine ([`delivery::encrypted_keys`]).
+    /// Opens a sealed private key: the JSON text of a private JWK, without `kid` and `x5c`.
     ///
     /// # Errors
-    /// A fault, when a key does not open.
-    fn encrypted_keys(
+    /// A fault, when the key does not open.
+    fn open(&self, domain: &str, version: u32, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error>;
+
+    /// A JWK Set for one machine, as a compact JWE: one asymmetric operation, however many keys
+    /// there are.
+    ///
+    /// # Errors
+    /// A fault, when it cannot be encrypted.
+    fn encrypt(
         &self,
-        domain: &str,
-        keys: &DomainKeys,
-        credentials: &[Credential],
+        key_set: Zeroizing<Vec<u8>>,
         machine_key: &PublicKey,
-    ) -> Result<Option<String>, Error>;
+    ) -> Result<String, Error>;
 
     /// Until when a certificate signed now would be good, in seconds since 1970.
     fn not_after_s(&self, now_s: i64) -> i64;

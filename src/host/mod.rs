@@ -46,10 +46,8 @@ fn app() -> Rc<App<KeyValue, Wasi>> {
     APP.with_borrow_mut(|kept| match kept {
         Some(app) => Rc::clone(app),
         None => {
-            let app = Rc::new(App {
-                rows: Rows::new(KeyValue::open(), Wasi),
-                settings: Settings::read(setting),
-            });
+            let rows = Rows::new(KeyValue::open(), Wasi);
+            let app = Rc::new(App::new(rows, Settings::read(setting)));
             match &app.settings {
                 Ok(_) if app.rows.store.is_open() => *kept = Some(Rc::clone(&app)),
                 Ok(_) => {}

@@ -19,7 +19,7 @@ use self::route::Route;
 use crate::{
     administration::Administration,
     authentication::Credentials,
-    credential::{authority::DomainCa, delivery},
+    credential::{authority::DomainCa, delivery, known_keys::KnownKeys},
     deregistration,
     envelope::Received,
     error::Error,
@@ -39,6 +39,8 @@ const PEM: &str = "application/pem-certificate-chain";
 pub struct App<S, E> {
     /// The three tables.
     pub rows: Rows<S, E>,
+    /// What is remembered of domains' keys.
+    pub known_keys: KnownKeys,
     /// The settings, or what is wrong with them.
     pub settings: Result<Settings, Vec<String>>,
 }
@@ -57,6 +59,15 @@ pub trait Body {
 }
 
 impl<S: Store, E: Environment> App<S, E> {
+    /// A server that remembers nothing yet.
+    pub fn new(rows: Rows<S, E>, settings: Result<Settings, Vec<String>>) -> Self {
+        Self {
+            rows,
+            known_keys: KnownKeys::default(),
+            settings,
+        }
+    }
+
     /// Answers a request. The URI is absolute where the host knows its own name.
     pub async fn answer(&self, head: &Parts, body: impl Body) -> Response<Vec<u8>> {
         let mut response = match self.serve(head, body).await {
@@ -114,7 +125,7 @@ impl<S: Store, E: Environment> App<S, E> {
                 let body = read_device_request(head, body).await?;
                 let request = received.open_registration(&body)?;
                 let answer = registration::register(&self.server(head)?, &request).await?;
-                json(&answer, true)
+                response(StatusCode::OK, JSON, answer.into_json()?, true)
             }
             Route::Deregister(domain) => {
                 let received = self.received(head, domain)?;
@@ -136,6 +147,7 @@ impl<S: Store, E: Environment> App<S, E> {
         let settings = self.settings()?;
         Ok(Server {
             rows: &self.rows,
+            known_keys: &self.known_keys,
             issuer: &settings.ca,
             policy: &settings.policy,
             credentials: Credentials::of(&head.headers),

@@ -64,6 +64,17 @@ pub struct DomainKey {
     chain: u32,
 }
 
+impl DomainKey {
+    fn lifetime_s(&self) -> i64 {
+        self.not_after_s - self.not_before_s
+    }
+
+    /// A certificate is signed anew in the last third of its life.
+    fn fresh_until_s(&self) -> i64 {
+        self.not_after_s - self.lifetime_s() / 3
+    }
+}
+
 /// A key pair that was just made, with its certificate.
 #[derive(Debug, Clone)]
 pub struct NewKey {
@@ -116,6 +127,17 @@ impl DomainKeys {
         std::iter::once(&key.certificate)
             .chain(chain)
             .map(|der| der.as_slice())
+    }
+
+    /// How many of the domain's departures the newest key covers.
+    pub fn departures_covered(&self) -> u64 {
+        self.departures_covered
+    }
+
+    /// Until when no certificate need be signed anew, in seconds since 1970.
+    pub fn fresh_until_s(&self) -> i64 {
+        let until = self.keys.iter().map(DomainKey::fresh_until_s).min();
+        until.unwrap_or(i64::MIN)
     }
 
     /// Whether Key Rollover Required is set.
@@ -334,9 +356,8 @@ pub async fn renew_certificates<S: Store, E: Environment, I: Issuer>(
 ) -> Result<DomainKeys, Error> {
     let now_s = rows.env.now_s();
     let runs_out = |key: &DomainKey| {
-        let lifetime_s = key.not_after_s - key.not_before_s;
-        key.not_after_s - now_s < lifetime_s / 3
-            && issuer.not_after_s(now_s) - key.not_after_s >= lifetime_s / 3
+        now_s > key.fresh_until_s()
+            && issuer.not_after_s(now_s) - key.not_after_s >= key.lifetime_s() / 3
     };
     let mut renewed = Vec::new();
     for (version, key) in keys.above(0).filter(|(_, key)| runs_out(key)) {

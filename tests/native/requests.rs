@@ -5,6 +5,7 @@ use anonymous_domains_protocol::{
     jwe,
     jwk::{KeyType, PrivateKey, PublicKey},
     request::{DeregisterRequest, RegisterRequest},
+    response::{PrivateKeySet, RegisterResponse},
 };
 use http::{Request, Response};
 use serde_json::{Value, json};
@@ -157,33 +158,26 @@ fn the_private_keys_reach_the_machine_and_fit_the_certificates() {
 
 #[test]
 fn what_each_flow_costs_the_store() {
-    // Another instance of the server, on the same store.
-    let elsewhere = |app: &TestApp| {
-        let rows = app.rows.store.rows.take();
-        let other = working_app();
-        other.rows.store.rows.replace(rows);
-        other
-    };
     let cost = |app: &TestApp, flow: &dyn Fn(&TestApp)| {
         let (reads, writes) = (app.rows.store.reads.get(), app.rows.store.writes.get());
         flow(app);
         let store = &app.rows.store;
         (store.reads.get() - reads, store.writes.get() - writes)
     };
-    let app = working_app();
+    let (app, another) = two_instances();
     let (first, second) = (Machine::new(), Machine::new());
     first.join(&app);
 
-    // The domain, its roster, its keys.
+    // The domain and its roster; the keys are known.
     assert_eq!(
         cost(&app, &|app| drop(first.join(app))),
-        (3, 0),
+        (2, 0),
         "a member, again"
     );
     // And the roster once more, for the compare-and-swap.
     assert_eq!(
         cost(&app, &|app| drop(second.join(app))),
-        (4, 1),
+        (3, 1),
         "a new member"
     );
     assert_eq!(
@@ -201,13 +195,95 @@ fn what_each_flow_costs_the_store() {
         (6, 2),
         "a rollover"
     );
-    // The cell of the root and the directory besides.
-    let app = elsewhere(&app);
+    // The cell of the root, the directory and the keys besides.
+    hand_over(&app, &another);
     assert_eq!(
-        cost(&app, &|app| drop(first.join(app))),
+        cost(&another, &|app| drop(first.join(app))),
         (5, 0),
         "an instance's first"
     );
+}
+
+/// Two instances of the server, with stores of their own until one is handed over.
+fn two_instances() -> (TestApp, TestApp) {
+    let ca = self_signed(ca_params("Domain CA"));
+    (app(settings(&ca, &[])), app(settings(&ca, &[])))
+}
+
+/// Gives what is in the store of one instance to another.
+fn hand_over(from: &TestApp, to: &TestApp) {
+    to.rows.store.rows.replace(from.rows.store.rows.take());
+}
+
+#[test]
+fn what_an_instance_remembers_of_keys_ends_with_a_departure_elsewhere() {
+    let (here, elsewhere) = two_instances();
+    let (first, second) = (Machine::new(), Machine::new());
+    first.join(&here);
+    second.join(&here);
+
+    hand_over(&here, &elsewhere);
+    second.leave_at(&elsewhere, NOW_MS, false);
+    assert_eq!(versions(&first.join(&elsewhere)), [1, 2]);
+
+    hand_over(&elsewhere, &here);
+    assert_eq!(versions(&first.join(&here)), [1, 2]);
+}
+
+#[test]
+fn a_domain_of_the_same_name_has_none_of_the_deleted_ones_keys() {
+    let (here, elsewhere) = two_instances();
+    let machine = Machine::new();
+    let deleted = machine.join(&here);
+
+    hand_over(&here, &elsewhere);
+    let gone = admin(&elsewhere, "DELETE", "/domains/living-room", None);
+    assert_eq!(gone.status(), 204);
+    let new = machine.join(&elsewhere);
+
+    hand_over(&elsewhere, &here);
+    let joined = machine.join(&here);
+    assert_eq!(joined["credentials"], new["credentials"]);
+    assert_ne!(joined["credentials"], deleted["credentials"]);
+}
+
+#[test]
+fn only_credentials_above_the_known_version_are_delivered() {
+    let app = working_app();
+    let (resident, leaver) = (Machine::new(), Machine::new());
+    for _ in 0..3 {
+        resident.join(&app);
+        leaver.join(&app);
+        leaver.leave_at(&app, NOW_MS, false);
+    }
+    let all = resident.join(&app);
+    assert_eq!(versions(&all), [1, 2, 3, 4]);
+    let url = format!("{URL}/register");
+    for known in [1, 3, 4, 5, u64::MAX] {
+        let request = RegisterRequest {
+            known_key_version: Some(known),
+            ..resident.joining(NOW_MS)
+        };
+        let response = post(&app, &url, request.sign(&url, &resident.key).unwrap());
+        // All of its members, of the types that clients read.
+        let joined: RegisterResponse = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(joined.key_version, 4);
+        let delivered: Vec<u64> = joined.credentials.iter().map(|it| it.key_version).collect();
+        let expected: Vec<u64> = (1..=4).filter(|version| *version > known).collect();
+        assert_eq!(delivered, expected, "above {known}");
+        let kids: Vec<_> = joined.credentials.iter().map(|it| it.kid.clone()).collect();
+        let private = joined.encrypted_keys.map(|jwe| {
+            let set = jwe::decrypt(&jwe, &resident.key).unwrap();
+            serde_json::from_slice::<PrivateKeySet>(&set).unwrap().keys
+        });
+        let private_kids: Vec<_> = private
+            .iter()
+            .flatten()
+            .map(|key| key["kid"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(private_kids, kids, "above {known}");
+        assert_eq!(private.is_none(), expected.is_empty());
+    }
 }
 
 #[test]

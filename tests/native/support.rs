@@ -169,10 +169,8 @@ impl Environment for TestEnvironment {
 pub type TestApp = App<MemoryStore, TestEnvironment>;
 
 pub fn app(settings: Result<Settings, Vec<String>>) -> TestApp {
-    App {
-        rows: Rows::new(MemoryStore::default(), TestEnvironment::default()),
-        settings,
-    }
+    let rows = Rows::new(MemoryStore::default(), TestEnvironment::default());
+    App::new(rows, settings)
 }
 
 /// A body that is there as a whole.

@@ -1,13 +1,14 @@
 //! The same server without the sandbox: the component's crate, compiled natively, behind a plain
 //! hyper server with the gateway's SQLite store. What the gateway is held against.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use anonymous_domains::error::Error;
 use anonymous_domains::http::{App, Body};
+use anonymous_domains::settings::Settings;
 use anonymous_domains::store::rows::Rows;
 use anonymous_domains_gateway::store::sqlite::SqliteStore;
 use anonymous_domains_protocol::problem::ErrorName;
@@ -20,6 +21,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::sync::mpsc;
 
 use crate::environment::{self, Native};
 use crate::stores::Sqlite;
@@ -36,35 +38,39 @@ pub fn serve(listen: SocketAddr, directory: &Path) -> anyhow::Result<()> {
     let (state, _) = environment::settings(directory)?;
     let store = Arc::new(SqliteStore::open(&state.store())?);
     let listener = TcpListener::bind(listen).context("cannot listen")?;
-    listener.set_nonblocking(true)?;
     println!("listening on http://{}", listener.local_addr()?);
     let threads = std::thread::available_parallelism()?.get();
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| scope.spawn(|| work(listener.try_clone()?, directory, Arc::clone(&store))))
-            .collect();
-        for worker in workers {
-            worker.join().expect("a worker panicked")?;
-        }
-        Ok(())
-    })
+    let mut workers = Vec::new();
+    for _ in 0..threads {
+        let (connections, accepted) = mpsc::unbounded_channel();
+        let (_, settings) = environment::settings(directory)?;
+        let store = Arc::clone(&store);
+        std::thread::spawn(move || work(accepted, settings, store));
+        workers.push(connections);
+    }
+    // In turn, so that all have as much to do.
+    for worker in workers.iter().cycle() {
+        let (stream, _) = listener.accept()?;
+        worker.send(stream).context("a worker ended")?;
+    }
+    Ok(())
 }
 
 /// One thread, which has an app of its own as an instance of the component has.
-fn work(listener: TcpListener, directory: &Path, store: Arc<SqliteStore>) -> anyhow::Result<()> {
-    let (_, settings) = environment::settings(directory)?;
-    let app = Rc::new(Server {
-        rows: Rows::new(Sqlite(store), Native),
-        settings: Ok(settings),
-    });
+fn work(
+    mut accepted: mpsc::UnboundedReceiver<TcpStream>,
+    settings: Settings,
+    store: Arc<SqliteStore>,
+) -> anyhow::Result<()> {
+    let app = Rc::new(Server::new(Rows::new(Sqlite(store), Native), Ok(settings)));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     tokio::task::LocalSet::new().block_on(&runtime, async move {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        loop {
-            let (stream, _) = listener.accept().await?;
+        while let Some(stream) = accepted.recv().await {
+            stream.set_nonblocking(true)?;
             stream.set_nodelay(true)?;
+            let stream = tokio::net::TcpStream::from_std(stream)?;
             let app = Rc::clone(&app);
             tokio::task::spawn_local(async move {
                 let service = service_fn(|request| answer(&app, request));
@@ -74,6 +80,7 @@ fn work(listener: TcpListener, directory: &Path, store: Arc<SqliteStore>) -> any
                     .await;
             });
         }
+        Ok(())
     })
 }
 

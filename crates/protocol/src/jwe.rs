@@ -41,8 +41,8 @@ pub enum JweError {
     EncryptionFailed,
 }
 
-/// Encrypts to `recipient` as a compact JWE, with `cty` as the content's type and the recipient's
-/// thumbprint as `kid`.
+/// Encrypts `content` in its place, to `recipient` as a compact JWE, with `cty` as the content's
+/// type and the recipient's thumbprint as `kid`.
 ///
 /// # Errors
 ///
@@ -51,7 +51,11 @@ pub enum JweError {
 /// # Panics
 ///
 /// Where the system has no randomness to give.
-pub fn encrypt(plaintext: &[u8], recipient: &PublicKey, cty: &str) -> Result<String, JweError> {
+pub fn encrypt(
+    mut content: Zeroizing<Vec<u8>>,
+    recipient: &PublicKey,
+    cty: &str,
+) -> Result<String, JweError> {
     let mut rng = random::system();
     let mut header = json!({ "enc": ENC, "cty": cty, "kid": recipient.thumbprint_b64() });
     let (key, encrypted_key) = match recipient {
@@ -75,25 +79,22 @@ pub fn encrypt(plaintext: &[u8], recipient: &PublicKey, cty: &str) -> Result<Str
     let mut iv = [0; IV_OCTETS];
     rng.fill_bytes(&mut iv);
     let protected = base64url::encode(header.to_string().as_bytes());
-    let mut content = plaintext.to_vec();
     let tag = Aes256Gcm::new(&(*key).into())
         .encrypt_inout_detached(
             &Nonce::from(iv),
             protected.as_bytes(),
             content.as_mut_slice().into(),
         )
-        .map_err(|_| {
-            zeroize::Zeroize::zeroize(&mut content);
-            JweError::EncryptionFailed
-        })?;
-    Ok([
-        protected,
-        base64url::encode(&encrypted_key),
-        base64url::encode(&iv),
-        base64url::encode(&content),
-        base64url::encode(&tag),
-    ]
-    .join("."))
+        .map_err(|_| JweError::EncryptionFailed)?;
+    // No secret any more, so nothing to be wiped.
+    let content = std::mem::take(&mut *content);
+    let mut compact = protected;
+    compact.reserve((encrypted_key.len() + content.len()) * 4 / 3 + 64);
+    for part in [&encrypted_key[..], &iv, &content, &tag] {
+        compact.push('.');
+        base64url::encode_to(part, &mut compact);
+    }
+    Ok(compact)
 }
 
 /// Decrypts a compact JWE. `kid`, `cty` and parameters that nobody here knows are ignored.

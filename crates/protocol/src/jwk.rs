@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
+use zeroize::Zeroizing;
 
 /// The shortest RSA modulus that is accepted, in bits.
 pub const RSA_MIN_BITS: usize = 2048;
@@ -236,10 +237,10 @@ impl PublicKey {
 }
 
 /// A member's octets.
-fn member(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, JwkError> {
+fn member(jwk: &Map<String, Value>, name: &str) -> Result<Zeroizing<Vec<u8>>, JwkError> {
     jwk.get(name)
         .and_then(Value::as_str)
-        .and_then(|text| base64url::decode(text).ok())
+        .and_then(|text| base64url::decode_secret(text).ok())
         .filter(|octets| !octets.is_empty())
         .ok_or(JwkError("a member of the JWK is missing or not base64url"))
 }

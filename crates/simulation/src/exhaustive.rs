@@ -21,7 +21,7 @@ use crate::{
     host::{Fault, Host, TaskId},
     model::{Leniency, Model, Violation},
     operation::Op,
-    run::{Next, Run},
+    run::{Instances, Next, Run},
     world::World,
 };
 use explorer::Explorer;
@@ -108,7 +108,11 @@ impl Exploration {
         let world = World::new(Host::new(self.behaviour), 0, SEED, traced);
         let ops = || self.callers.iter().flatten().chain(&self.before);
         let domains = 1 + ops().map(Op::domain).max().unwrap_or(0);
-        let mut run = Run::new(world, Model::new(domains, Leniency::default()), false);
+        let mut run = Run::new(
+            world,
+            Model::new(domains, Leniency::default()),
+            Instances::one_each(),
+        );
         for op in &self.before {
             if let Err(violation) = run.run_alone(op.clone()) {
                 let trace = run.world.take_trace();

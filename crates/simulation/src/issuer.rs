@@ -5,9 +5,15 @@ use std::rc::Rc;
 use anonymous_domains::{
     credential::{Issuer, Order},
     error::Error,
-    tables::domain_keys::{DomainKeys, NewCertificate, NewKey},
+    tables::domain_keys::{NewCertificate, NewKey},
 };
-use anonymous_domains_protocol::{base64url, jwk::PublicKey, response::Credential};
+use anonymous_domains_protocol::{
+    base64url,
+    jwk::PublicKey,
+    response::{Credential, PrivateKeySet, RegisterResponse},
+};
+use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::world::World;
 
@@ -16,6 +22,9 @@ pub const PATIENCE_MS: u64 = 200;
 
 /// How long a certificate is good, in seconds: so short that some run out within a schedule.
 const LIFETIME_S: i64 = 12;
+
+/// The member of a private JWK that names its key pair.
+const NAME: &str = "name";
 
 /// Makes the keys of a simulated server.
 #[derive(Debug, Clone)]
@@ -52,22 +61,14 @@ impl Issuer for SimIssuer {
         Ok(self.certificate(order, &identity))
     }
 
-    /// The names of the keys, a line each.
-    fn encrypted_keys(
-        &self,
-        _domain: &str,
-        keys: &DomainKeys,
-        credentials: &[Credential],
-        _machine_key: &PublicKey,
-    ) -> Result<Option<String>, Error> {
-        let Some(first) = credentials.first() else {
-            return Ok(None);
-        };
-        let names: Vec<_> = keys
-            .above(first.key_version - 1)
-            .map(|(_, key)| String::from_utf8_lossy(&key.sealed).into_owned())
-            .collect();
-        Ok(Some(names.join("\n")))
+    fn open(&self, _: &str, _: u32, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let jwk = json!({ NAME: String::from_utf8_lossy(sealed) });
+        Ok(Zeroizing::new(jwk.to_string().into_bytes()))
+    }
+
+    /// Encrypts nothing.
+    fn encrypt(&self, key_set: Zeroizing<Vec<u8>>, _: &PublicKey) -> Result<String, Error> {
+        Ok(base64url::encode(&key_set))
     }
 
     fn not_after_s(&self, now_s: i64) -> i64 {
@@ -82,6 +83,14 @@ impl Issuer for SimIssuer {
     fn patience_ms(&self) -> u64 {
         PATIENCE_MS
     }
+}
+
+/// The key pairs whose private keys an answer delivers.
+pub fn delivered(answer: &RegisterResponse) -> Option<Vec<String>> {
+    let key_set = base64url::decode(answer.encrypted_keys.as_ref()?).ok()?;
+    let key_set: PrivateKeySet = serde_json::from_slice(&key_set).ok()?;
+    let name = |jwk: &serde_json::Value| jwk[NAME].as_str().map(str::to_owned);
+    key_set.keys.iter().map(name).collect()
 }
 
 /// The key pair that a credential's certificate is over.

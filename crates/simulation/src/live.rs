@@ -9,7 +9,7 @@ use std::{
 use crate::{
     call::{Answer, Call},
     host::TaskId,
-    operation::{self, Op, Outcome},
+    operation::{self, Instance, Op, Outcome},
     world::{At, World},
 };
 
@@ -34,9 +34,9 @@ pub struct Live {
 }
 
 impl Live {
-    /// The next request of a world, which has not begun.
-    pub fn new(op: Op, world: &Rc<World>, short_lived_certificates: bool) -> Self {
-        let future = operation::run(op, world.clone(), short_lived_certificates);
+    /// The next request of a world, which has not begun, and the instance that it goes to.
+    pub fn new(op: Op, world: &Rc<World>, instance: Rc<Instance>) -> Self {
+        let future = operation::run(op, instance);
         Self {
             world: world.clone(),
             id: world.add_task(),

@@ -244,7 +244,7 @@ impl Model {
             .iter()
             .filter_map(issuer::identity)
             .collect();
-        if answer.encrypted_keys.as_deref() != Some(names.join("\n").as_str()) {
+        if issuer::delivered(answer).as_ref() != Some(&names) {
             return Err("3: the private keys are not those of the certificates".to_owned());
         }
         let versions = answer.credentials.iter().map(|key| key.key_version);

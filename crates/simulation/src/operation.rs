@@ -5,6 +5,7 @@ use std::{rc::Rc, sync::LazyLock};
 use anonymous_domains::{
     administration::{Administration, Precondition},
     authentication::Credentials,
+    credential::known_keys::KnownKeys,
     deregistration,
     envelope::{Deregistration, Registration},
     error::Error,
@@ -175,21 +176,37 @@ fn policy() -> Policy {
     }
 }
 
+/// An instance of the server: what its requests share is what it remembers.
+pub struct Instance {
+    rows: Rows<SimStore, SimEnvironment>,
+    known_keys: KnownKeys,
+    issuer: SimIssuer,
+}
+
+impl Instance {
+    /// One that remembers nothing.
+    pub fn new(world: &Rc<World>, short_lived_certificates: bool) -> Rc<Self> {
+        let store = SimStore {
+            world: world.clone(),
+        };
+        let env = SimEnvironment {
+            world: world.clone(),
+        };
+        Rc::new(Self {
+            rows: Rows::new(store, env),
+            known_keys: KnownKeys::default(),
+            issuer: SimIssuer {
+                world: world.clone(),
+                short_lived: short_lived_certificates,
+            },
+        })
+    }
+}
+
 /// Runs a request through the server's real logic.
-pub async fn run(op: Op, world: Rc<World>, short_lived_certificates: bool) -> Outcome {
-    let rows = Rows::new(
-        SimStore {
-            world: world.clone(),
-        },
-        SimEnvironment {
-            world: world.clone(),
-        },
-    );
-    let issuer = SimIssuer {
-        world: world.clone(),
-        short_lived: short_lived_certificates,
-    };
-    match serve(&op, &rows, &issuer, world.now_ms()).await {
+pub async fn run(op: Op, instance: Rc<Instance>) -> Outcome {
+    let iat_ms = instance.issuer.world.now_ms();
+    match serve(&op, &instance, iat_ms).await {
         Ok(outcome) => outcome,
         Err(Error::Refused { name, .. }) => Outcome::Refused(name),
         Err(Error::Unavailable(why)) => Outcome::Unavailable(why),
@@ -197,16 +214,13 @@ pub async fn run(op: Op, world: Rc<World>, short_lived_certificates: bool) -> Ou
     }
 }
 
-async fn serve(
-    op: &Op,
-    rows: &Rows<SimStore, SimEnvironment>,
-    issuer: &SimIssuer,
-    iat_ms: i64,
-) -> Result<Outcome, Error> {
+async fn serve(op: &Op, instance: &Instance, iat_ms: i64) -> Result<Outcome, Error> {
     let policy = policy();
+    let rows = &instance.rows;
     let server = Server {
         rows,
-        issuer,
+        known_keys: &instance.known_keys,
+        issuer: &instance.issuer,
         policy: &policy,
         credentials: Credentials::None,
     };
@@ -228,6 +242,8 @@ async fn serve(
                 known_key_version: None,
             };
             let answer = registration::register(&server, &request).await?;
+            let answer = serde_json::from_slice(&answer.into_json()?)
+                .map_err(|error| Error::fault(format!("the answer is none: {error}")))?;
             return Ok(Outcome::Joined(Box::new(answer)));
         }
         Op::Leave { machine, .. } | Op::Preview { machine, .. } => {

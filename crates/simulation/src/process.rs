@@ -10,7 +10,7 @@ use crate::{
     call::Answer,
     host::{Host, Made},
     live::{Live, Wants},
-    operation::Op,
+    operation::{Instance, Op},
     world::World,
 };
 
@@ -113,7 +113,7 @@ impl Process {
             at = *from;
         }
         let world = World::new(self.host.clone(), self.nth, self.seed, false);
-        let mut live = Live::new(self.op.clone(), &world, false);
+        let mut live = Live::new(self.op.clone(), &world, Instance::new(&world, false));
         for answer in answers.into_iter().rev() {
             live.go(answer);
         }

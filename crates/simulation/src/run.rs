@@ -7,7 +7,8 @@ use crate::{
     host::{By, Fault, Host, TaskId},
     live::{Live, Wants},
     model::{Model, Violation},
-    operation::{Op, Outcome},
+    operation::{Instance, Op, Outcome},
+    random::Random,
     store::short,
     view,
     world::World,
@@ -47,18 +48,53 @@ pub struct Run {
     pub world: Rc<World>,
     pub model: Model,
     tasks: Vec<Task>,
-    short_lived_certificates: bool,
+    instances: Instances,
     /// Steps so far.
     pub steps: u64,
 }
 
+/// The instances of the server that requests go to.
+pub struct Instances {
+    /// The places of those that serve; where there is none, each request gets one of its own.
+    pub serving: Vec<Option<Rc<Instance>>>,
+    /// Chance.
+    pub random: Random,
+    /// Whether certificates run out within a schedule.
+    pub short_lived_certificates: bool,
+}
+
+impl Instances {
+    /// Each request gets an instance of its own.
+    pub fn one_each() -> Self {
+        Self {
+            serving: Vec::new(),
+            random: Random::new(0),
+            short_lived_certificates: false,
+        }
+    }
+
+    /// The instance for the next request: now and then a new one takes an old one's place.
+    fn next(&mut self, world: &Rc<World>) -> Rc<Instance> {
+        let new = || Instance::new(world, self.short_lived_certificates);
+        if self.serving.is_empty() {
+            return new();
+        }
+        let nth = self.random.below(self.serving.len());
+        let place = &mut self.serving[nth];
+        if self.random.chance(100) {
+            *place = None;
+        }
+        place.get_or_insert_with(new).clone()
+    }
+}
+
 impl Run {
-    pub fn new(world: Rc<World>, model: Model, short_lived_certificates: bool) -> Self {
+    pub fn new(world: Rc<World>, model: Model, instances: Instances) -> Self {
         Self {
             world,
             model,
             tasks: Vec::new(),
-            short_lived_certificates,
+            instances,
             steps: 0,
         }
     }
@@ -73,13 +109,14 @@ impl Run {
         };
         Self {
             tasks: before.into_iter().map(ended).collect(),
-            ..Self::new(world, model, false)
+            ..Self::new(world, model, Instances::one_each())
         }
     }
 
     /// A new request, which has not begun.
     pub fn add(&mut self, op: Op) -> TaskId {
-        let live = Live::new(op.clone(), &self.world, self.short_lived_certificates);
+        let instance = self.instances.next(&self.world);
+        let live = Live::new(op.clone(), &self.world, instance);
         let id = live.id();
         self.tasks.push(Task {
             op,

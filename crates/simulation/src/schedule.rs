@@ -11,7 +11,7 @@ use crate::{
     model::{Leniency, Model, Violation},
     operation::{Op, Outcome},
     random::Random,
-    run::{Next, Run},
+    run::{Instances, Next, Run},
     scenario::{Options, Order, Scenario},
     world::World,
 };
@@ -102,8 +102,15 @@ pub fn run(seed: u64, options: Options) -> Result<Counts, Box<Failure>> {
         wasted_keys: !scenario.weather.is_calm(),
     };
     let model = Model::new(scenario.domains, leniency);
+    // Chance of their own, so that what else happens does not depend on them.
+    let mut random_instances = Random::new(!seed);
+    let instances = Instances {
+        serving: vec![None; random_instances.pick(&[0, 0, 1, 1, 2, 3])],
+        random: random_instances,
+        short_lived_certificates: scenario.short_lived_certificates,
+    };
     let mut scheduler = Scheduler {
-        run: Run::new(world, model, scenario.short_lived_certificates),
+        run: Run::new(world, model, instances),
         callers: scenario
             .callers
             .iter()

@@ -11,7 +11,7 @@ type Regression = (&'static str, u64, Behaviour, Mutation);
 const REGRESSIONS: &[Regression] = &[
     (
         "a root was split again while a helper of the first split was late",
-        16_262_643_583_610_166_853,
+        7_816_238_752_227_127_052,
         Behaviour::SpinRedis,
         Mutation::AnySplit,
     ),

@@ -51,6 +51,7 @@ const NOTICED: &[(&str, &[Mutation])] = &[
             Mutation::ExpelWithoutRollover,
             Mutation::CoverLate,
             Mutation::ClearFlagFirst,
+            Mutation::KnownForEver,
         ],
     ),
     (

@@ -228,9 +228,8 @@ impl State {
             tamper(&mut answer, &mut keys);
         }
         if !credentials.is_empty() {
-            let plaintext = keys.to_string();
-            let encrypted =
-                jwe::encrypt(plaintext.as_bytes(), request.machine_key(), "jwk-set+json");
+            let plaintext = keys.to_string().into_bytes();
+            let encrypted = jwe::encrypt(plaintext.into(), request.machine_key(), "jwk-set+json");
             answer["encryptedKeys"] = encrypted.unwrap().into();
         }
         Ok(answer)

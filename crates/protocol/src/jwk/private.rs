@@ -157,12 +157,12 @@ impl PrivateKey {
                     ("dq", parts.exponent2),
                     ("qi", parts.coefficient),
                 ]
-                .map(|(name, value)| (name, Zeroizing::new(base64url::encode(value.as_bytes()))))
+                .map(|(name, value)| (name, base64url::encode_secret(value.as_bytes())))
                 .into()
             }
             Self::P256(key) => {
                 let d = Zeroizing::new(key.to_bytes());
-                vec![("d", Zeroizing::new(base64url::encode(&d)))]
+                vec![("d", base64url::encode_secret(&d))]
             }
         }
     }
@@ -180,7 +180,7 @@ impl PrivateKey {
         if jwk.contains_key("oth") {
             return Err(JwkError("an RSA key has two primes"));
         }
-        let secret = |name| member(jwk, name).map(Zeroizing::new);
+        let secret = |name| member(jwk, name);
         let public = PublicKey::from_public_members(jwk)?;
         let key = match &public {
             PublicKey::Rsa(_) => {
