@@ -28,8 +28,11 @@ use writer::{Command, Operation, Outcome};
 /// How long a transaction waits for another process that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Connections that read, and so reads that run at a time.
+/// Connections that read at the start; more are opened where more reads run at a time.
 const READERS: usize = 4;
+
+/// Reads that wait for a busy file at a time.
+const PATIENT_READS: usize = 4;
 
 /// Writes that may wait for the writer; more wait for room in this queue.
 const WRITE_QUEUE: usize = 1024;
@@ -78,7 +81,7 @@ impl SqliteStore {
             writes: Some(writes),
             writer: Some(writer),
             readers: Arc::new(Readers {
-                permits: Arc::new(Semaphore::new(READERS)),
+                patient: Arc::new(Semaphore::new(PATIENT_READS)),
                 idle: Mutex::new(readers),
                 path: path.to_owned(),
             }),
@@ -97,21 +100,25 @@ impl SqliteStore {
         answered.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Reads on the caller's own thread: with the pages in memory that takes some microseconds,
+    /// less than waking another thread for it. What finds the file busy, which in WAL mode is
+    /// rare, waits on another thread.
     async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
+        match self.readers.with(Duration::ZERO, &query) {
+            Err(error) if is_busy(&error) => {}
+            read => return read.map_err(failed),
+        }
         let readers = Arc::clone(&self.readers);
-        let permits = Arc::clone(&readers.permits);
-        let permit = permits
-            .acquire_owned()
-            .await
-            .map_err(|_| StoreError::Closed)?;
+        let permit = Arc::clone(&readers.patient).acquire_owned().await;
+        let permit = permit.map_err(|_| StoreError::Closed)?;
         tokio::task::spawn_blocking(move || {
             // Held to the end of the query, also where nobody waits for it any more.
             let _permit = permit;
-            readers.with(query)
+            readers.with(BUSY_TIMEOUT, query)
         })
         .await
         .map_err(|_| StoreError::Closed)?
@@ -164,7 +171,7 @@ impl Store for SqliteStore {
             let limit = (KEYS_PER_PAGE + 1) as i64;
             let mut keys = db
                 .prepare_cached(sql)?
-                .query_map((cursor, limit), |row| row.get(0))?
+                .query_map((&cursor, limit), |row| row.get(0))?
                 .collect::<rusqlite::Result<Vec<String>>>()?;
             let more = keys.len() > KEYS_PER_PAGE;
             keys.truncate(KEYS_PER_PAGE);
@@ -210,22 +217,25 @@ impl Store for SqliteStore {
 
 /// The connections that read.
 struct Readers {
-    /// As many as there are connections, so that threads do not queue for one.
-    permits: Arc<Semaphore>,
+    /// So that those that wait do not take all of the threads for what blocks.
+    patient: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
     path: PathBuf,
 }
 
 impl Readers {
+    /// Queries over a connection that nobody uses, and waits so long where the file is busy.
     fn with<T>(
         &self,
+        busy_timeout: Duration,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        // A reader that panicked took its connection with it: open another.
-        let connection = match self.lock().pop() {
+        let idle = self.lock().pop();
+        let connection = match idle {
             Some(connection) => connection,
             None => open_reader(&self.path)?,
         };
+        connection.busy_timeout(busy_timeout)?;
         let result = query(&connection);
         self.lock().push(connection);
         result
@@ -288,17 +298,22 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    db.busy_timeout(BUSY_TIMEOUT)?;
     Ok(db)
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    matches!(
+        error.sqlite_error_code(),
+        Some(DatabaseBusy | DatabaseLocked)
+    )
 }
 
 /// SQLite's reason, logged in full and passed on in short.
 fn failed(error: rusqlite::Error) -> StoreError {
     tracing::error!(error = %error, "the store failed");
     let text = match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
-            "the store is busy"
-        }
+        _ if is_busy(&error) => "the store is busy",
         Some(rusqlite::ErrorCode::DiskFull) => "the store's disk is full",
         Some(rusqlite::ErrorCode::ReadOnly) => "the store is read-only",
         Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
