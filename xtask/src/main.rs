@@ -1,6 +1,7 @@
 //! `cargo xtask`: builds, serves, tests and shows the project. Each command is one module.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod component;
 mod debian;
 mod demo;
@@ -73,6 +74,27 @@ enum Task {
         )]
         storm_args: Vec<OsString>,
     },
+    /// Measures the server beside what it is compared to, and writes docs/benchmarks.md
+    ///
+    /// Takes some twenty minutes, during which the machine should have nothing else to do.
+    #[command(
+        disable_help_flag = true,
+        override_usage = "cargo xtask bench [BENCH ARGS]",
+        after_help = "Examples:\n  \
+        cargo xtask bench\n  \
+        cargo xtask bench --spin ~/bin/spin    Spin 4.1 or later too\n  \
+        cargo xtask bench --only steady --quick\n  \
+        cargo xtask bench --help    its own options"
+    )]
+    Bench {
+        /// Arguments for the bench
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "BENCH ARGS"
+        )]
+        bench_args: Vec<OsString>,
+    },
     /// Runs everything that a change must pass, and stops at the first stage that fails
     ///
     /// Formatting, clippy, the component and its size, all Rust tests (the end-to-end tests run the
@@ -125,6 +147,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Demo => demo::run(&workspace),
         Task::Serve { gateway_args } => serve::run(&workspace, &gateway_args),
         Task::Storm { storm_args } => storm::run(&workspace, &storm_args),
+        Task::Bench { bench_args } => bench::run(&workspace, &bench_args),
         Task::Test { quick } => test::run(&workspace, quick),
         Task::Simulate { arguments } => simulate::run(&workspace, &arguments),
         Task::Component => {

@@ -14,6 +14,7 @@ pub struct Programs {
     pub device: PathBuf,
     pub domainctl: PathBuf,
     pub storm: PathBuf,
+    pub bench: PathBuf,
 }
 
 /// Builds the programs where their inputs changed, in the profile that the tests use.
@@ -38,6 +39,17 @@ pub fn build_with_tests(workspace: &Workspace) -> Result<Programs> {
     cargo_build(workspace, &["--workspace", "--all-targets"])
 }
 
+/// Builds the bench and what it measures, where their inputs changed.
+pub fn build_bench(workspace: &Workspace) -> Result<Programs> {
+    cargo_build(
+        workspace,
+        &[
+            "--package=anonymous-domains-bench",
+            "--package=anonymous-domains-gateway",
+        ],
+    )
+}
+
 /// Builds the storm where its inputs changed. Alone: who storms a running server needs no gateway.
 pub fn build_storm(workspace: &Workspace) -> Result<PathBuf> {
     Ok(cargo_build(workspace, &["--package=anonymous-domains-storm"])?.storm)
@@ -58,6 +70,7 @@ fn cargo_build(workspace: &Workspace, what: &[&str]) -> Result<Programs> {
         device: program("domain-device"),
         domainctl: program("domainctl"),
         storm: program("storm"),
+        bench: program("bench"),
     })
 }
 

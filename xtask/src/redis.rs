@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use crate::debian;
+use crate::{debian, process};
 
 const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
 
@@ -31,7 +31,5 @@ pub fn provide() -> Result<()> {
 }
 
 fn is_installed() -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .any(|directory| PROGRAMS.iter().any(|name| directory.join(name).is_file()))
+    PROGRAMS.into_iter().any(process::is_installed)
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http::{Method, Request, Uri};
 use http_body_util::{BodyExt as _, Full};
@@ -16,12 +16,33 @@ use tokio::net::TcpStream;
 /// What is asked of a server.
 #[derive(Clone)]
 pub struct Requests {
-    /// Where, absolute. All go to one server.
-    pub url: String,
     /// The media type of the bodies.
     pub media_type: &'static str,
-    /// What is posted, one after the other and from the start again.
-    pub bodies: Vec<Bytes>,
+    /// What is posted, one after the other and from the start again. All goes to one server.
+    pub posts: Vec<Post>,
+}
+
+/// One request.
+#[derive(Clone)]
+pub struct Post {
+    /// Where to, absolute.
+    pub uri: Uri,
+    /// What.
+    pub body: Bytes,
+}
+
+impl Post {
+    /// A request.
+    ///
+    /// # Panics
+    ///
+    /// If the URL is none.
+    pub fn new(url: &str, body: impl Into<Bytes>) -> Self {
+        Self {
+            uri: url.parse().expect("the bench makes its own URLs"),
+            body: body.into(),
+        }
+    }
 }
 
 /// How it is asked.
@@ -29,9 +50,11 @@ pub struct Requests {
 pub enum Pace {
     /// Every connection sends its next request when it has the answer, for so long.
     Closed(Duration),
-    /// Every connection sends its next request when it has the answer, until each body was sent
-    /// once.
+    /// Every connection sends its next request when it has the answer, until each was sent once.
     Once,
+    /// Requests are due at a constant rate, so many a second, for so long, whether or not earlier
+    /// ones are answered; one that finds no free connection waits, and that counts.
+    Open(f64, Duration),
 }
 
 /// What came of it.
@@ -55,7 +78,6 @@ impl Sample {
 }
 
 struct Run {
-    uri: Uri,
     requests: Requests,
     pace: Pace,
     start: Instant,
@@ -72,8 +94,8 @@ pub fn run(requests: &Requests, connections: usize, pace: Pace) -> anyhow::Resul
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let uri: Uri = requests.url.parse()?;
-    let authority = uri.authority().context("the URL has no host")?;
+    let first = requests.posts.first().context("there is nothing to post")?;
+    let authority = first.uri.authority().context("the URL has no host")?;
     let address: SocketAddr = authority.as_str().parse()?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let mut senders = Vec::new();
@@ -81,7 +103,6 @@ pub fn run(requests: &Requests, connections: usize, pace: Pace) -> anyhow::Resul
             senders.push(connect(address).await?);
         }
         let run = Rc::new(Run {
-            uri,
             requests: requests.clone(),
             pace,
             start: Instant::now(),
@@ -112,45 +133,61 @@ async fn connect(address: SocketAddr) -> anyhow::Result<SendRequest<Full<Bytes>>
 
 impl Run {
     async fn client(self: Rc<Self>, mut sender: SendRequest<Full<Bytes>>) -> anyhow::Result<()> {
-        while let Some(body) = self.next() {
-            let sent = Instant::now();
-            let (status, answer) = self.exchange(&mut sender, body).await?;
+        while let Some((index, post)) = self.next() {
+            let due = self.due(index);
+            // A timer that is late is not the server's fault; a connection that is not free is.
+            let waited_from = match due.checked_duration_since(Instant::now()) {
+                None => due,
+                Some(early) => {
+                    tokio::time::sleep(early).await;
+                    Instant::now()
+                }
+            };
+            let (status, answer) = self.exchange(&mut sender, post).await?;
             if status != 200 {
                 bail!("answered {status}: {}", String::from_utf8_lossy(&answer));
             }
-            let took = sent.elapsed().as_micros() as u32;
+            let took = waited_from.elapsed().as_micros() as u32;
             self.latencies_us.borrow_mut().push(took);
         }
         Ok(())
     }
 
-    /// The next body, as long as there is one.
-    fn next(&self) -> Option<Bytes> {
+    /// When a request is to be sent.
+    fn due(&self, index: usize) -> Instant {
+        match self.pace {
+            Pace::Closed(_) | Pace::Once => Instant::now(),
+            Pace::Open(rate, _) => self.start + Duration::from_secs_f64(index as f64 / rate),
+        }
+    }
+
+    /// The next request and its number, as long as there is one.
+    fn next(&self) -> Option<(usize, Post)> {
         let index = self.next.get();
-        let bodies = &self.requests.bodies;
+        let posts = &self.requests.posts;
         let is_over = match self.pace {
-            Pace::Closed(duration) => self.start.elapsed() >= duration,
-            Pace::Once => index >= bodies.len(),
+            Pace::Closed(duration) | Pace::Open(_, duration) => self.start.elapsed() >= duration,
+            Pace::Once => index >= posts.len(),
         };
         if is_over {
             return None;
         }
         self.next.set(index + 1);
-        Some(bodies[index % bodies.len()].clone())
+        Some((index, posts[index % posts.len()].clone()))
     }
 
     async fn exchange(
         &self,
         sender: &mut SendRequest<Full<Bytes>>,
-        body: Bytes,
+        post: Post,
     ) -> anyhow::Result<(u16, Bytes)> {
-        let authority = self.uri.authority().context("the URL has no host")?;
+        let authority = post.uri.authority().context("the URL has no host")?;
         let request = Request::builder()
             .method(Method::POST)
-            .uri(self.uri.path())
+            .uri(post.uri.path())
             .header(http::header::HOST, authority.as_str())
             .header(http::header::CONTENT_TYPE, self.requests.media_type)
-            .body(Full::new(body))?;
+            .body(Full::new(post.body))?;
         sender.ready().await?;
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
@@ -158,12 +195,11 @@ impl Run {
     }
 }
 
-/// Posts each body once, in order, over one connection; as preparation.
+/// Sends each request once, in order, over one connection; as preparation.
 ///
 /// # Errors
 ///
 /// If a request fails.
 pub fn post(requests: &Requests) -> anyhow::Result<()> {
-    ensure!(!requests.bodies.is_empty(), "there is nothing to post");
     run(requests, 1, Pace::Once).map(|_| ())
 }

@@ -5,8 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anonymous_domains_protocol::ids::MachineGuid;
 use anonymous_domains_protocol::jwk::{KeyType, PrivateKey};
-use anonymous_domains_protocol::request::RegisterRequest;
+use anonymous_domains_protocol::request::{self, DeregisterRequest, RegisterRequest};
 use bytes::Bytes;
+
+use crate::load::{Post, Requests};
 
 /// One device.
 pub struct Machine {
@@ -43,5 +45,38 @@ impl Machine {
         .sign(url, &self.key)
         .expect("a generated key can sign")
         .into()
+    }
+
+    /// A de-registration as it goes to `url`.
+    pub fn deregistration(&self, url: &str) -> Bytes {
+        DeregisterRequest {
+            machine_guid: self.guid,
+            iat_ms: now_ms(),
+            preview: false,
+        }
+        .sign(url, &self.key)
+        .expect("a generated key can sign")
+        .into()
+    }
+}
+
+/// A registration of each machine in the domain of a URL, which has no slash at its end.
+pub fn registrations(machines: &[Machine], domain_url: &str, known: Option<u64>) -> Requests {
+    let url = format!("{domain_url}/register");
+    Requests {
+        posts: machines
+            .iter()
+            .map(|machine| Post::new(&url, machine.registration(&url, known)))
+            .collect(),
+        media_type: request::MEDIA_TYPE,
+    }
+}
+
+/// The machine's de-registration from the domain of a URL.
+pub fn deregistration(machine: &Machine, domain_url: &str) -> Requests {
+    let url = format!("{domain_url}/deregister");
+    Requests {
+        posts: vec![Post::new(&url, machine.deregistration(&url))],
+        media_type: request::MEDIA_TYPE,
     }
 }

@@ -1,19 +1,15 @@
 //! `bench`: measures the server side by side with what it is compared to.
 #![forbid(unsafe_code)]
 
-mod environment;
-mod load;
-mod machines;
-mod native;
-mod seed;
-mod stores;
+mod report;
+mod server;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anonymous_domains_bench::{load, machines, native, seed};
 use anonymous_domains_protocol::jwk::KeyType;
-use anonymous_domains_protocol::request;
 use clap::{Parser, Subcommand};
 
 /// Measures the server side by side with what it is compared to.
@@ -41,6 +37,37 @@ enum Command {
         state: PathBuf,
         #[command(flatten)]
         seed: seed::Seed,
+    },
+    /// Measures the comparisons of docs/benchmarks.md
+    Report {
+        /// The gateway
+        #[arg(long, value_name = "FILE")]
+        gateway: PathBuf,
+        /// The directory with the component's builds
+        #[arg(long, value_name = "DIR")]
+        components: PathBuf,
+        /// The project's spin.toml
+        #[arg(long, value_name = "FILE", default_value = "spin.toml")]
+        manifest: PathBuf,
+        /// Where the counted instructions are noted
+        #[arg(
+            long,
+            value_name = "FILE",
+            default_value = "crates/bench/instructions.tsv"
+        )]
+        counts: PathBuf,
+        /// Spin 4.1 or later, to be measured too
+        #[arg(long, value_name = "FILE")]
+        spin: Option<PathBuf>,
+        /// Rounds so short that the figures mean nothing
+        #[arg(long)]
+        quick: bool,
+        /// Sections to measure; all where none is named
+        #[arg(long, value_enum, value_name = "SECTION")]
+        only: Vec<report::Section>,
+        /// The document whose figures are replaced; they are printed in any case
+        #[arg(long, value_name = "FILE")]
+        write: Option<PathBuf>,
     },
     /// Joins a domain again and again, and prints the rate and the latencies
     Join {
@@ -70,6 +97,37 @@ fn main() -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Command::Report {
+            gateway,
+            components,
+            manifest,
+            counts,
+            spin,
+            quick,
+            only,
+            write,
+        } => {
+            let programs = server::Programs {
+                gateway,
+                components,
+                spin,
+                manifest,
+            };
+            let plan = report::Plan {
+                programs,
+                counts,
+                quick,
+                only,
+            };
+            let sections = plan.report()?;
+            for (_, text) in &sections {
+                println!("{text}");
+            }
+            match write {
+                Some(document) => report::write_into(&document, &sections),
+                None => Ok(()),
+            }
+        }
         Command::Join {
             url,
             key,
@@ -77,15 +135,8 @@ fn main() -> anyhow::Result<()> {
             seconds,
             known,
         } => {
-            let url = format!("{url}/register");
-            let requests = load::Requests {
-                bodies: machines::machines(64, key)
-                    .iter()
-                    .map(|machine| machine.registration(&url, known))
-                    .collect(),
-                url,
-                media_type: request::MEDIA_TYPE,
-            };
+            let machines = machines::machines(64, key);
+            let requests = machines::registrations(&machines, &url, known);
             load::post(&requests)?;
             let sample = load::run(
                 &requests,

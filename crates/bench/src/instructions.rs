@@ -1,0 +1,265 @@
+//! How many WebAssembly instructions the main flows take.
+
+use std::path::Path;
+
+use anonymous_domains_protocol::jwk::KeyType;
+use anonymous_domains_protocol::request::MEDIA_TYPE;
+use anyhow::Context as _;
+use bytes::Bytes;
+
+use crate::guest::Guest;
+use crate::machines::{Machine, machines};
+
+/// How much more or less than was noted a flow may take: compilers differ a little.
+pub const TOLERANCE: f64 = 0.1;
+
+/// The builds of the component, in the order of their counts.
+const BUILDS: [&str; 2] = ["anonymous_domains.wasm", "anonymous_domains.wide.wasm"];
+
+/// What each flow took in the portable and in the wide build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts(Vec<(String, [u64; 2])>);
+
+impl Counts {
+    /// Counts in both builds of the component in a directory.
+    ///
+    /// # Errors
+    ///
+    /// If a request is refused.
+    pub fn count(components: &Path) -> anyhow::Result<Self> {
+        let [portable, wide] = BUILDS.map(|file| count(&components.join(file)));
+        let counts = portable?.into_iter().zip(wide?);
+        Ok(Self(
+            counts
+                .map(|((flow, portable), (_, wide))| (flow.to_owned(), [portable, wide]))
+                .collect(),
+        ))
+    }
+
+    /// Each flow, and what it took in the portable and in the wide build.
+    pub fn each(&self) -> impl Iterator<Item = (&str, [u64; 2])> {
+        self.0.iter().map(|(flow, counts)| (flow.as_str(), *counts))
+    }
+
+    /// The text that [`from_text`](Self::from_text) reads: a line for each flow, with tabs.
+    pub fn to_text(&self) -> String {
+        let lines = self.each();
+        lines
+            .map(|(flow, [portable, wide])| format!("{flow}\t{portable}\t{wide}\n"))
+            .collect()
+    }
+
+    /// Reads what was noted.
+    ///
+    /// # Errors
+    ///
+    /// If a line is not a flow and two numbers.
+    pub fn from_text(text: &str) -> anyhow::Result<Self> {
+        let line = |line: &str| {
+            let mut fields = line.split('\t');
+            let flow = fields.next()?.to_owned();
+            let counts = [fields.next()?.parse().ok()?, fields.next()?.parse().ok()?];
+            fields.next().is_none().then_some((flow, counts))
+        };
+        let lines = text.lines().map(|text| {
+            line(text).with_context(|| format!("`{text}` is no flow with two numbers"))
+        });
+        Ok(Self(lines.collect::<Result<_, _>>()?))
+    }
+
+    /// What differs from what was noted by more than [`TOLERANCE`], a sentence each.
+    pub fn differences(&self, noted: &Self) -> Vec<String> {
+        let mut differences = Vec::new();
+        for ((flow, counts), (noted_flow, noted)) in self.each().zip(noted.each()) {
+            if flow != noted_flow {
+                differences.push(format!("{flow}: noted is {noted_flow}"));
+            }
+            for (nth, build) in BUILDS.iter().enumerate() {
+                let ratio = counts[nth] as f64 / noted[nth] as f64;
+                if (ratio - 1.0).abs() > TOLERANCE {
+                    differences.push(format!(
+                        "{flow}, {build}: {} instructions, {ratio:.2} times the {} that were noted",
+                        counts[nth], noted[nth]
+                    ));
+                }
+            }
+        }
+        if self.0.len() != noted.0.len() {
+            differences.push("not the flows that were noted".to_owned());
+        }
+        differences
+    }
+}
+
+/// A flow is counted so many times, and the median taken: what is random (nonces, prime numbers,
+/// the lengths of numbers in DER) makes it differ a little.
+const TIMES: usize = 5;
+
+const URL: &str = "http://127.0.0.1/flashaccess/domainserver/home";
+
+/// A guest and what is asked of it.
+struct Flows {
+    guest: Guest,
+    counts: Vec<(&'static str, u64)>,
+}
+
+/// Counts the main flows in the component in a file, on a new store.
+///
+/// Domain keys are P-256, because finding an RSA key's prime numbers takes as long as chance has
+/// it.
+///
+/// # Errors
+///
+/// If a request is refused.
+fn count(component: &Path) -> anyhow::Result<Vec<(&'static str, u64)>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let directory = tempfile::tempdir()?;
+    runtime.block_on(count_in(component, directory.path()))
+}
+
+async fn count_in(component: &Path, directory: &Path) -> anyhow::Result<Vec<(&'static str, u64)>> {
+    let guest = Guest::new(component, directory, &["domain_key_type=EC-P256"]).await?;
+    let mut flows = Flows {
+        guest,
+        counts: Vec::new(),
+    };
+    for (kind, [again, new, leave]) in [
+        (
+            KeyType::EcP256,
+            [
+                "join again, EC-P256 machine",
+                "join, EC-P256 machine",
+                "leave, EC-P256 machine",
+            ],
+        ),
+        (
+            KeyType::Rsa2048,
+            [
+                "join again, RSA-2048 machine",
+                "join, RSA-2048 machine",
+                "leave, RSA-2048 machine",
+            ],
+        ),
+    ] {
+        let all = machines(2 + TIMES, kind);
+        let ([resident, leaver], new_ones) = all.split_at(2) else {
+            continue;
+        };
+        flows.join(resident, None).await?;
+        flows
+            .median(again, async |flows, _| flows.join(resident, None).await)
+            .await?;
+        flows
+            .median(new, async |flows, nth| {
+                flows.join(&new_ones[nth], None).await
+            })
+            .await?;
+        flows
+            .median(leave, async |flows, _| {
+                flows.join(leaver, None).await?;
+                flows.leave(leaver).await
+            })
+            .await?;
+    }
+    let all = machines(2, KeyType::EcP256);
+    let [resident, leaver] = &all[..] else {
+        return Ok(flows.counts);
+    };
+    flows
+        .median(
+            "join after a departure, EC-P256 domain key",
+            async |flows, _| {
+                flows.join(leaver, None).await?;
+                flows.leave(leaver).await?;
+                flows.join(resident, None).await
+            },
+        )
+        .await?;
+    let mut versions = 0;
+    while versions < 100 {
+        flows.join(leaver, None).await?;
+        flows.leave(leaver).await?;
+        flows.join(resident, Some(u64::MAX)).await?;
+        versions += 1;
+    }
+    flows.join(resident, None).await?;
+    flows
+        .median("join again, over 100 key versions", async |flows, _| {
+            flows.join(resident, None).await
+        })
+        .await?;
+    flows
+        .median("the same with knownKeyVersion", async |flows, _| {
+            flows.join(resident, Some(100)).await
+        })
+        .await?;
+    Ok(flows.counts)
+}
+
+impl Flows {
+    async fn median(
+        &mut self,
+        flow: &'static str,
+        mut run: impl AsyncFnMut(&mut Self, usize) -> anyhow::Result<u64>,
+    ) -> anyhow::Result<()> {
+        let mut all = Vec::new();
+        for nth in 0..TIMES {
+            all.push(run(self, nth).await?);
+        }
+        all.sort_unstable();
+        self.counts.push((flow, all[TIMES / 2]));
+        Ok(())
+    }
+
+    async fn join(&mut self, machine: &Machine, known: Option<u64>) -> anyhow::Result<u64> {
+        let url = format!("{URL}/register");
+        let body = machine.registration(&url, known);
+        self.post(&url, body).await
+    }
+
+    async fn leave(&mut self, machine: &Machine) -> anyhow::Result<u64> {
+        let url = format!("{URL}/deregister");
+        let body = machine.deregistration(&url);
+        self.post(&url, body).await
+    }
+
+    async fn post(&mut self, url: &str, body: Bytes) -> anyhow::Result<u64> {
+        self.guest.post(url, MEDIA_TYPE, body).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_noted_is_read_and_a_difference_shows() {
+        let noted = Counts(vec![
+            ("join".into(), [1000, 500]),
+            ("leave".into(), [100, 50]),
+        ]);
+        assert_eq!(Counts::from_text(&noted.to_text()).unwrap(), noted);
+        assert!(noted.differences(&noted).is_empty());
+
+        let dearer = Counts(vec![
+            ("join".into(), [1090, 560]),
+            ("leave".into(), [100, 50]),
+        ]);
+        let differences = dearer.differences(&noted);
+        assert_eq!(differences.len(), 1, "{differences:?}");
+        assert!(differences[0].starts_with("join, anonymous_domains.wide.wasm: 560"));
+        // Much cheaper is to be noted, too, or it could get lost unseen.
+        let cheaper = Counts(vec![
+            ("join".into(), [1000, 400]),
+            ("leave".into(), [100, 50]),
+        ]);
+        assert_eq!(cheaper.differences(&noted).len(), 1);
+        assert!(!Counts(vec![]).differences(&noted).is_empty());
+        for text in ["join\t1\n", "join\t1\tx\n", "join\t1\t2\t3\n"] {
+            assert!(Counts::from_text(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Measures the server: its instructions, and its speed side by side with what it is compared to.
+#![forbid(unsafe_code)]
+
+pub mod environment;
+pub mod guest;
+pub mod instructions;
+pub mod load;
+pub mod machines;
+pub mod native;
+pub mod seed;
+pub mod stores;

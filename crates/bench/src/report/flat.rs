@@ -1,0 +1,195 @@
+//! What a join costs where there is much: members, key versions, domains.
+
+use anonymous_domains_protocol::jwk::KeyType;
+use anonymous_domains_protocol::request::MEDIA_TYPE;
+
+use super::race::{Effort, Rival, race};
+use super::steady::{CONNECTIONS, MACHINES};
+use super::{Plan, Report, number, state_directory};
+use crate::server::{Build, Server};
+use anonymous_domains_bench::load::{self, Pace, Requests};
+use anonymous_domains_bench::machines::{machines, registrations};
+use anonymous_domains_bench::seed::{self, Seed};
+
+/// Machines that join for the first time in one round.
+const NEWCOMERS: usize = 500;
+
+/// Domains that are asked for in turn where there are many.
+const DOMAINS_ASKED: usize = 32;
+
+pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
+    let seed = if plan.quick {
+        Seed {
+            members: 1000,
+            versions: 100,
+            domains: 100,
+        }
+    } else {
+        Seed {
+            members: 1_000_000,
+            versions: 100,
+            domains: 100_000,
+        }
+    };
+    let (large_state, small_state) = (state_directory()?, state_directory()?);
+    eprintln!("bench: filling a store");
+    seed::seed(large_state.path(), &seed)?;
+    let large = plan
+        .programs
+        .gateway(Build::Wide, large_state.path(), &[])?;
+    let small = plan
+        .programs
+        .gateway(Build::Wide, small_state.path(), &[])?;
+    report.section(
+        "Large stores",
+        &format!(
+            "One gateway on a store with {} members in one domain, {} key versions (RSA-2048) in another \
+             and {} domains besides, another on a store with one small domain; both run the wide \
+             build. Machines have EC keys. A cost is the time that a join takes of a server which \
+             does nothing else, and so the inverse of its rate.",
+            seed.members, seed.versions, seed.domains
+        ),
+    );
+    report.table(&["", "joins/s", "p50 ms", "p99 ms", "times as dear"]);
+
+    let few = machines(10, KeyType::EcP256);
+    let many = machines(MACHINES, KeyType::EcP256);
+    let compare = |report: &mut Report, rivals: [Rival<'_>; 2], goal: Option<(&str, f64)>| {
+        let results = race(&rivals, CONNECTIONS, plan.effort())?;
+        for (nth, rival) in rivals.iter().enumerate() {
+            report.row(&[
+                rival.name.clone(),
+                number(results.rate(nth)),
+                number(results.percentile_ms(nth, 0.5)),
+                number(results.percentile_ms(nth, 0.99)),
+                number(results.ratio(0, nth)),
+            ]);
+        }
+        if let Some((what, goal)) = goal {
+            report.at_most(what, goal, results.ratio(0, 1));
+        }
+        anyhow::Ok(())
+    };
+    let again = |name: &str, server: &Server, domain: &str, known| {
+        let (name, url) = (name.to_owned(), server.domain(domain));
+        let machines = if name.contains("10 members") {
+            &few
+        } else {
+            &many
+        };
+        Rival::new(name, move || registrations(machines, &url, known))
+    };
+    compare(
+        report,
+        [
+            again(
+                "a member of a domain of 10 members asks again",
+                &small,
+                "ten",
+                None,
+            ),
+            again(
+                "a member of the large domain asks again",
+                &large,
+                "large",
+                None,
+            ),
+        ],
+        Some(("a steady join, 10^6 members by 10", 1.2)),
+    )?;
+    newcomers(plan.effort(), report, &small, &large)?;
+    compare(
+        report,
+        [
+            again("1 key version", &large, "one", None),
+            again("100 key versions, all delivered", &large, "old", None),
+        ],
+        Some(("a steady join, 100 key versions by 1", 3.0)),
+    )?;
+    compare(
+        report,
+        [
+            again(
+                "1 key version, with `knownKeyVersion`",
+                &large,
+                "one",
+                Some(1),
+            ),
+            again(
+                "100 key versions, with `knownKeyVersion`",
+                &large,
+                "old",
+                Some(100),
+            ),
+        ],
+        Some(("the same with `knownKeyVersion`", 1.1)),
+    )?;
+    let in_turn = |name: &str, server: &Server| {
+        let urls: Vec<_> = (0..DOMAINS_ASKED)
+            .map(|nth| server.domain(&format!("d{}", nth * 3)))
+            .collect();
+        let machine = &many[..1];
+        Rival::new(name, move || Requests {
+            media_type: MEDIA_TYPE,
+            posts: urls
+                .iter()
+                .flat_map(|url| registrations(machine, url, None).posts)
+                .collect(),
+        })
+    };
+    compare(
+        report,
+        [
+            in_turn("some domains in turn, in a store with few", &small),
+            in_turn("some domains in turn, in a store with many", &large),
+        ],
+        Some(("a steady join, 10^5 domains by some", 1.2)),
+    )
+}
+
+/// Machines that join for the first time.
+fn newcomers(
+    effort: Effort,
+    report: &mut Report,
+    small: &Server,
+    large: &Server,
+) -> anyhow::Result<()> {
+    let mut rates = [Vec::new(), Vec::new()];
+    let mut samples = [Vec::new(), Vec::new()];
+    for round in 0..effort.rounds {
+        // A new domain each round: in one that is kept the small one would grow.
+        let small_domain = small.domain(&format!("round-{round}"));
+        let large_domain = large.domain("large");
+        for (nth, domain) in [small_domain, large_domain].iter().enumerate() {
+            load::post(&registrations(&machines(1, KeyType::EcP256), domain, None))?;
+            let newcomers = machines(NEWCOMERS, KeyType::EcP256);
+            let requests = registrations(&newcomers, domain, None);
+            let sample = load::run(&requests, CONNECTIONS, Pace::Once)?;
+            rates[nth].push(sample.rate);
+            samples[nth].push(sample);
+        }
+    }
+    let names = [
+        "a machine joins a new domain",
+        "a machine joins the large domain",
+    ];
+    for (nth, name) in names.iter().enumerate() {
+        let percentile =
+            |share| super::race::median(samples[nth].iter().map(|it| it.percentile_ms(share)));
+        let ratios = rates[0].iter().zip(&rates[nth]).map(|(few, it)| few / it);
+        report.row(&[
+            (*name).to_owned(),
+            number(super::race::median(rates[nth].iter().copied())),
+            number(percentile(0.5)),
+            number(percentile(0.99)),
+            number(super::race::median(ratios)),
+        ]);
+    }
+    let ratios = rates[0].iter().zip(&rates[1]).map(|(few, many)| few / many);
+    report.at_most(
+        "a new member, 10^6 members by some",
+        1.2,
+        super::race::median(ratios),
+    );
+    Ok(())
+}

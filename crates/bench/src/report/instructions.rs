@@ -1,0 +1,26 @@
+//! How many instructions the main flows take, whatever the machine.
+
+use anonymous_domains_bench::instructions::{Counts, TOLERANCE};
+
+use super::{Plan, Report, number};
+
+pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
+    report.section(
+        "Instructions",
+        &format!(
+            "WebAssembly instructions of the main flows, in thousands, with P-256 domain keys: the \
+             component's own, without the host's. They hardly depend on chance and not at all on the \
+             machine, so the tests hold later ones against these (`crates/bench/instructions.tsv`), \
+             with a margin of {} %.",
+            100.0 * TOLERANCE
+        ),
+    );
+    let counts = Counts::count(&plan.programs.components)?;
+    report.table(&["flow", "portable build", "wide build"]);
+    for (flow, [portable, wide]) in counts.each() {
+        let thousands = |count: u64| number(count as f64 / 1000.0);
+        report.row(&[flow.to_owned(), thousands(portable), thousands(wide)]);
+    }
+    std::fs::write(&plan.counts, counts.to_text())?;
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! The operations that a join cannot avoid, at OpenSSL's rate: what no server could exceed.
+
+use std::process::Command;
+
+use anonymous_domains_protocol::jwk::KeyType;
+use anyhow::{Context as _, ensure};
+
+use super::race::race;
+use super::steady::{CONNECTIONS, MACHINES, members};
+use super::{Plan, Report, number, state_directory};
+use crate::server::Build;
+use anonymous_domains_bench::machines::machines;
+
+/// What `openssl speed` measures of a join, on all threads together, a second.
+struct Rates {
+    ec_verify: f64,
+    ec_sign: f64,
+    ecdh: f64,
+    rsa_verify: f64,
+}
+
+pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
+    let state = state_directory()?;
+    let gateway = plan.programs.gateway(Build::Wide, state.path(), &[])?;
+    let rates = openssl(if plan.quick { 1 } else { 3 })?;
+    report.section(
+        "The limit",
+        "A steady join has to verify the machine's signature and to encrypt to its key: with an EC \
+         machine an ECDSA verification, the making of an ephemeral key (about an ECDSA signature) and \
+         an ECDH agreement, with an RSA machine two operations with the public key. At the rates of \
+         `openssl speed -multi` for these alone, on all threads and with nothing else to do:",
+    );
+    report.table(&[
+        "machine's key",
+        "joins/s at OpenSSL's rate",
+        "joins/s, gateway, wide build",
+        "ratio",
+    ]);
+    let ec = 1.0 / (1.0 / rates.ec_verify + 1.0 / rates.ec_sign + 1.0 / rates.ecdh);
+    let rsa = rates.rsa_verify / 2.0;
+    for (kind, limit) in [(KeyType::EcP256, ec), (KeyType::Rsa2048, rsa)] {
+        let machines = machines(MACHINES, kind);
+        let rival = members("gateway", &gateway, &machines);
+        let results = race(&[rival], CONNECTIONS, plan.effort())?;
+        report.row(&[
+            kind.to_string(),
+            number(limit),
+            number(results.rate(0)),
+            number(results.rate(0) / limit),
+        ]);
+    }
+    Ok(())
+}
+
+fn openssl(seconds: u32) -> anyhow::Result<Rates> {
+    let threads = std::thread::available_parallelism()?.get();
+    let output = Command::new("openssl")
+        .args(["speed", "-mr", "-seconds", &seconds.to_string()])
+        .args(["-multi", &threads.to_string()])
+        .args(["rsa2048", "ecdsap256", "ecdhp256"])
+        .output()
+        .context("cannot run openssl")?;
+    ensure!(output.status.success(), "openssl speed failed");
+    rates(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// Reads the lines of `openssl speed -mr -multi`: `+F2:` is of RSA, `+F4:` of ECDSA, `+F5:` of ECDH,
+/// each with a number and bits, and then operations a second.
+fn rates(text: &str) -> anyhow::Result<Rates> {
+    let rate = |line: &str, field: usize| {
+        let mut lines = text.lines().filter(|text| text.starts_with(line));
+        let rate = lines.next().and_then(|line| line.split(':').nth(field));
+        let rate: Option<f64> = rate.and_then(|text| text.parse().ok());
+        rate.filter(|rate| *rate > 1.0)
+            .with_context(|| format!("openssl speed printed no rate in {line}"))
+    };
+    Ok(Rates {
+        rsa_verify: rate("+F2:", 4)?,
+        ec_sign: rate("+F4:", 3)?,
+        ec_verify: rate("+F4:", 4)?,
+        ecdh: rate("+F5:", 3)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openssls_lines_are_read() {
+        let printed = "Forked child 0\nGot: +F2:2:2048:737.0:11881.0 from 0\n\
+            +F2:2:2048:1480.5:23488.0\n+F4:3:256:19571.1:6059.4\n+F5:3:256:8118.8:0.000123\n";
+        let read = rates(printed).unwrap();
+        let read = [read.rsa_verify, read.ec_sign, read.ec_verify, read.ecdh];
+        assert_eq!(read, [23488.0, 19571.1, 6059.4, 8118.8]);
+        assert!(rates("Forked child 0\n").is_err());
+    }
+}

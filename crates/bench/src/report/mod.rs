@@ -1,0 +1,305 @@
+//! The comparisons of docs/benchmarks.md, each a section with its table.
+
+mod flat;
+mod instructions;
+mod limits;
+mod peers;
+mod race;
+mod rollover;
+mod small;
+mod steady;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+
+use crate::server::Programs;
+use race::Effort;
+
+/// What to measure, and with what.
+pub struct Plan {
+    /// What is measured.
+    pub programs: Programs,
+    /// Where the counted instructions are kept.
+    pub counts: PathBuf,
+    /// Rounds so short that the figures mean nothing: to try the bench itself.
+    pub quick: bool,
+    /// The sections to measure; all where none is named.
+    pub only: Vec<Section>,
+}
+
+/// A part of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Section {
+    /// A steady join, held against the crate without the sandbox and against Spin.
+    Steady,
+    /// What a join cannot avoid, at OpenSSL's rate.
+    Limits,
+    /// cfssl.
+    Peers,
+    /// Many members, versions and domains.
+    Flat,
+    /// After a departure.
+    Rollover,
+    /// Sizes, starts, memory.
+    Small,
+    /// Instructions of the main flows, which the tests hold later ones against.
+    Instructions,
+}
+
+/// A goal, and how far it was met.
+struct Goal {
+    what: String,
+    goal: String,
+    measured: String,
+    met: bool,
+}
+
+/// A section as far as it is written.
+#[derive(Default)]
+struct Report {
+    text: String,
+    goals: Vec<Goal>,
+}
+
+impl Report {
+    /// The section in Markdown, its goals at the end.
+    fn finish(mut self) -> String {
+        let goals = std::mem::take(&mut self.goals);
+        if !goals.is_empty() {
+            self.line("");
+            self.table(&["goal", "", "measured", ""]);
+        }
+        for goal in goals {
+            let met = if goal.met { "met" } else { "**not met**" };
+            self.row(&[&goal.what, &goal.goal, &goal.measured, met]);
+        }
+        self.text
+    }
+
+    fn line(&mut self, line: impl AsRef<str>) {
+        self.text.push_str(line.as_ref());
+        self.text.push('\n');
+    }
+
+    /// A section's heading and what it measures.
+    fn section(&mut self, title: &str, what: &str) {
+        eprintln!("bench: {title}");
+        self.line(format!("\n### {title}\n\n{what}\n"));
+    }
+
+    /// The head of a table, whose columns after the first are numbers.
+    fn table(&mut self, columns: &[&str]) {
+        self.row(columns);
+        let lines = columns.iter().enumerate();
+        let lines: Vec<_> = lines
+            .map(|(nth, _)| if nth == 0 { "---" } else { "---:" })
+            .collect();
+        self.row(&lines);
+    }
+
+    fn row<T: AsRef<str>>(&mut self, cells: &[T]) {
+        let cells: Vec<_> = cells.iter().map(AsRef::as_ref).collect();
+        self.line(format!("| {} |", cells.join(" | ")));
+    }
+
+    /// A goal of at least this much.
+    fn at_least(&mut self, what: impl Into<String>, goal: f64, measured: f64) {
+        self.goal(what, format!(">= {goal}"), measured, measured >= goal);
+    }
+
+    /// A goal of at most this much.
+    fn at_most(&mut self, what: impl Into<String>, goal: f64, measured: f64) {
+        self.goal(what, format!("<= {goal}"), measured, measured <= goal);
+    }
+
+    fn goal(&mut self, what: impl Into<String>, goal: String, measured: f64, met: bool) {
+        self.goals.push(Goal {
+            what: what.into(),
+            goal,
+            measured: number(measured),
+            met,
+        });
+    }
+}
+
+/// A number with as many digits as mean something.
+fn number(value: f64) -> String {
+    match value {
+        value if value.is_nan() => "-".to_owned(),
+        value if value >= 1000.0 => {
+            let whole = format!("{value:.0}");
+            let (thousands, rest) = whole.split_at(whole.len() - 3);
+            format!("{thousands},{rest}")
+        }
+        value if value >= 100.0 => format!("{value:.0}"),
+        value if value >= 10.0 => format!("{value:.1}"),
+        value => format!("{value:.2}"),
+    }
+}
+
+impl Plan {
+    fn effort(&self) -> Effort {
+        if self.quick {
+            Effort {
+                round: Duration::from_millis(300),
+                rounds: 1,
+            }
+        } else {
+            Effort {
+                round: Duration::from_secs(3),
+                rounds: 5,
+            }
+        }
+    }
+
+    fn measures(&self, section: Section) -> bool {
+        self.only.is_empty() || self.only.contains(&section)
+    }
+
+    /// Measures, and gives the sections, each with its name in the document, in Markdown.
+    ///
+    /// # Errors
+    ///
+    /// If a server does not start or a request fails.
+    pub fn report(&self) -> anyhow::Result<Vec<(&'static str, String)>> {
+        type Measure = fn(&Plan, &mut Report) -> anyhow::Result<()>;
+        let sections: [(Section, &str, Measure); 7] = [
+            (Section::Steady, "steady", steady::measure),
+            (Section::Limits, "limits", limits::measure),
+            (Section::Peers, "peers", peers::measure),
+            (Section::Flat, "flat", flat::measure),
+            (Section::Rollover, "rollover", rollover::measure),
+            (Section::Small, "small", small::measure),
+            (Section::Instructions, "instructions", instructions::measure),
+        ];
+        let mut written = vec![("conditions", self.conditions()?)];
+        for (section, name, measure) in sections {
+            if self.measures(section) {
+                let mut report = Report::default();
+                measure(self, &mut report).with_context(|| format!("measuring {section:?}"))?;
+                written.push((name, report.finish()));
+            }
+        }
+        Ok(written)
+    }
+
+    /// The machine, and what ran on it.
+    fn conditions(&self) -> anyhow::Result<String> {
+        let mut text = String::new();
+        let first_line = |program: &str, arguments: &[&str]| {
+            let output = std::process::Command::new(program).args(arguments).output();
+            let output = output.ok().map(|output| output.stdout);
+            let text = String::from_utf8_lossy(&output.unwrap_or_default()).into_owned();
+            text.lines().next().unwrap_or("?").trim().to_owned()
+        };
+        let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let cpu = cpu
+            .lines()
+            .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+            .map_or("?", |(_, model)| model);
+        let threads = std::thread::available_parallelism()?;
+        writeln!(
+            text,
+            "Measured on {}, {cpu}, {threads} threads, which the load shares with the servers; {}.",
+            first_line("date", &["--utc", "+%Y-%m-%d"]),
+            first_line("uname", &["-sr"]),
+        )?;
+        writeln!(
+            text,
+            "Gateway and native server: rustc {}; gateway's store: SQLite, write-ahead \
+             log, synced at every commit.",
+            first_line("rustc", &["--version"])
+                .split(' ')
+                .nth(1)
+                .unwrap_or("?"),
+        )?;
+        if let Some(spin) = &self.programs.spin {
+            let spin = spin.display().to_string();
+            writeln!(text, "Spin: {}.", first_line(&spin, &["--version"]))?;
+        }
+        if self.quick {
+            text.push_str("\n**A trial of the bench with rounds too short to mean anything.**\n");
+        }
+        Ok(text)
+    }
+}
+
+/// Puts sections in the places that a document has for them: between comments with their names.
+///
+/// # Errors
+///
+/// If the document has no place for one.
+pub fn write_into(document: &Path, sections: &[(&str, String)]) -> anyhow::Result<()> {
+    let mut text = std::fs::read_to_string(document)?;
+    for (name, section) in sections {
+        let (begin, end) = (
+            format!("<!-- begin {name} -->\n"),
+            format!("<!-- end {name} -->\n"),
+        );
+        let place = text.split_once(&begin).and_then(|(before, rest)| {
+            let (_, after) = rest.split_once(&end)?;
+            Some((before, after))
+        });
+        let (before, after) =
+            place.with_context(|| format!("{} has no place for {name}", document.display()))?;
+        text = format!("{before}{begin}\n{}\n\n{end}{after}", section.trim());
+    }
+    Ok(std::fs::write(document, text)?)
+}
+
+/// A directory for one server's state.
+fn state_directory() -> anyhow::Result<tempfile::TempDir> {
+    Ok(tempfile::Builder::new()
+        .prefix("anonymous-domains-bench")
+        .tempdir()?)
+}
+
+/// What a state directory holds besides its store: the CA, the secrets and the compiled component.
+fn copy_state(from: &Path, to: &Path) -> anyhow::Result<()> {
+    for name in ["ca.pem", "ca-key.pem", "key-encryption-key", "admin-token"] {
+        std::fs::copy(from.join(name), to.join(name))?;
+    }
+    Ok(())
+}
+
+/// The sizes of the builds, in bytes.
+fn builds(components: &Path) -> anyhow::Result<[(PathBuf, u64); 2]> {
+    use crate::server::Build;
+    let size = |build: Build| {
+        let file = build.file(components);
+        let bytes = std::fs::metadata(&file)?.len();
+        anyhow::Ok((file, bytes))
+    };
+    Ok([size(Build::Portable)?, size(Build::Wide)?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_take_the_place_of_their_former_text() {
+        let directory = tempfile::tempdir().unwrap();
+        let document = directory.path().join("benchmarks.md");
+        let place = "<!-- begin small -->\nold\n<!-- end small -->\n";
+        std::fs::write(&document, format!("# Benchmarks\n{place}Why\n")).unwrap();
+        for text in ["new", "newer\n"] {
+            write_into(&document, &[("small", text.to_owned())]).unwrap();
+        }
+        assert_eq!(
+            std::fs::read_to_string(&document).unwrap(),
+            "# Benchmarks\n<!-- begin small -->\n\nnewer\n\n<!-- end small -->\nWhy\n"
+        );
+        assert!(write_into(&document, &[("flat", String::new())]).is_err());
+    }
+
+    #[test]
+    fn numbers_have_the_digits_that_mean_something() {
+        let shown = [f64::NAN, 0.951, 12.34, 123.4, 12345.6].map(number);
+        assert_eq!(shown, ["-", "0.95", "12.3", "123", "12,346"]);
+    }
+}

@@ -1,0 +1,135 @@
+//! Sizes, starts, instances, memory.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anonymous_domains_bench::load::{self, Pace};
+use anonymous_domains_bench::machines::{machines, registrations};
+use anonymous_domains_gateway::engine::Program;
+use anonymous_domains_gateway::host::Shared;
+use anonymous_domains_gateway::settings::Settings;
+use anonymous_domains_gateway::state::StateDirectory;
+use anonymous_domains_gateway::store::sqlite::SqliteStore;
+use anonymous_domains_gateway::worker::Workers;
+use anonymous_domains_protocol::jwk::KeyType;
+use wasmtime_wasi_http::handler::HandlerState as _;
+
+use super::race::median;
+use super::{Plan, Report, builds, number, state_directory};
+use crate::server::Build;
+
+/// Requests at a time, of which the memory is measured.
+const CONCURRENT: usize = 1000;
+
+/// What a component may have, in bytes.
+const SIZE_GOAL: f64 = 1_000_000.0;
+
+pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
+    report.section(
+        "Small",
+        "A start is timed from the process's to its first answer (`/healthz`): with the compiled \
+         component in its cache, and without. Instances are made in this process as the gateway makes \
+         them. Memory is the gateway's resident set.",
+    );
+    report.table(&["", "portable build", "wide build"]);
+    let sizes = builds(&plan.programs.components)?.map(|(_, bytes)| bytes as f64 / 1000.0);
+    report.row(&[
+        "component, kB".to_owned(),
+        number(sizes[0]),
+        number(sizes[1]),
+    ]);
+    for (name, size) in [("portable", sizes[0]), ("wide", sizes[1])] {
+        report.at_most(
+            format!("component, {name} build, kB"),
+            SIZE_GOAL / 1000.0,
+            size,
+        );
+    }
+
+    let times = if plan.quick { 1 } else { 7 };
+    let mut rows: [Vec<String>; 5] = Default::default();
+    for build in [Build::Portable, Build::Wide] {
+        let state = state_directory()?;
+        let start = || {
+            let server = plan.programs.gateway(build, state.path(), &[])?;
+            anyhow::Ok((server.start.as_secs_f64() * 1000.0, server))
+        };
+        let (mut cold, mut cached) = (Vec::new(), Vec::new());
+        for _ in 0..times {
+            let _ = std::fs::remove_dir_all(state.path().join("cache"));
+            cold.push(start()?.0);
+            cached.push(start()?.0);
+        }
+        rows[0].push(number(median(cold)));
+        rows[1].push(number(median(cached.iter().copied())));
+        if build == Build::Wide {
+            report.at_most(
+                "start to the first answer, cached, ms",
+                300.0,
+                median(cached),
+            );
+        }
+        rows[2].push(number(instantiation_us(
+            &build.file(&plan.programs.components),
+            state.path(),
+        )?));
+        rows[3].push(number(start()?.1.memory()?.now as f64 / 1000.0));
+        rows[4].push(number(loaded_mb(plan, build)?));
+    }
+    let names = [
+        "start without cache, ms".to_owned(),
+        "start with cache, ms".to_owned(),
+        "a new instance, µs".to_owned(),
+        "memory after the start, MB".to_owned(),
+        format!("memory at the most, {CONCURRENT} requests at a time, MB"),
+    ];
+    for (name, row) in names.into_iter().zip(rows) {
+        report.row(&[vec![name], row].concat());
+    }
+    Ok(())
+}
+
+/// The median time that an instance takes to be made, in microseconds.
+fn instantiation_us(component: &Path, state: &Path) -> anyhow::Result<f64> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let state = StateDirectory::open(state)?;
+    let program = Program::load(&[component.to_owned()], state.cache()?, 8)?;
+    let shared = Shared {
+        store: Arc::new(SqliteStore::open(&state.store())?),
+        settings: Arc::new(Settings::default()),
+    };
+    let workers = Workers::new(Arc::new(program), shared, Duration::from_secs(30));
+    runtime.block_on(async {
+        let mut took = Vec::new();
+        for _ in 0..200 {
+            let began = Instant::now();
+            let instance = workers.instantiate().await.map_err(anyhow::Error::from)?;
+            took.push(began.elapsed().as_secs_f64() * 1e6);
+            drop(instance);
+        }
+        Ok(median(took))
+    })
+}
+
+/// The most memory that a gateway has had while it took on all requests at a time, in MB.
+fn loaded_mb(plan: &Plan, build: Build) -> anyhow::Result<f64> {
+    let state = state_directory()?;
+    let all = CONCURRENT.to_string();
+    let room = [
+        "--max-concurrent-requests",
+        &all,
+        "--max-connections",
+        "2000",
+    ];
+    let gateway = plan.programs.gateway(build, state.path(), &room)?;
+    let url = gateway.domain("home");
+    let devices = machines(CONCURRENT, KeyType::EcP256);
+    load::post(&registrations(&devices[..1], &url, None))?;
+    for _ in 0..3 {
+        load::run(&registrations(&devices, &url, None), CONCURRENT, Pace::Once)?;
+    }
+    Ok(gateway.memory()?.peak as f64 / 1000.0)
+}

@@ -1,0 +1,157 @@
+//! A steady join: a machine that is a member asks again. Held against the same crate without the
+//! sandbox, and against Spin.
+
+use anonymous_domains_protocol::jwk::KeyType;
+
+use super::race::{Results, Rival, race};
+use super::{Plan, Report, copy_state, number, state_directory};
+use crate::server::{Build, Server};
+use anonymous_domains_bench::load::{self, Pace};
+use anonymous_domains_bench::machines::{Machine, machines, registrations};
+
+/// The machines that ask.
+pub const MACHINES: usize = 64;
+
+/// The connections that keep two cores busy.
+pub const CONNECTIONS: usize = 4;
+
+/// A share of the most that a server can do, at which it should still answer evenly.
+const HIGH_LOAD: f64 = 0.8;
+
+/// The most connections at high load: requests that are due must not wait for one.
+const OPEN_CONNECTIONS: usize = 64;
+
+/// Members of a domain `home` that ask again.
+pub fn members<'a>(name: &str, server: &'a Server, machines: &'a [Machine]) -> Rival<'a> {
+    Rival::new(name, || {
+        registrations(machines, &server.domain("home"), None)
+    })
+}
+
+pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
+    let states = [
+        state_directory()?,
+        state_directory()?,
+        state_directory()?,
+        state_directory()?,
+    ];
+    let [wide_state, portable_state, native_state, spin_state] =
+        states.each_ref().map(|state| state.path());
+    let wide = plan.programs.gateway(Build::Wide, wide_state, &[])?;
+    for state in [portable_state, native_state, spin_state] {
+        copy_state(wide_state, state)?;
+    }
+    let portable = plan
+        .programs
+        .gateway(Build::Portable, portable_state, &[])?;
+    let native = plan.programs.native(native_state)?;
+    let spin = plan.programs.spin(spin_state)?;
+
+    report.section(
+        "A steady join",
+        &format!(
+            "{MACHINES} machines that are members of a domain ask again: one key version of RSA-2048, \
+             {} rounds of {} s for each server in turns. *Native* is the component's crate behind \
+             hyper without the sandbox, on the gateway's SQLite store: its row is what the others are \
+             held against.",
+            plan.effort().rounds,
+            plan.effort().round.as_secs_f64(),
+        ),
+    );
+    report.table(&[
+        "server, machine's key, connections",
+        "joins/s",
+        "p50 ms",
+        "p90 ms",
+        "p99 ms",
+        "of native's rate",
+    ]);
+    let mut busiest = Vec::new();
+    for kind in [KeyType::EcP256, KeyType::Rsa2048] {
+        let machines = machines(MACHINES, kind);
+        let mut rivals = vec![
+            members("native", &native, &machines),
+            members("gateway, wide build", &wide, &machines),
+            members("gateway, portable build", &portable, &machines),
+        ];
+        rivals.extend(
+            spin.iter()
+                .map(|spin| members("Spin, portable build", spin, &machines)),
+        );
+        for connections in [CONNECTIONS, 1] {
+            let results = race(&rivals, connections, plan.effort())?;
+            for (nth, rival) in rivals.iter().enumerate() {
+                let name = format!("{}, {kind}, {connections}", rival.name);
+                row(report, &name, &results, nth);
+            }
+            if connections == CONNECTIONS {
+                report.at_least(
+                    format!("a steady join, {kind}: wide build of native's rate"),
+                    0.8,
+                    results.ratio(1, 0),
+                );
+                busiest.push((kind, results.rate(1)));
+            }
+        }
+    }
+    report.line(
+        "\nOn Spin a request that touches the store is answered some 40 ms late on a kept-alive \
+         connection (docs/hosts.md), which is what its rows show.",
+    );
+
+    report.section(
+        "A steady join at high load",
+        &format!(
+            "The gateway's wide build again. Requests are due at {HIGH_LOAD} of the rate above, whether \
+             or not earlier ones are answered; a request that waits for a connection is timed from \
+             when it was due."
+        ),
+    );
+    report.table(&[
+        "machine's key",
+        "joins/s",
+        "p50 ms",
+        "p90 ms",
+        "p99 ms",
+        "p99 : p50",
+    ]);
+    for (kind, rate) in busiest {
+        let machines = machines(MACHINES, kind);
+        let requests = || registrations(&machines, &wide.domain("home"), None);
+        load::post(&requests())?;
+        let mut samples = Vec::new();
+        for _ in 0..plan.effort().rounds {
+            let pace = Pace::Open(HIGH_LOAD * rate, plan.effort().round);
+            samples.push(load::run(&requests(), OPEN_CONNECTIONS, pace)?);
+        }
+        let of =
+            |value: &dyn Fn(&load::Sample) -> f64| super::race::median(samples.iter().map(value));
+        let percentile = |share| of(&|sample| sample.percentile_ms(share));
+        let spread = of(&|sample| sample.percentile_ms(0.99) / sample.percentile_ms(0.5));
+        report.row(&[
+            kind.to_string(),
+            number(of(&|sample| sample.rate)),
+            number(percentile(0.5)),
+            number(percentile(0.9)),
+            number(percentile(0.99)),
+            number(spread),
+        ]);
+        report.at_most(
+            format!("a steady join, {kind}, at 80 % load: p99 by p50"),
+            4.0,
+            spread,
+        );
+    }
+    Ok(())
+}
+
+fn row(report: &mut Report, name: &str, results: &Results, nth: usize) {
+    report.row(&[
+        name.to_owned(),
+        number(results.rate(nth)),
+        number(results.percentile_ms(nth, 0.5)),
+        number(results.percentile_ms(nth, 0.9)),
+        number(results.percentile_ms(nth, 0.99)),
+        number(results.ratio(nth, 0)),
+    ]);
+}
