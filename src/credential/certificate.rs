@@ -1,17 +1,16 @@
 //! The X.509 certificate over a domain's key (RFC 5280).
 
-use std::str::FromStr;
-
 use anonymous_domains_protocol::jwk::{PrivateKey, PublicKey};
 use getrandom::{SysRng, rand_core::UnwrapErr};
 use rsa::pkcs1v15;
 use sha2::{Digest, Sha256};
 use x509_cert::{
     Certificate, TbsCertificate,
+    attr::AttributeTypeAndValue,
     builder::{Builder, CertificateBuilder, Result as BuilderResult, profile::BuilderProfile},
     der::{
-        DateTime, Decode, Encode,
-        asn1::{GeneralizedTime, Ia5String, OctetString},
+        DateTime, Decode, Encode, Tag,
+        asn1::{Any, GeneralizedTime, Ia5String, ObjectIdentifier, OctetString},
         oid::AssociatedOid,
     },
     ext::{
@@ -21,7 +20,7 @@ use x509_cert::{
             SubjectKeyIdentifier, name::GeneralName,
         },
     },
-    name::Name,
+    name::{Name, RdnSequence, RelativeDistinguishedName},
     serial_number::SerialNumber,
     spki::{SubjectPublicKeyInfoOwned, SubjectPublicKeyInfoRef},
     time::{Time, Validity},
@@ -32,6 +31,9 @@ use crate::error::Error;
 
 /// The length of a key identifier, in bytes (RFC 7093, method 1).
 const KEY_ID_LEN: usize = 20;
+
+/// The attribute type `id-at-commonName` (RFC 5280 appendix A.1).
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// Signs a certificate over a domain key: `CN={domain}`, SAN URI `{domain server URL}#v{version}`.
 ///
@@ -48,8 +50,7 @@ pub fn sign(
     let unsignable = |what: &dyn std::fmt::Display| {
         Error::fault(format!("a domain certificate cannot be made: {what}"))
     };
-    let subject =
-        Name::from_str(&format!("CN={}", order.domain)).map_err(|error| unsignable(&error))?;
+    let subject = common_name(order.domain).map_err(|error| unsignable(&error))?;
     let profile = DomainCredential {
         issuer: ca.tbs_certificate().subject().clone(),
         subject,
@@ -81,6 +82,19 @@ pub fn sign(
         .map_err(|error| unsignable(&error))?
         .to_der()
         .map_err(|error| unsignable(&error))
+}
+
+/// `CN={name}`. Put together rather than read from text: the reader knows every attribute by name,
+/// which makes the component larger by their table.
+fn common_name(name: &str) -> x509_cert::der::Result<Name> {
+    let mut relative = RelativeDistinguishedName::default();
+    relative.insert(AttributeTypeAndValue {
+        oid: COMMON_NAME,
+        value: Any::new(Tag::Utf8String, name.as_bytes())?,
+    })?;
+    let mut sequence = RdnSequence::default();
+    sequence.push(relative);
+    Name::from_der(&sequence.to_der()?)
 }
 
 /// What a domain key is for: encrypting content keys to it, and proving that one holds it.

@@ -62,6 +62,20 @@ impl Delivery {
         })
     }
 
+    /// One that takes so much memory.
+    #[cfg(test)]
+    pub(super) fn of_size(size: usize) -> Self {
+        Self {
+            departures_covered: 0,
+            fresh_until_s: 0,
+            credentials: List {
+                text: Zeroizing::new(vec![0; size]),
+                starts: vec![0],
+            },
+            private_jwks: List::default(),
+        }
+    }
+
     /// The newest key's version.
     pub fn newest_version(&self) -> u64 {
         self.credentials.starts.len() as u64

@@ -40,16 +40,47 @@ impl KnownKeys {
 
     /// Remembers a domain's keys.
     pub fn learn(&self, domain: &Domain, delivery: Delivery) -> Rc<Delivery> {
+        self.learn_within(MOST_BYTES, domain.info.keys, delivery)
+    }
+
+    fn learn_within(&self, most_bytes: usize, id: RowId, delivery: Delivery) -> Rc<Delivery> {
         let delivery = Rc::new(delivery);
         let mut known = self.0.borrow_mut();
-        if known.bytes + delivery.size() > MOST_BYTES {
+        let former = known.deliveries.remove(&id);
+        known.bytes -= former.map_or(0, |former| former.size());
+        if known.bytes + delivery.size() > most_bytes {
             *known = Known::default();
         }
         known.bytes += delivery.size();
-        let former = known
-            .deliveries
-            .insert(domain.info.keys, Rc::clone(&delivery));
-        known.bytes -= former.map_or(0, |former| former.size());
+        known.deliveries.insert(id, Rc::clone(&delivery));
         delivery
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_remembers_no_more_than_its_share() {
+        let known = KnownKeys::default();
+        let learn = |id: u8, size: usize| {
+            let delivery = Delivery::of_size(size);
+            known.learn_within(100, RowId::from_byte(id), delivery);
+            let known = known.0.borrow();
+            assert_eq!(
+                known.bytes,
+                known.deliveries.values().map(|it| it.size()).sum::<usize>()
+            );
+            known.deliveries.len()
+        };
+        assert_eq!(learn(1, 40), 1);
+        assert_eq!(learn(2, 40), 2);
+        // Another version of the same, which is counted once.
+        assert_eq!(learn(2, 50), 2);
+        // No room: all are forgotten but the new one, however large that is.
+        assert_eq!(learn(3, 20), 1);
+        assert_eq!(learn(4, 200), 1);
+        assert_eq!(learn(5, 20), 1);
     }
 }

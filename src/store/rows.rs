@@ -30,7 +30,7 @@ const ATTEMPTS: usize = 100;
 const LONGEST_BACKOFF_MS: u64 = 64;
 
 /// The first byte of every row: the version of its form.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 
 /// The kinds of rows. The names of the three tables are the reference implementation's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub enum Table {
 
 /// A row's name within its table: random, so that whoever made it is the only one who knows it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct RowId([u8; 16]);
+pub struct RowId(#[serde(with = "serde_bytes")] [u8; 16]);
 
 impl RowId {
     /// A name that nobody has.
@@ -55,6 +55,11 @@ impl RowId {
         let mut id = [0; 16];
         env.fill_random(&mut id);
         Self(id)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn from_byte(byte: u8) -> Self {
+        Self([byte; 16])
     }
 
     /// The name of the row that the cell of [`super::root`] points to.

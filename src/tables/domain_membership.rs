@@ -8,6 +8,7 @@
 
 use anonymous_domains_protocol::{ids::MachineGuid, problem::ErrorName};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteArray;
 
 use super::domain_server_info::{self, Domain};
 use crate::{
@@ -29,7 +30,11 @@ const REPLAY_SLACK_MS: i64 = 1000;
 const DEPARTURES_KEPT: usize = 64;
 
 /// A machine's GUID, as the key of its entry.
-type Guid = [u8; 16];
+type Guid = ByteArray<16>;
+
+fn key(guid: MachineGuid) -> Guid {
+    ByteArray::new(*guid.as_bytes())
+}
 
 /// What a roster says of itself.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -77,6 +82,7 @@ enum Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// The RFC 7638 SHA-256 thumbprint of the machine's key.
+    #[serde(with = "serde_bytes")]
     pub key_thumbprint: [u8; 32],
     /// When it was added, in seconds since 1970 by the server's clock.
     pub registered_at_s: i64,
@@ -97,7 +103,7 @@ pub struct Machine {
 
 impl Machine {
     fn key(&self) -> Guid {
-        *self.guid.as_bytes()
+        key(self.guid)
     }
 
     /// A GUID belongs to the key that registered it.
@@ -317,14 +323,14 @@ pub async fn members<S: Store, E: Environment>(
 ) -> Result<Vec<(MachineGuid, Member)>, Error> {
     let mut listed = Vec::new();
     while listed.len() < limit {
-        let from = after.map(|guid| *guid.as_bytes());
+        let from = after.map(key);
         let entries = tree(rows, domain).scan(from.as_ref(), limit).await?;
         let Some((last, _)) = entries.last() else {
             break;
         };
-        after = Some(MachineGuid::from_bytes(*last));
+        after = Some(MachineGuid::from_bytes(**last));
         listed.extend(entries.into_iter().filter_map(|(guid, entry)| match entry {
-            Entry::Member(member) => Some((MachineGuid::from_bytes(guid), member)),
+            Entry::Member(member) => Some((MachineGuid::from_bytes(*guid), member)),
             Entry::Departed { .. } | Entry::Blocked => None,
         }));
     }
@@ -362,7 +368,7 @@ pub async fn expel<S: Store, E: Environment>(
         Done(bool),
         RaiseFirst,
     }
-    let key = *guid.as_bytes();
+    let key = key(guid);
     let mut raised = false;
     loop {
         let step = tree(rows, domain)
@@ -402,7 +408,7 @@ pub async fn unblock<S: Store, E: Environment>(
     domain: &Domain,
     guid: MachineGuid,
 ) -> Result<(), Error> {
-    let key = *guid.as_bytes();
+    let key = key(guid);
     tree(rows, domain)
         .update(&key, |leaf| {
             if !matches!(leaf.get(&key), Some(Entry::Blocked)) {
@@ -420,7 +426,7 @@ pub async fn is_blocked<S: Store, E: Environment>(
     domain: &Domain,
     guid: MachineGuid,
 ) -> Result<bool, Error> {
-    let entry = tree(rows, domain).get(guid.as_bytes()).await?;
+    let entry = tree(rows, domain).get(&key(guid)).await?;
     Ok(matches!(entry, Some(Entry::Blocked)))
 }
 

@@ -31,7 +31,7 @@ const WIDE_FLAGS: [&str; 3] = [
 ];
 
 /// What the component may not outgrow, in bytes: it is loaded into memory by every host.
-pub const SIZE_LIMIT: u64 = 2_000_000;
+pub const SIZE_LIMIT: u64 = 1_900_000;
 
 /// The builds of the component, side by side in one directory.
 pub struct Components {

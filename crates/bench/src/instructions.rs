@@ -95,11 +95,17 @@ impl Counts {
 /// the lengths of numbers in DER) makes it differ a little.
 const TIMES: usize = 5;
 
-const URL: &str = "http://127.0.0.1/flashaccess/domainserver/home";
+const DOMAINS: &str = "http://127.0.0.1/flashaccess/domainserver";
+
+/// Key versions of the old domain.
+const VERSIONS: u64 = 100;
+
+const SETTINGS: [&str; 1] = ["domain_key_type=EC-P256"];
 
 /// A guest and what is asked of it.
 struct Flows {
     guest: Guest,
+    domain: &'static str,
     counts: Vec<(&'static str, u64)>,
 }
 
@@ -121,9 +127,10 @@ fn count(component: &Path) -> anyhow::Result<Vec<(&'static str, u64)>> {
 }
 
 async fn count_in(component: &Path, directory: &Path) -> anyhow::Result<Vec<(&'static str, u64)>> {
-    let guest = Guest::new(component, directory, &["domain_key_type=EC-P256"]).await?;
+    let guest = Guest::new(component, directory, &SETTINGS).await?;
     let mut flows = Flows {
         guest,
+        domain: "home",
         counts: Vec::new(),
     };
     for (kind, [again, new, leave]) in [
@@ -168,6 +175,16 @@ async fn count_in(component: &Path, directory: &Path) -> anyhow::Result<Vec<(&'s
     let [resident, leaver] = &all[..] else {
         return Ok(flows.counts);
     };
+    flows.join(resident, None).await?;
+    flows
+        .median(
+            "join again, an instance's first request",
+            async |flows, _| {
+                flows.guest = Guest::new(component, directory, &SETTINGS).await?;
+                flows.join(resident, None).await
+            },
+        )
+        .await?;
     flows
         .median(
             "join after a departure, EC-P256 domain key",
@@ -178,14 +195,13 @@ async fn count_in(component: &Path, directory: &Path) -> anyhow::Result<Vec<(&'s
             },
         )
         .await?;
-    let mut versions = 0;
-    while versions < 100 {
-        flows.join(leaver, None).await?;
-        flows.leave(leaver).await?;
-        flows.join(resident, Some(u64::MAX)).await?;
-        versions += 1;
-    }
+    flows.domain = "old";
     flows.join(resident, None).await?;
+    for _ in 1..VERSIONS {
+        flows.join(leaver, Some(VERSIONS)).await?;
+        flows.leave(leaver).await?;
+        flows.join(resident, Some(VERSIONS)).await?;
+    }
     flows
         .median("join again, over 100 key versions", async |flows, _| {
             flows.join(resident, None).await
@@ -193,7 +209,7 @@ async fn count_in(component: &Path, directory: &Path) -> anyhow::Result<Vec<(&'s
         .await?;
     flows
         .median("the same with knownKeyVersion", async |flows, _| {
-            flows.join(resident, Some(100)).await
+            flows.join(resident, Some(VERSIONS)).await
         })
         .await?;
     Ok(flows.counts)
@@ -215,13 +231,13 @@ impl Flows {
     }
 
     async fn join(&mut self, machine: &Machine, known: Option<u64>) -> anyhow::Result<u64> {
-        let url = format!("{URL}/register");
+        let url = format!("{DOMAINS}/{}/register", self.domain);
         let body = machine.registration(&url, known);
         self.post(&url, body).await
     }
 
     async fn leave(&mut self, machine: &Machine) -> anyhow::Result<u64> {
-        let url = format!("{URL}/deregister");
+        let url = format!("{DOMAINS}/{}/deregister", self.domain);
         let body = machine.deregistration(&url);
         self.post(&url, body).await
     }

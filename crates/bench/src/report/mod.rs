@@ -10,6 +10,7 @@ mod small;
 mod steady;
 
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -255,6 +256,7 @@ pub fn write_into(document: &Path, sections: &[(&str, String)]) -> anyhow::Resul
 fn state_directory() -> anyhow::Result<tempfile::TempDir> {
     Ok(tempfile::Builder::new()
         .prefix("anonymous-domains-bench")
+        .permissions(std::fs::Permissions::from_mode(0o700))
         .tempdir()?)
 }
 

@@ -84,6 +84,28 @@ async fn a_write_that_nobody_waits_for_still_is_whole() {
     assert_eq!(value(&store, "k").await, Some(b"v".to_vec()));
 }
 
+#[tokio::test]
+async fn a_read_that_finds_the_file_busy_waits_for_it() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let directory = directory();
+    let store = open(&directory);
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let read = store.read(move |db| {
+        if counted.fetch_add(1, Ordering::Relaxed) == 0 {
+            let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+            return Err(rusqlite::Error::SqliteFailure(busy, None));
+        }
+        db.pragma_query_value(None, "busy_timeout", |row| row.get(0))
+    });
+    let waits_ms: i64 = read.await.unwrap();
+    assert_eq!(
+        u128::from(waits_ms.unsigned_abs()),
+        BUSY_TIMEOUT.as_millis()
+    );
+    assert_eq!(tries.load(Ordering::Relaxed), 2);
+}
+
 #[test]
 fn the_file_is_private_and_synced() {
     use std::os::unix::fs::PermissionsExt;
