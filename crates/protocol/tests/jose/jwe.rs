@@ -99,7 +99,7 @@ fn a_changed_message_is_refused() {
             &base64url::encode(
                 String::from_utf8(parts[0].clone())
                     .unwrap()
-                    .replace(r#""cty":"x""#, r#""cty":"y""#)
+                    .replace("jwk-set+json", "jwk-set+jsom")
                     .as_bytes(),
             ),
             1,
