@@ -109,7 +109,8 @@ fn main() -> anyhow::Result<()> {
         } => {
             let programs = server::Programs {
                 gateway,
-                components,
+                // A manifest elsewhere names it.
+                components: components.canonicalize()?,
                 spin,
                 manifest,
             };

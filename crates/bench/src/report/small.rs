@@ -48,7 +48,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     }
 
     let times = if plan.quick { 1 } else { 7 };
-    let mut rows: [Vec<String>; 5] = Default::default();
+    let mut rows: [Vec<String>; 6] = Default::default();
     for build in [Build::Portable, Build::Wide] {
         let state = state_directory()?;
         let start = || {
@@ -74,8 +74,13 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
             &build.file(&plan.programs.components),
             state.path(),
         )?));
-        rows[3].push(number(start()?.1.memory()?.now as f64 / 1000.0));
-        rows[4].push(number(loaded_mb(plan, build)?));
+        let (idle, loaded) = (
+            start()?.1.memory()?.now as f64 / 1000.0,
+            loaded_mb(plan, build)?,
+        );
+        rows[3].push(number(idle));
+        rows[4].push(number(loaded));
+        rows[5].push(number((loaded - idle) / CONCURRENT as f64));
     }
     let names = [
         "start without cache, ms".to_owned(),
@@ -83,6 +88,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         "a new instance, µs".to_owned(),
         "memory after the start, MB".to_owned(),
         format!("memory at the most, {CONCURRENT} requests at a time, MB"),
+        "of it for each request, with its instance and its connection, MB".to_owned(),
     ];
     for (name, row) in names.into_iter().zip(rows) {
         report.row(&[vec![name], row].concat());
