@@ -120,15 +120,25 @@ impl Registered {
         let mut json = serde_json::to_vec(&self.head)
             .map_err(|error| Error::fault(format!("an answer cannot be written: {error}")))?;
         json.pop();
-        json.extend_from_slice(b",\"credentials\":");
-        json.extend_from_slice(&self.delivery.credentials_above(self.above));
-        json.extend_from_slice(b",\"encryptedKeys\":");
-        match self.encrypted_keys {
-            // Base64url and dots, in which nothing is to be escaped.
-            Some(jwe) => json.extend_from_slice(&[b"\"", jwe.as_bytes(), b"\""].concat()),
-            None => json.extend_from_slice(b"null"),
+        let credentials = self.delivery.credentials_above(self.above);
+        // Base64url and dots, in which nothing is to be escaped.
+        let [quote, jwe] = match &self.encrypted_keys {
+            Some(jwe) => ["\"", jwe],
+            None => ["", "null"],
+        };
+        let rest: [&[u8]; 7] = [
+            b",\"credentials\":[",
+            credentials,
+            b"],\"encryptedKeys\":",
+            quote.as_bytes(),
+            jwe.as_bytes(),
+            quote.as_bytes(),
+            b"}",
+        ];
+        json.reserve(rest.iter().map(|part| part.len()).sum());
+        for part in rest {
+            json.extend_from_slice(part);
         }
-        json.push(b'}');
         Ok(json)
     }
 }

@@ -86,9 +86,9 @@ impl Delivery {
         self.credentials.text.len() + self.private_jwks.text.len()
     }
 
-    /// The [`Credential`]s of the versions above `version`, as the JSON text of an array.
-    pub fn credentials_above(&self, version: u64) -> Vec<u8> {
-        [b"[", self.credentials.above(version), b"]"].concat()
+    /// The [`Credential`]s of the versions above `version`, as JSON with commas between them.
+    pub fn credentials_above(&self, version: u64) -> &[u8] {
+        self.credentials.above(version)
     }
 
     /// The private keys of the versions above `version`, as the text of a JWK Set (RFC 7517 section

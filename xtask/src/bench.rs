@@ -1,7 +1,6 @@
 //! `cargo xtask bench`: measures the server, and writes the figures into docs/benchmarks.md.
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -45,14 +44,12 @@ fn provide_peers() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    if Path::new("/etc/debian_version").exists() && debian::is_root() {
+    if debian::can_install() {
         eprintln!(
             "Installing what the server is compared to: {}.",
             missing.join(", ")
         );
-        debian::apt_get(&["update"])?;
-        let install = ["install", "-y", "--no-install-recommends"];
-        return debian::apt_get(&[&install, &missing[..]].concat());
+        return debian::install(&missing);
     }
     bail!(
         "the bench needs, on Debian: apt-get install --no-install-recommends {}",

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::debian::Debian;
+use crate::debian::{self, Debian};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -168,7 +168,7 @@ impl Way {
         if added.is_ok() && rustup_has_target(root) {
             return Ok(Self::Rustup);
         }
-        if Debian::can_install() {
+        if debian::can_install() {
             eprintln!(
                 "{TARGET}: rustup could not fetch the target; installing Debian's compiler, which \
                  can build its standard library (3 minutes, once)."

@@ -41,21 +41,9 @@ impl Debian {
         Ok(Some(Self { linker_directory }))
     }
 
-    /// Whether the packages could be installed: on Debian or a descendant, as root.
-    pub fn can_install() -> bool {
-        Path::new("/etc/debian_version").exists() && is_root()
-    }
-
     /// Installs the packages.
     pub fn install() -> Result<()> {
-        apt_get(&["update"])?;
-        apt_get(
-            &[
-                &["install", "-y", "--no-install-recommends"],
-                &Self::PACKAGES[..],
-            ]
-            .concat(),
-        )
+        install(&Self::PACKAGES)
     }
 
     /// What the compiler needs to find Debian's WASI libc.
@@ -90,11 +78,22 @@ impl Debian {
     }
 }
 
-/// Runs apt-get without questions.
+/// Whether packages could be installed: on Debian or a descendant, as root.
+pub fn can_install() -> bool {
+    Path::new("/etc/debian_version").exists() && is_root()
+}
+
+/// Installs packages, without what they merely recommend.
 ///
 /// # Errors
 /// When it fails; apt-get has then said why.
-pub fn apt_get(args: &[&str]) -> Result<()> {
+pub fn install(packages: &[&str]) -> Result<()> {
+    apt_get(&["update"])?;
+    apt_get(&[&["install", "-y", "--no-install-recommends"], packages].concat())
+}
+
+/// Runs apt-get without questions.
+fn apt_get(args: &[&str]) -> Result<()> {
     process::run(
         Command::new("apt-get")
             .args(["-qq"])
@@ -106,7 +105,7 @@ pub fn apt_get(args: &[&str]) -> Result<()> {
 }
 
 /// Whether this process may install packages.
-pub fn is_root() -> bool {
+fn is_root() -> bool {
     process::output(Command::new("id").arg("-u")).is_ok_and(|id| id == "0")
 }
 

@@ -58,12 +58,11 @@ fn make(directory: &Path) -> Result<()> {
     if make().is_ok_and(|status| status.success()) {
         return Ok(());
     }
-    if Path::new("/etc/debian_version").exists() && debian::is_root() {
+    if debian::can_install() {
         eprintln!(
             "python3 cannot make virtual environments here; installing Debian's python3-venv."
         );
-        debian::apt_get(&["update"])?;
-        debian::apt_get(&["install", "-y", "--no-install-recommends", "python3-venv"])?;
+        debian::install(&["python3-venv"])?;
         if make().is_ok_and(|status| status.success()) {
             return Ok(());
         }

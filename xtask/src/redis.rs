@@ -1,7 +1,5 @@
 //! The Redis server that tests start for themselves, each its own.
 
-use std::path::Path;
-
 use anyhow::{Result, bail};
 
 use crate::{debian, process};
@@ -16,10 +14,9 @@ pub fn provide() -> Result<()> {
     if is_installed() {
         return Ok(());
     }
-    if Path::new("/etc/debian_version").exists() && debian::is_root() {
+    if debian::can_install() {
         eprintln!("The tests need a Redis server; installing Debian's redis-server.");
-        debian::apt_get(&["update"])?;
-        debian::apt_get(&["install", "-y", "--no-install-recommends", "redis-server"])?;
+        debian::install(&["redis-server"])?;
         if is_installed() {
             return Ok(());
         }

@@ -39,11 +39,24 @@ impl Environment for Native {
 ///
 /// As the gateway's start.
 pub fn settings(directory: &Path) -> anyhow::Result<(StateDirectory, Settings)> {
+    let (state, own) = complete(directory, GatewaySettings::default())?;
+    let settings = Settings::read(|name| own.get(name).map(ToString::to_string))
+        .map_err(|wrong| anyhow!("the settings cannot be used: {}", wrong.join("; ")))?;
+    Ok((state, settings))
+}
+
+/// The state directory, and these settings with what a gateway would add from it.
+///
+/// # Errors
+///
+/// As the gateway's start.
+pub fn complete(
+    directory: &Path,
+    given: GatewaySettings,
+) -> anyhow::Result<(StateDirectory, GatewaySettings)> {
     let state = StateDirectory::open(directory)?;
     let store = state.store();
     let in_use = store.exists().then(|| store.display().to_string());
-    let own = state.lock()?.complete(GatewaySettings::default(), in_use)?;
-    let settings = Settings::read(|name| own.get(name).map(ToString::to_string))
-        .map_err(|wrong| anyhow!("the settings cannot be used: {}", wrong.join("; ")))?;
+    let settings = state.lock()?.complete(given, in_use)?;
     Ok((state, settings))
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use anonymous_domains_gateway::host::{self, Instance, Shared};
 use anonymous_domains_gateway::settings::Settings;
-use anonymous_domains_gateway::state::StateDirectory;
 use anonymous_domains_gateway::store::sqlite::SqliteStore;
 use anyhow::{Context as _, anyhow, ensure};
 use bytes::Bytes;
@@ -18,6 +17,8 @@ use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
 use wasmtime_wasi_http::p3;
 use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 use wasmtime_wasi_http::{WasiBody, WasiHttpView as _};
+
+use crate::environment;
 
 /// How the transfer of a request's body ends.
 type Sent = Pin<Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>>;
@@ -36,11 +37,8 @@ impl Guest {
     ///
     /// If the component cannot be run.
     pub async fn new(component: &Path, state: &Path, settings: &[&str]) -> anyhow::Result<Self> {
-        let state = StateDirectory::open(state)?;
         let settings: Vec<String> = settings.iter().map(|&text| text.to_owned()).collect();
-        let given = Settings::from_arguments(&settings)?;
-        let in_use = state.store().exists().then(|| "the store".to_owned());
-        let settings = state.lock()?.complete(given, in_use)?;
+        let (state, settings) = environment::complete(state, Settings::from_arguments(&settings)?)?;
         let shared = Shared {
             store: Arc::new(SqliteStore::open(&state.store())?),
             settings: Arc::new(settings),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anonymous_domains_gateway::engine::{PORTABLE, WIDE};
 use anonymous_domains_protocol::jwk::KeyType;
 use anonymous_domains_protocol::request::MEDIA_TYPE;
 use anyhow::Context as _;
@@ -14,7 +15,7 @@ use crate::machines::{Machine, machines};
 pub const TOLERANCE: f64 = 0.1;
 
 /// The builds of the component, in the order of their counts.
-const BUILDS: [&str; 2] = ["anonymous_domains.wasm", "anonymous_domains.wide.wasm"];
+const BUILDS: [&str; 2] = [PORTABLE, WIDE];
 
 /// What each flow took in the portable and in the wide build.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use anonymous_domains_gateway::engine::{PORTABLE, WIDE};
 use anyhow::{Context as _, bail};
 
 /// How long a server may take to start; a host without a cache compiles the component first.
@@ -88,8 +89,8 @@ impl Build {
     /// Its file in the directory of builds.
     pub fn file(self, components: &Path) -> PathBuf {
         components.join(match self {
-            Self::Wide => "anonymous_domains.wide.wasm",
-            Self::Portable => "anonymous_domains.wasm",
+            Self::Wide => WIDE,
+            Self::Portable => PORTABLE,
         })
     }
 }

@@ -140,10 +140,10 @@ fn start_ticker(engine: &Engine) -> anyhow::Result<()> {
 }
 
 /// The component's file name, as `cargo build` makes it.
-const PORTABLE: &str = "anonymous_domains.wasm";
+pub const PORTABLE: &str = "anonymous_domains.wasm";
 
 /// The build that uses WebAssembly's wide arithmetic, which makes RSA several times as fast.
-const WIDE: &str = "anonymous_domains.wide.wasm";
+pub const WIDE: &str = "anonymous_domains.wide.wasm";
 
 /// The builds of the component to try, in order: `named` itself if it is a file, and those in it
 /// if it is a directory. Where none is named, those in the build directory below the current one,

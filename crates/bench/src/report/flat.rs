@@ -3,7 +3,7 @@
 use anonymous_domains_protocol::jwk::KeyType;
 use anonymous_domains_protocol::request::MEDIA_TYPE;
 
-use super::race::{Effort, Rival, race};
+use super::race::{Effort, Results, Rival, race};
 use super::steady::{CONNECTIONS, MACHINES};
 use super::{Plan, Report, number, state_directory};
 use crate::server::{Build, Server};
@@ -54,35 +54,28 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
 
     let few = machines(10, KeyType::EcP256);
     let many = machines(MACHINES, KeyType::EcP256);
-    let compare = |report: &mut Report, rivals: [Rival<'_>; 2], goal: Option<(&str, f64)>| {
+    let compare = |report: &mut Report, rivals: [Rival<'_>; 2], goal: (&str, f64)| {
         let results = race(&rivals, CONNECTIONS, plan.effort())?;
-        for (nth, rival) in rivals.iter().enumerate() {
-            report.row(&[
-                rival.name.clone(),
-                number(results.rate(nth)),
-                number(results.percentile_ms(nth, 0.5)),
-                number(results.percentile_ms(nth, 0.99)),
-                number(results.ratio(0, nth)),
-            ]);
-        }
-        if let Some((what, goal)) = goal {
-            report.at_most(what, goal, results.ratio(0, 1));
-        }
+        rows(
+            report,
+            rivals.each_ref().map(|it| it.name.as_str()),
+            &results,
+            goal,
+        );
         anyhow::Ok(())
     };
-    let again = |name: &str, server: &Server, domain: &str, known| {
-        let (name, url) = (name.to_owned(), server.domain(domain));
-        let machines = if name.contains("10 members") {
-            &few
-        } else {
-            &many
-        };
+    let these = |machines, name: &str, server: &Server, domain: &str, known| {
+        let url = server.domain(domain);
         Rival::new(name, move || registrations(machines, &url, known))
+    };
+    let again = |name: &str, server: &Server, domain: &str, known| {
+        these(&many, name, server, domain, known)
     };
     compare(
         report,
         [
-            again(
+            these(
+                &few,
                 "a member of a domain of 10 members asks again",
                 &small,
                 "ten",
@@ -95,7 +88,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
                 None,
             ),
         ],
-        Some(("a steady join, 10^6 members by 10", 1.2)),
+        ("a steady join, 10^6 members by 10", 1.2),
     )?;
     newcomers(plan.effort(), report, &small, &large)?;
     compare(
@@ -104,7 +97,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
             again("1 key version", &large, "one", None),
             again("100 key versions, all delivered", &large, "old", None),
         ],
-        Some(("a steady join, 100 key versions by 1", 3.0)),
+        ("a steady join, 100 key versions by 1", 3.0),
     )?;
     compare(
         report,
@@ -122,7 +115,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
                 Some(100),
             ),
         ],
-        Some(("the same with `knownKeyVersion`", 1.1)),
+        ("the same with `knownKeyVersion`", 1.1),
     )?;
     let in_turn = |name: &str, server: &Server| {
         let urls: Vec<_> = (0..DOMAINS_ASKED)
@@ -143,7 +136,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
             in_turn("some domains in turn, in a store with few", &small),
             in_turn("some domains in turn, in a store with many", &large),
         ],
-        Some(("a steady join, 10^5 domains by some", 1.2)),
+        ("a steady join, 10^5 domains by some", 1.2),
     )
 }
 
@@ -154,42 +147,37 @@ fn newcomers(
     small: &Server,
     large: &Server,
 ) -> anyhow::Result<()> {
-    let mut rates = [Vec::new(), Vec::new()];
-    let mut samples = [Vec::new(), Vec::new()];
+    let mut samples = vec![Vec::new(), Vec::new()];
     for round in 0..effort.rounds {
         // A new domain each round: in one that is kept the small one would grow.
         let small_domain = small.domain(&format!("round-{round}"));
         let large_domain = large.domain("large");
-        for (nth, domain) in [small_domain, large_domain].iter().enumerate() {
-            load::post(&registrations(&machines(1, KeyType::EcP256), domain, None))?;
+        for (samples, domain) in samples.iter_mut().zip([small_domain, large_domain]) {
+            load::post(&registrations(&machines(1, KeyType::EcP256), &domain, None))?;
             let newcomers = machines(NEWCOMERS, KeyType::EcP256);
-            let requests = registrations(&newcomers, domain, None);
-            let sample = load::run(&requests, CONNECTIONS, Pace::Once)?;
-            rates[nth].push(sample.rate);
-            samples[nth].push(sample);
+            let requests = registrations(&newcomers, &domain, None);
+            samples.push(load::run(&requests, CONNECTIONS, Pace::Once)?);
         }
     }
     let names = [
         "a machine joins a new domain",
         "a machine joins the large domain",
     ];
-    for (nth, name) in names.iter().enumerate() {
-        let percentile =
-            |share| super::race::median(samples[nth].iter().map(|it| it.percentile_ms(share)));
-        let ratios = rates[0].iter().zip(&rates[nth]).map(|(few, it)| few / it);
+    let goal = ("a new member, 10^6 members by some", 1.2);
+    rows(report, names, &Results(samples), goal);
+    Ok(())
+}
+
+/// A row for each of two rivals, and the goal for how many times as dear the second is.
+fn rows(report: &mut Report, names: [&str; 2], results: &Results, (what, goal): (&str, f64)) {
+    for (nth, name) in names.into_iter().enumerate() {
         report.row(&[
-            (*name).to_owned(),
-            number(super::race::median(rates[nth].iter().copied())),
-            number(percentile(0.5)),
-            number(percentile(0.99)),
-            number(super::race::median(ratios)),
+            name.to_owned(),
+            number(results.rate(nth)),
+            number(results.percentile_ms(nth, 0.5)),
+            number(results.percentile_ms(nth, 0.99)),
+            number(results.ratio(0, nth)),
         ]);
     }
-    let ratios = rates[0].iter().zip(&rates[1]).map(|(few, many)| few / many);
-    report.at_most(
-        "a new member, 10^6 members by some",
-        1.2,
-        super::race::median(ratios),
-    );
-    Ok(())
+    report.at_most(what, goal, results.ratio(0, 1));
 }

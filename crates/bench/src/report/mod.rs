@@ -260,23 +260,12 @@ fn state_directory() -> anyhow::Result<tempfile::TempDir> {
         .tempdir()?)
 }
 
-/// What a state directory holds besides its store: the CA, the secrets and the compiled component.
+/// Gives another state directory the CA and the secrets of one.
 fn copy_state(from: &Path, to: &Path) -> anyhow::Result<()> {
     for name in ["ca.pem", "ca-key.pem", "key-encryption-key", "admin-token"] {
         std::fs::copy(from.join(name), to.join(name))?;
     }
     Ok(())
-}
-
-/// The sizes of the builds, in bytes.
-fn builds(components: &Path) -> anyhow::Result<[(PathBuf, u64); 2]> {
-    use crate::server::Build;
-    let size = |build: Build| {
-        let file = build.file(components);
-        let bytes = std::fs::metadata(&file)?.len();
-        anyhow::Ok((file, bytes))
-    };
-    Ok([size(Build::Portable)?, size(Build::Wide)?])
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub struct Effort {
 }
 
 /// What came of a race: the samples of each rival, a round each.
-pub struct Results(Vec<Vec<Sample>>);
+pub struct Results(pub Vec<Vec<Sample>>);
 
 /// Sends each rival's requests once over one connection, so that all are members and all instances
 /// warm, and then puts all of them under load in turns.

@@ -294,11 +294,10 @@ fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let db = Connection::open_with_flags(
+    Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    Ok(db)
+    )
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {
