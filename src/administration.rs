@@ -14,11 +14,14 @@ use anonymous_domains_protocol::{
 use crate::{
     credential::delivery,
     error::Error,
+    membership::{blocking, count, departure, join},
     ports::Environment,
-    store::{Store, rows::Rows},
+    store::{
+        Store,
+        rows::{Change, Rows},
+    },
     tables::{
-        blocked, directory, domain_keys,
-        domain_membership::{self, Removal},
+        directory, domain_keys, domain_membership,
         domain_server_info::{self, Domain, DomainServerInfo},
     },
 };
@@ -100,31 +103,39 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
         let apply = |info: &mut DomainServerInfo| {
             info.authentication_required = settings.authentication_required;
             info.auth_namespace.clone_from(&settings.auth_namespace);
-            info.max_membership = settings.max_membership;
+            info.set_maximum(settings.max_membership);
             info.settings_revision += 1;
         };
-        let failed = || {
-            Error::refused(
-                ErrorName::PreconditionFailed,
-                "the domain is not as the precondition says",
-            )
+        let (domain, created) = if precondition.holds(None) {
+            domain_server_info::find_or_insert_with(self.rows, name, None, apply).await?
+        } else {
+            // Not to be created, not even if it is deleted at this moment.
+            let found = domain_server_info::find(self.rows, name).await?;
+            (found.ok_or_else(precondition_failed)?, false)
         };
-        if domain_server_info::find(self.rows, name).await?.is_none() && !precondition.holds(None) {
-            return Err(failed());
-        }
-        let (mut domain, created) =
-            domain_server_info::find_or_insert_with(self.rows, name, apply).await?;
-        if !created {
-            domain = domain_server_info::update(self.rows, &domain, |info| {
+        let domain = if created {
+            domain
+        } else {
+            let replace = |info: &mut DomainServerInfo| {
                 if !precondition.holds(Some(&entity_tag(info))) {
-                    return Err(failed());
+                    return Err(precondition_failed());
                 }
                 apply(info);
-                Ok(())
-            })
-            .await?;
-        }
-        domain_membership::enforce_maximum(self.rows, &domain).await?;
+                Ok(Change::Write(()))
+            };
+            match domain_server_info::update(self.rows, &domain, replace).await {
+                Ok(((), domain)) => domain,
+                Err(error) if error.refusal() == Some(ErrorName::UnknownDomain) => {
+                    return Err(match precondition.holds(None) {
+                        true => Error::Unavailable("the domain was deleted meanwhile".into()),
+                        false => precondition_failed(),
+                    });
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        join::settle_places(self.rows, &domain).await?;
+        let domain = count::finish(self.rows, &domain).await?;
         Ok((self.describe_with_count(&domain).await?, created))
     }
 
@@ -172,7 +183,7 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
     /// `UNKNOWN_DOMAIN`; `NOT_FOUND` when it is no member.
     pub async fn remove_member(&self, name: &DomainName, guid: MachineGuid) -> Result<(), Error> {
         let domain = self.find(name).await?;
-        if domain_membership::expel(self.rows, &domain, guid, Removal::Remove).await? {
+        if departure::remove(self.rows, domain, guid).await? {
             return Ok(());
         }
         Err(Error::refused(
@@ -192,7 +203,7 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
     ) -> Result<BlockedPage, Error> {
         let domain = self.find(name).await?;
         let Page { after, limit } = page;
-        let mut blocked: Vec<BlockedMachine> = blocked::list(self.rows, &domain, after, limit + 1)
+        let mut blocked: Vec<BlockedMachine> = blocking::list(self.rows, &domain, after, limit + 1)
             .await?
             .into_iter()
             .map(|(machine_guid, blocked_at_s)| BlockedMachine {
@@ -211,7 +222,7 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
     /// # Errors
     /// `UNKNOWN_DOMAIN`.
     pub async fn block(&self, name: &DomainName, guid: MachineGuid) -> Result<(), Error> {
-        blocked::block(self.rows, &self.find(name).await?, guid).await
+        blocking::block(self.rows, &self.find(name).await?, guid).await
     }
 
     /// Lets a machine join again.
@@ -219,7 +230,7 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
     /// # Errors
     /// `UNKNOWN_DOMAIN`.
     pub async fn unblock(&self, name: &DomainName, guid: MachineGuid) -> Result<(), Error> {
-        blocked::unblock(self.rows, &self.find(name).await?, guid).await
+        blocking::unblock(self.rows, &self.find(name).await?, guid).await
     }
 
     /// Sets Key Rollover Required.
@@ -264,7 +275,7 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
                 authentication_required: info.authentication_required,
                 auth_namespace: info.auth_namespace.clone(),
                 max_membership: info.max_membership,
-                key_rollover_required: keys.rollover_required(info.departures),
+                key_rollover_required: keys.rollover_required(info),
                 member_count: None,
                 key_version: (version > 0).then_some(u64::from(version)),
                 created_at: rfc3339(info.created_at_s),
@@ -275,7 +286,7 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
 
     async fn describe_with_count(&self, domain: &Domain) -> Result<Described, Error> {
         let mut described = self.describe(domain).await?;
-        described.document.member_count = Some(domain_membership::count(self.rows, domain).await?);
+        described.document.member_count = Some(count::members(self.rows, domain).await?);
         Ok(described)
     }
 }
@@ -283,6 +294,13 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
 /// `"{which domain this is}-{how often its settings were set}"`.
 fn entity_tag(info: &DomainServerInfo) -> String {
     format!("\"{:?}-{}\"", info.keys, info.settings_revision)
+}
+
+fn precondition_failed() -> Error {
+    Error::refused(
+        ErrorName::PreconditionFailed,
+        "the domain is not as the precondition says",
+    )
 }
 
 fn unknown_domain() -> Error {

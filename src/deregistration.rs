@@ -3,20 +3,16 @@
 use anonymous_domains_protocol::{problem::ErrorName, response::DeregisterResponse};
 
 use crate::{
-    envelope::Deregistration,
-    error::Error,
-    knobs::{Mutation, broken},
-    ports::Environment,
-    server::Server,
-    store::Store,
-    tables::{domain_membership, domain_server_info},
+    envelope::Deregistration, error::Error, membership::departure, ports::Environment,
+    server::Server, store::Store, tables::domain_server_info,
 };
 
 /// A machine leaves a domain, or asks whether it could.
 ///
 /// # Errors
-/// `DEREG_DENIED`, `DOM_AUTHENTICATION_REQUIRED`, `MACHINE_KEY_MISMATCH`, `REQUEST_REPLAYED`;
-/// nothing has changed then. A preview and the real thing answer alike.
+/// `DEREG_DENIED`, `DOM_AUTHENTICATION_REQUIRED`, `REQUEST_REPLAYED`; nothing has changed then. A
+/// preview and the real thing answer alike, and a machine that is a member under another key is
+/// answered like one that is none, so that nobody can ask who is a member.
 pub async fn deregister<S: Store, E: Environment, I>(
     server: &Server<'_, S, E, I>,
     request: &Deregistration,
@@ -31,27 +27,14 @@ pub async fn deregister<S: Store, E: Environment, I>(
     // 2. If authentication is required, there must be a valid token of its namespace.
     server.check_authentication(&domain)?;
 
-    // 3. Look the GUID up in DomainMembership.
-    domain_membership::find_leaver(rows, &domain, &request.machine).await?;
-
-    // 4. Unless this is a preview, set Key Rollover Required and delete the entry. In this order:
-    //    after a crash in between, a rollover that nobody needed is harmless, a lost one is not.
-    //    And once more: a key that was made in between may have reached the machine.
-    if !request.preview {
-        let tolerance_s = server.policy.clock_tolerance_s;
-        if broken(Mutation::RemoveBeforeRaise) {
-            domain_membership::remove(rows, &domain, &request.machine, tolerance_s).await?;
-        }
-        domain_server_info::require_rollover(rows, &domain)
-            .await
-            .map_err(|error| match error.refusal() {
-                Some(ErrorName::UnknownDomain) => no_such_domain(),
-                _ => error,
-            })?;
-        if !broken(Mutation::RemoveBeforeRaise) {
-            domain_membership::remove(rows, &domain, &request.machine, tolerance_s).await?;
-        }
-        domain_server_info::require_rollover_again(rows, &domain).await?;
+    // 3. Look the GUID up in DomainMembership. A preview stops here.
+    // 4. Otherwise set Key Rollover Required and delete the entry: the departure is noted in the
+    //    domain's row before the entry goes, and counts when it has gone.
+    let machine = &request.machine;
+    if request.preview {
+        departure::check_leave(rows, &domain, machine).await?;
+    } else {
+        departure::leave(rows, domain, machine, server.policy.clock_tolerance_s).await?;
     }
     Ok(DeregisterResponse {
         domain: request.domain.clone(),

@@ -15,6 +15,9 @@ pub enum Error {
         /// What a person needs to know to mend the request; never a secret.
         detail: Cow<'static, str>,
     },
+    /// The caller has used up what it may have for now (`RATE_LIMITED`).
+    #[error("rate limited: {0:?}")]
+    RateLimited(RateLimit),
     /// The host's store did not answer, or not in time. The caller may try again; the operator is
     /// told what the store said.
     #[error("store unavailable: {0}")]
@@ -23,6 +26,31 @@ pub enum Error {
     /// used. The caller is told nothing of it, the operator everything.
     #[error("{0}")]
     Fault(String),
+}
+
+/// A limit that a request met, as `RateLimit` and `RateLimit-Policy` tell it
+/// (draft-ietf-httpapi-ratelimit-headers).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// The policy's name.
+    pub name: &'static str,
+    /// How many there may be.
+    pub quota: u64,
+    /// In how many seconds; `None` where they do not come back by themselves.
+    pub window_s: Option<u32>,
+    /// When the caller may try again, in seconds from now.
+    pub retry_after_s: u32,
+}
+
+impl RateLimit {
+    /// For the caller.
+    pub fn detail(&self) -> String {
+        let Self { name, quota, .. } = self;
+        match self.window_s {
+            Some(s) => format!("the limit {name} is {quota} in {s} seconds, and they are used up"),
+            None => format!("the limit {name} is {quota}, and they are used up"),
+        }
+    }
 }
 
 impl Error {
@@ -43,7 +71,8 @@ impl Error {
     pub fn refusal(&self) -> Option<ErrorName> {
         match self {
             Self::Refused { name, .. } => Some(*name),
-            _ => None,
+            Self::RateLimited(_) => Some(ErrorName::RateLimited),
+            Self::Unavailable(_) | Self::Fault(_) => None,
         }
     }
 }

@@ -54,20 +54,36 @@ pub enum Mutation {
     WriteToFrozenLeaf,
     /// A root that is being split again takes the halves of the former split.
     AnySplit,
-    /// A root that is being gathered again takes the entries of the former gathering.
-    AnyGathering,
-    /// The rows of a tree are gathered while they can change.
-    GatherWithoutSealing,
-    /// A maximum is set on a roster of several rows.
-    LimitWithoutGathering,
-    /// A list that goes on after a change of rows begins again.
-    ScanAllOver,
     /// A leaf is emptied before its halves are named.
     EmptyBeforeNamed,
     /// Whoever believes to have lost the race to split a row removes its halves.
     DiscardLosersPair,
-    /// A tree's root is erased after what is below it.
-    EraseRootLast,
+    /// A store is used whoever it belongs to.
+    AnyOwner,
+    /// A machine is added to a leaf, or removed from it, on the word of an earlier count.
+    IgnoreEpochs,
+    /// The leaves are counted while machines may be added to them.
+    CountWithoutTakingOver,
+    /// Places that are taken are not counted.
+    IgnorePlaces,
+    /// A maximum that is replaced still admits whoever has taken a place under it.
+    KeepPlaces,
+    /// Places whose requests have died are never given back.
+    ForgetPlaces,
+    /// A place is given back while its request may still use it.
+    NoFence,
+    /// A machine is removed before its departure is noted.
+    RemoveWithoutIntent,
+    /// A membership that has ended may end again.
+    EndTwice,
+    /// A departure counts when it is noted, not when the machine is gone.
+    CountDepartureEarly,
+    /// Whoever finds a machine gone does not look whether its departure counts.
+    ForgetDeparture,
+    /// A maker that fails keeps its claim.
+    KeepClaim,
+    /// Each request waits for a maker from its own beginning.
+    UntimedClaim,
     /// An instance takes the keys that it has read for all there will ever be.
     KnownForEver,
     /// A key is made although another request is making it.
@@ -84,12 +100,6 @@ pub enum Mutation {
     StaleVersion,
     /// A key is saved although another request was faster.
     SaveAlways,
-    /// A machine is removed before the rollover is required.
-    RemoveBeforeRaise,
-    /// The rollover is required before a machine is removed, and not again after.
-    RaiseOnce,
-    /// An operator removes a machine without a rollover.
-    ExpelWithoutRollover,
     /// The rows of a new domain are removed although they are in the table.
     DiscardNamedRows,
     /// A domain that was inserted meanwhile is inserted again.
@@ -114,13 +124,21 @@ impl Mutation {
         Self::TrustRootSwap,
         Self::WriteToFrozenLeaf,
         Self::AnySplit,
-        Self::AnyGathering,
-        Self::GatherWithoutSealing,
-        Self::LimitWithoutGathering,
-        Self::ScanAllOver,
         Self::EmptyBeforeNamed,
         Self::DiscardLosersPair,
-        Self::EraseRootLast,
+        Self::AnyOwner,
+        Self::IgnoreEpochs,
+        Self::CountWithoutTakingOver,
+        Self::IgnorePlaces,
+        Self::KeepPlaces,
+        Self::ForgetPlaces,
+        Self::NoFence,
+        Self::RemoveWithoutIntent,
+        Self::EndTwice,
+        Self::CountDepartureEarly,
+        Self::ForgetDeparture,
+        Self::KeepClaim,
+        Self::UntimedClaim,
         Self::KnownForEver,
         Self::IgnoreClaims,
         Self::NoTakeover,
@@ -129,9 +147,6 @@ impl Mutation {
         Self::ClearFlagFirst,
         Self::StaleVersion,
         Self::SaveAlways,
-        Self::RemoveBeforeRaise,
-        Self::RaiseOnce,
-        Self::ExpelWithoutRollover,
         Self::DiscardNamedRows,
         Self::NameTwice,
         Self::SwapAlwaysWrites,

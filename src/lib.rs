@@ -5,7 +5,7 @@
 //! and as an ordinary library in which the same logic is tested natively.
 //!
 //! Data flows one way: [`http`] → [`envelope`] → [`registration`] or [`deregistration`] →
-//! [`tables`] → [`store`], and back as a response.
+//! [`membership`] → [`tables`] → [`store`], and back as a response.
 
 #![cfg_attr(not(target_family = "wasm"), forbid(unsafe_code))]
 
@@ -21,6 +21,7 @@ pub mod http;
 #[doc(hidden)]
 pub mod knobs;
 pub mod machine_trust;
+pub mod membership;
 pub mod ports;
 pub mod registration;
 pub mod server;

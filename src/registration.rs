@@ -13,17 +13,22 @@ use crate::{
     credential::{Issuer, delivery::Delivery},
     envelope::Registration,
     error::Error,
+    membership::{intents, join},
     ports::Environment,
     server::Server,
     store::Store,
-    tables::{domain_keys, domain_membership, domain_server_info},
+    tables::{
+        domain_keys::{self, DomainKeys},
+        domain_server_info::{self, Domain},
+    },
 };
 
 /// A machine joins a domain, or fetches its credentials again.
 ///
 /// # Errors
 /// `DOM_REG_DENIED`, `UNKNOWN_DOMAIN`, `DOM_AUTHENTICATION_REQUIRED`, `MACHINE_KEY_MISMATCH`,
-/// `REQUEST_REPLAYED`; nothing but the automatic insert of the domain has changed then.
+/// `REQUEST_REPLAYED`, `DOM_LIMIT_REACHED`, `RATE_LIMITED`; nothing but the automatic insert of the
+/// domain has changed then.
 pub async fn register<S: Store, E: Environment, I: Issuer>(
     server: &Server<'_, S, E, I>,
     request: &Registration,
@@ -42,7 +47,8 @@ pub async fn register<S: Store, E: Environment, I: Issuer>(
 
     // 1. Look the domain up in DomainServerInfo, and insert it if there is none.
     let domain = if server.policy.auto_create_domains {
-        domain_server_info::find_or_insert(rows, &request.domain).await?
+        let max_domains = server.policy.max_domains;
+        domain_server_info::find_or_insert(rows, &request.domain, max_domains).await?
     } else {
         domain_server_info::find(rows, &request.domain)
             .await?
@@ -52,8 +58,15 @@ pub async fn register<S: Store, E: Environment, I: Issuer>(
     // 2. If authentication is required, there must be a valid token of its namespace.
     server.check_authentication(&domain)?;
 
+    // What other requests have left undone concerns this one: a departure requires a rollover.
+    let domain = intents::settle_overdue(rows, domain, &request.machine).await?;
+    let keys = match server.known_keys.of(&domain, rows.env.now_s()) {
+        Some(_) => None,
+        None => Some(read_and_check(server, &domain).await?),
+    };
+
     // 3. Look the GUID up in DomainMembership, and add it if it is new.
-    let admitted = domain_membership::find_or_add(rows, &domain, &request.machine).await?;
+    let (admitted, domain) = join::find_or_add(rows, domain, &request.machine).await?;
 
     // 4. Look all of the domain's keys up in DomainKeys; if a rollover is required, or there is no
     //    key yet, generate one, a version above the highest, and save it.
@@ -61,7 +74,10 @@ pub async fn register<S: Store, E: Environment, I: Issuer>(
         Some(delivery) => delivery,
         None => {
             let (url, issuer) = (request.server_url.as_str(), server.issuer);
-            let keys = domain_keys::read_or_roll_over(rows, &domain, url, issuer).await?;
+            let keys = match keys.filter(|keys| !keys.key_required(&domain.info)) {
+                Some(keys) => keys,
+                None => domain_keys::read_or_roll_over(rows, &domain, url, issuer).await?,
+            };
             let keys = domain_keys::renew_certificates(rows, &domain, url, issuer, keys).await?;
             let delivery = Delivery::new(issuer, request.domain.as_str(), &keys)?;
             server.known_keys.learn(&domain, delivery)
@@ -86,6 +102,21 @@ pub async fn register<S: Store, E: Environment, I: Issuer>(
         above,
         encrypted_keys,
     })
+}
+
+/// Reads the domain's keys, and checks before anything is changed that the next one can be made, if
+/// the registration needs one.
+async fn read_and_check<S: Store, E: Environment, I: Issuer>(
+    server: &Server<'_, S, E, I>,
+    domain: &Domain,
+) -> Result<DomainKeys, Error> {
+    let keys = domain_keys::read(server.rows, domain).await?;
+    if keys.key_required(&domain.info) {
+        let now_s = server.rows.env.now_s();
+        server.issuer.check(now_s)?;
+        keys.check_rate(&domain.info, server.policy.max_key_versions_per_day, now_s)?;
+    }
+    Ok(keys)
 }
 
 /// The answer to a registration: a

@@ -2,15 +2,18 @@
 //!
 //! An empty text is the same as none, because a Spin manifest must give every variable a value.
 
+use std::ops::RangeInclusive;
+
 use anonymous_domains_protocol::jwk::KeyType;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use crate::{
     authentication::{DEFAULT_NAMESPACE_CLAIM, KeySet, TokenVerifier},
     credential::{
         at_rest::{KEY_LEN, Vault},
-        authority::{Authority, DomainCa},
+        authority::{Authority, DomainCa, takeover_s},
     },
     machine_trust::TrustAnchors,
 };
@@ -30,6 +33,9 @@ const DEFAULT_CLOCK_TOLERANCE_S: u32 = 300;
 
 /// The largest clock tolerance that may be asked for, in seconds: a day.
 const LARGEST_CLOCK_TOLERANCE_S: u32 = 86_400;
+
+/// How many key versions a domain may get in a day where `max_key_versions_per_day` does not say.
+const DEFAULT_KEY_VERSIONS_PER_DAY: u32 = 100;
 
 /// What the server was told.
 #[derive(Debug)]
@@ -79,9 +85,20 @@ pub struct Policy {
     /// `auth_jwks`, `auth_issuer`, `auth_audience`, `auth_namespace_claim`: which authentication
     /// tokens are valid. Without `auth_jwks` none is.
     pub tokens: Option<TokenVerifier>,
+    /// `max_domains`: how many domains there may be before registrations insert no other; `None`
+    /// where that is not limited.
+    pub max_domains: Option<u64>,
+    /// `max_key_versions_per_day`: how many key versions a domain may get in 24 hours, those aside
+    /// that an operator's wish makes necessary.
+    pub max_key_versions_per_day: u32,
 }
 
 impl Settings {
+    /// Whose store these settings may use: the digest of the key-encryption key.
+    pub fn owner(&self) -> [u8; 32] {
+        self.ca.vault.key_digest()
+    }
+
     /// Reads the settings; `get` gives the text of a name.
     ///
     /// # Errors
@@ -94,6 +111,7 @@ impl Settings {
         let authority = reader.authority();
         let vault = reader.vault();
         let key_type = reader.key_type();
+        reader.check_request_timeout(key_type);
         let credential_ttl_days = reader.number(
             "credential_ttl_days",
             DEFAULT_CREDENTIAL_TTL_DAYS,
@@ -109,6 +127,14 @@ impl Settings {
             auto_create_domains: reader.flag("auto_create_domains", true),
             machine_trust_anchors: reader.machine_trust_anchors(),
             tokens: reader.tokens(),
+            max_domains: reader
+                .optional_number("max_domains", 0..=u32::MAX)
+                .map(u64::from),
+            max_key_versions_per_day: reader.number(
+                "max_key_versions_per_day",
+                DEFAULT_KEY_VERSIONS_PER_DAY,
+                1..=u32::MAX,
+            ),
         };
         let admin_token = reader
             .text("admin_token")
@@ -136,13 +162,18 @@ struct Reader<G> {
 }
 
 impl<G: Fn(&str) -> Option<String>> Reader<G> {
-    fn text(&self, name: &str) -> Option<String> {
-        (self.get)(name)
-            .map(|text| text.trim().to_owned())
-            .filter(|text| !text.is_empty())
+    /// A setting's text, which may be a secret.
+    fn text(&self, name: &str) -> Option<Zeroizing<String>> {
+        let text = Zeroizing::new((self.get)(name)?);
+        let trimmed = text.trim();
+        (!trimmed.is_empty()).then(|| Zeroizing::new(trimmed.to_owned()))
     }
 
-    fn required(&mut self, name: &str) -> Option<String> {
+    fn public_text(&self, name: &str) -> Option<String> {
+        self.text(name).map(|text| text.as_str().to_owned())
+    }
+
+    fn required(&mut self, name: &str) -> Option<Zeroizing<String>> {
         let text = self.text(name);
         if text.is_none() {
             self.wrong.push(format!("{name} is not set"));
@@ -167,7 +198,7 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
                 2 * KEY_LEN
             ));
         }
-        Some(Vault::new(&key?))
+        Some(Vault::new(&*key?))
     }
 
     fn key_type(&mut self) -> KeyType {
@@ -182,25 +213,39 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
         })
     }
 
-    fn number(&mut self, name: &str, default: u32, range: std::ops::RangeInclusive<u32>) -> u32 {
-        let Some(text) = self.text(name) else {
-            return default;
-        };
-        match text.parse() {
-            Ok(number) if range.contains(&number) => number,
-            _ => {
-                self.wrong.push(format!(
-                    "{name} is not a whole number from {} to {}",
-                    range.start(),
-                    range.end()
-                ));
-                default
-            }
+    fn number(&mut self, name: &str, default: u32, range: RangeInclusive<u32>) -> u32 {
+        self.optional_number(name, range).unwrap_or(default)
+    }
+
+    fn optional_number(&mut self, name: &str, range: RangeInclusive<u32>) -> Option<u32> {
+        let number = self.text(name)?.parse().ok();
+        let number = number.filter(|number| range.contains(number));
+        if number.is_none() {
+            self.wrong.push(format!(
+                "{name} is not a whole number from {} to {}",
+                range.start(),
+                range.end()
+            ));
+        }
+        number
+    }
+
+    /// `request_timeout`, where the host tells how long it lets a request take, in seconds: a
+    /// request that waits for a key whose maker died must live to make it itself.
+    fn check_request_timeout(&mut self, key_type: KeyType) {
+        let takeover_s = takeover_s(key_type);
+        let timeout_s = self.optional_number("request_timeout", 1..=u32::MAX);
+        if timeout_s.is_some_and(|timeout_s| timeout_s <= takeover_s) {
+            self.wrong.push(format!(
+                "request_timeout is not above {takeover_s} seconds, which is how long requests \
+                 wait for a key of type {} before they make it themselves",
+                key_type.as_str()
+            ));
         }
     }
 
     fn flag(&mut self, name: &str, default: bool) -> bool {
-        match self.text(name).as_deref() {
+        match self.text(name).as_deref().map(String::as_str) {
             None => default,
             Some("true") => true,
             Some("false") => false,
@@ -236,10 +281,10 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
             .ok()?;
         Some(TokenVerifier {
             keys,
-            issuer: self.text("auth_issuer"),
-            audience: self.text("auth_audience"),
+            issuer: self.public_text("auth_issuer"),
+            audience: self.public_text("auth_audience"),
             namespace_claim: self
-                .text("auth_namespace_claim")
+                .public_text("auth_namespace_claim")
                 .unwrap_or_else(|| DEFAULT_NAMESPACE_CLAIM.to_owned()),
         })
     }
@@ -265,25 +310,35 @@ pub fn origin_of(url: &http::Uri) -> Option<String> {
     if authority.as_str().contains('@') || authority.host().is_empty() {
         return None;
     }
+    // An authority ends where its host does, or has a colon and a number after it, which may be
+    // missing (RFC 3986 section 3.2.3).
+    let after_host = authority.as_str().strip_prefix(authority.host())?;
+    let port = match after_host.strip_prefix(':') {
+        None if after_host.is_empty() => None,
+        Some("") => None,
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(digits.parse::<u16>().ok()?)
+        }
+        None | Some(_) => return None,
+    };
     let host = authority.host().to_ascii_lowercase();
-    match authority.port_u16() {
+    match port {
         Some(port) if port != default_port => Some(format!("{scheme}://{host}:{port}")),
         _ => Some(format!("{scheme}://{host}")),
     }
 }
 
-fn key_from_hex(text: &str) -> Option<[u8; KEY_LEN]> {
-    let digits: Vec<u8> = text
-        .chars()
-        .map(|digit| {
-            digit
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-        })
-        .collect::<Option<_>>()?;
-    let (pairs, []) = digits.as_chunks::<2>() else {
+fn key_from_hex(text: &str) -> Option<Zeroizing<[u8; KEY_LEN]>> {
+    let mut key = Zeroizing::new([0; KEY_LEN]);
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
         return None;
     };
-    let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
-    bytes.try_into().ok()
+    if pairs.len() != KEY_LEN {
+        return None;
+    }
+    for (byte, pair) in key.iter_mut().zip(pairs) {
+        let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
+        *byte = u8::try_from(high? << 4 | low?).ok()?;
+    }
+    Some(key)
 }

@@ -4,6 +4,7 @@ use aes_gcm::{
     Aes256Gcm, KeyInit,
     aead::{Aead, Payload},
 };
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -14,9 +15,15 @@ pub const KEY_LEN: usize = 32;
 /// The length of AES-GCM's nonce, in bytes; it stands before the ciphertext.
 const NONCE_LEN: usize = 12;
 
+/// What is hashed with a key-encryption key to tell it from another.
+const DIGEST_LABEL: &[u8] = b"anonymous-domains key-encryption key\n";
+
 /// Seals domain private keys with AES-256-GCM, each bound to its domain and version, so that a
 /// sealed key that was moved to another row opens nowhere.
-pub struct Vault(Aes256Gcm);
+pub struct Vault {
+    cipher: Aes256Gcm,
+    key_digest: [u8; 32],
+}
 
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -27,7 +34,16 @@ impl std::fmt::Debug for Vault {
 impl Vault {
     /// The vault of a key-encryption key.
     pub fn new(key: &[u8; KEY_LEN]) -> Self {
-        Self(Aes256Gcm::new(key.into()))
+        let digest = Sha256::new().chain_update(DIGEST_LABEL).chain_update(key);
+        Self {
+            cipher: Aes256Gcm::new(key.into()),
+            key_digest: digest.finalize().into(),
+        }
+    }
+
+    /// Tells key-encryption keys apart, and nothing else of them: a SHA-256 of a label and the key.
+    pub fn key_digest(&self) -> [u8; 32] {
+        self.key_digest
     }
 
     /// Seals a private key. The result is a random nonce of 12 bytes, then the ciphertext and tag.
@@ -40,7 +56,7 @@ impl Vault {
             aad: &associated_data(domain, version),
         };
         let sealed = self
-            .0
+            .cipher
             .encrypt(&nonce.into(), payload)
             .map_err(|_| Error::fault("a domain key cannot be sealed"))?;
         Ok([nonce.as_slice(), &sealed].concat())
@@ -70,7 +86,7 @@ impl Vault {
             msg: sealed,
             aad: &associated_data(domain, version),
         };
-        self.0
+        self.cipher
             .decrypt(nonce.into(), payload)
             .map(Zeroizing::new)
             .map_err(|_| refused())

@@ -78,8 +78,12 @@ impl Authority {
 
     /// Whether certificates that are signed now will be accepted.
     pub fn is_in_date(&self, now_s: i64) -> bool {
-        (unix_s(&self.certificate, Bound::NotBefore)..=unix_s(&self.certificate, Bound::NotAfter))
-            .contains(&now_s)
+        (unix_s(&self.certificate, Bound::NotBefore)..=self.not_after_s()).contains(&now_s)
+    }
+
+    /// Until when the CA's certificate is good, in seconds since 1970.
+    pub fn not_after_s(&self) -> i64 {
+        unix_s(&self.certificate, Bound::NotAfter)
     }
 }
 
@@ -97,15 +101,16 @@ pub struct DomainCa {
 }
 
 impl DomainCa {
+    /// How long a certificate is good, in seconds, if the CA's own is.
+    fn lifetime_s(&self) -> i64 {
+        i64::from(self.credential_ttl_days) * DAY_S
+    }
+
     fn certify(&self, order: &Order<'_>, key: &PublicKey) -> Result<NewCertificate, Error> {
-        if !self.authority.is_in_date(order.now_s) {
-            return Err(Error::fault(
-                "the certificate of the domain CA is not in date",
-            ));
-        }
+        self.check(order.now_s)?;
         let ca = &self.authority.certificate;
         let not_before_s = unix_s(ca, Bound::NotBefore).max(order.now_s - BACKDATED_S);
-        let not_after_s = self.not_after_s(order.now_s);
+        let not_after_s = (order.now_s + self.lifetime_s()).min(self.authority.not_after_s());
         Ok(NewCertificate {
             der: certificate::sign(
                 ca,
@@ -160,18 +165,32 @@ impl Issuer for DomainCa {
             .map_err(|error| Error::fault(format!("domain keys cannot be encrypted: {error}")))
     }
 
-    fn not_after_s(&self, now_s: i64) -> i64 {
-        let wanted = now_s + i64::from(self.credential_ttl_days) * DAY_S;
-        wanted.min(unix_s(&self.authority.certificate, Bound::NotAfter))
+    fn check(&self, now_s: i64) -> Result<(), Error> {
+        if self.authority.is_in_date(now_s) {
+            return Ok(());
+        }
+        Err(Error::fault(
+            "the certificate of the domain CA is not in date",
+        ))
     }
 
-    fn patience_ms(&self) -> u64 {
-        match self.key_type {
-            KeyType::EcP256 => 2_000,
-            KeyType::Rsa2048 => 10_000,
-            KeyType::Rsa3072 => 30_000,
-            KeyType::Rsa4096 => 60_000,
-        }
+    fn signs_until_from_s(&self, not_after_s: i64) -> Option<i64> {
+        (not_after_s <= self.authority.not_after_s()).then(|| not_after_s - self.lifetime_s())
+    }
+
+    fn takeover_ms(&self) -> u64 {
+        1000 * u64::from(takeover_s(self.key_type))
+    }
+}
+
+/// How long a key of this type may be in the making before another request makes it, in seconds:
+/// many times what it takes, and less than the gateway lets a request take.
+pub fn takeover_s(key_type: KeyType) -> u32 {
+    match key_type {
+        KeyType::EcP256 => 2,
+        KeyType::Rsa2048 => 10,
+        KeyType::Rsa3072 => 15,
+        KeyType::Rsa4096 => 20,
     }
 }
 

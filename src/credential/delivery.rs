@@ -14,8 +14,8 @@ use crate::{
 pub struct Delivery {
     /// How many of the domain's departures the newest key covers.
     pub departures_covered: u64,
-    /// Until when no certificate need be signed anew, in seconds since 1970.
-    pub fresh_until_s: i64,
+    /// From when on a certificate should be signed anew, in seconds since 1970, if ever.
+    pub renewable_from_s: Option<i64>,
     /// A [`Credential`] for each version.
     credentials: List,
     /// A private JWK for each version, with the `kid` and `x5c` of its credential.
@@ -44,19 +44,22 @@ impl Delivery {
             let members = private_jwk
                 .strip_suffix(b"}")
                 .ok_or_else(|| Error::fault("a sealed domain key is not a JWK"))?;
+            // What is no secret is written first, so that the length is known.
+            let mut rest = b",\"kid\":".to_vec();
+            write_json(&mut rest, &credential.kid)?;
+            rest.extend_from_slice(b",\"x5c\":");
+            write_json(&mut rest, &credential.x5c)?;
+            rest.push(b'}');
+            private_jwks.reserve(members.len() + rest.len() + 1);
             private_jwks.push(|text| {
                 text.extend_from_slice(members);
-                text.extend_from_slice(b",\"kid\":");
-                write_json(text, &credential.kid)?;
-                text.extend_from_slice(b",\"x5c\":");
-                write_json(text, &credential.x5c)?;
-                text.push(b'}');
+                text.extend_from_slice(&rest);
                 Ok(())
             })?;
         }
         Ok(Self {
             departures_covered: keys.departures_covered(),
-            fresh_until_s: keys.fresh_until_s(),
+            renewable_from_s: keys.renewable_from_s(issuer),
             credentials,
             private_jwks,
         })
@@ -67,7 +70,7 @@ impl Delivery {
     pub(super) fn of_size(size: usize) -> Self {
         Self {
             departures_covered: 0,
-            fresh_until_s: 0,
+            renewable_from_s: None,
             credentials: List {
                 text: Zeroizing::new(vec![0; size]),
                 starts: vec![0],
@@ -118,6 +121,18 @@ impl List {
         }
         self.starts.push(self.text.len());
         write(&mut self.text)
+    }
+
+    /// Makes room for more. What is there moves by way of a copy that is wiped: a vector that grows
+    /// by itself leaves its former place as it was.
+    fn reserve(&mut self, more: usize) {
+        if self.text.capacity() - self.text.len() >= more {
+            return;
+        }
+        let room = (self.text.len() + more).max(2 * self.text.capacity());
+        let mut text = Zeroizing::new(Vec::with_capacity(room));
+        text.extend_from_slice(&self.text);
+        self.text = text;
     }
 
     fn above(&self, version: u64) -> &[u8] {

@@ -35,7 +35,10 @@ impl KnownKeys {
         let delivery = known.deliveries.get(&domain.info.keys)?;
         let is_current =
             delivery.departures_covered == domain.info.departures || broken(Mutation::KnownForEver);
-        (is_current && now_s < delivery.fresh_until_s).then(|| Rc::clone(delivery))
+        let is_fresh = delivery
+            .renewable_from_s
+            .is_none_or(|from_s| now_s < from_s);
+        (is_current && is_fresh).then(|| Rc::clone(delivery))
     }
 
     /// Remembers a domain's keys.

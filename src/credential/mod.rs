@@ -59,9 +59,16 @@ pub trait Issuer {
         machine_key: &PublicKey,
     ) -> Result<String, Error>;
 
-    /// Until when a certificate signed now would be good, in seconds since 1970.
-    fn not_after_s(&self, now_s: i64) -> i64;
+    /// Checks that what is signed now will be accepted, before anything is begun that needs it.
+    ///
+    /// # Errors
+    /// A fault, when the domain CA's certificate is not in date.
+    fn check(&self, now_s: i64) -> Result<(), Error>;
 
-    /// How long a key may be in the making before its maker is taken for dead, in milliseconds.
-    fn patience_ms(&self) -> u64;
+    /// From when on a certificate that is signed would be good until `not_after_s` at least, both
+    /// in seconds since 1970; `None` if that time never comes.
+    fn signs_until_from_s(&self, not_after_s: i64) -> Option<i64>;
+
+    /// How long a key may be in the making before another request makes it, in milliseconds.
+    fn takeover_ms(&self) -> u64;
 }

@@ -11,6 +11,7 @@ use anonymous_domains_protocol::{
     problem::ErrorName,
     request,
     response::{DomainDescription, Health},
+    time::rfc3339,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use serde::Serialize;
@@ -27,8 +28,8 @@ use crate::{
     registration,
     server::Server,
     settings::Settings,
-    store::{Store, root, rows::Rows},
-    tables::{domain_keys, domain_server_info},
+    store::{Store, health, rows::Rows},
+    tables::{directory, domain_keys, domain_server_info},
 };
 
 const JSON: &str = "application/json";
@@ -137,6 +138,13 @@ impl<S: Store, E: Environment> App<S, E> {
         }
     }
 
+    /// Whether the store can be read and written, and is this server's.
+    async fn check_store(&self, now_ms: i64) -> Result<(), Error> {
+        health::check(&self.rows.store, now_ms).await?;
+        directory::open(&self.rows).await?;
+        Ok(())
+    }
+
     fn settings(&self) -> Result<&Settings, Error> {
         self.settings.as_ref().map_err(|wrong| {
             Error::fault(format!("the settings cannot be used: {}", wrong.join("; ")))
@@ -177,7 +185,7 @@ impl<S: Store, E: Environment> App<S, E> {
             key_version: newest.map(|(version, _)| u64::from(version)),
             kid: newest.map(|(version, _)| delivery::kid(name.as_str(), version)),
             x5c: newest.map(|(_, key)| delivery::x5c(&keys, key)),
-            key_rollover_required: keys.rollover_required(domain.info.departures),
+            key_rollover_required: keys.rollover_required(&domain.info),
         };
         json(&description, true)
     }
@@ -189,15 +197,32 @@ impl<S: Store, E: Environment> App<S, E> {
 
     async fn health(&self) -> Result<Response<Vec<u8>>, Error> {
         let mut details = Vec::new();
-        let store = root::find(&self.rows.store).await.is_ok();
-        if !store {
-            details.push("the key-value store does not answer".to_owned());
-        }
-        let ca = match &self.settings {
-            Ok(settings) if settings.ca.authority.is_in_date(self.rows.env.now_s()) => true,
-            Ok(_) => {
-                details.push("ca_certificate is not in date".to_owned());
+        let now_ms = self.rows.env.now_ms();
+        let store = match self.check_store(now_ms).await {
+            Ok(()) => true,
+            Err(Error::Fault(why)) => {
+                details.push(why);
                 false
+            }
+            Err(_) => {
+                details.push("the key-value store does not answer".to_owned());
+                false
+            }
+        };
+        let now_s = now_ms.div_euclid(1000);
+        let ca = match &self.settings {
+            Ok(settings) => {
+                let ca = &settings.ca.authority;
+                let ends = rfc3339(ca.not_after_s());
+                let is_in_date = ca.is_in_date(now_s);
+                if now_s > ca.not_after_s() {
+                    details.push(format!("the domain CA's certificate ended on {ends}"));
+                } else if !is_in_date {
+                    details.push("the domain CA's certificate is not yet good".to_owned());
+                } else if ca.not_after_s() - now_s < CA_WARNING_S {
+                    details.push(format!("the domain CA's certificate ends on {ends}"));
+                }
+                is_in_date
             }
             Err(wrong) => {
                 details.extend_from_slice(wrong);
@@ -218,6 +243,9 @@ impl<S: Store, E: Environment> App<S, E> {
         Ok(response)
     }
 }
+
+/// `/healthz` tells so long before that the domain CA's certificate will end, in seconds: 30 days.
+const CA_WARNING_S: i64 = 30 * 24 * 60 * 60;
 
 fn nothing_here() -> Error {
     Error::refused(ErrorName::NotFound, "there is nothing at this path")

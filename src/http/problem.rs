@@ -1,18 +1,25 @@
 //! Errors as problem documents (RFC 9457).
 
 use anonymous_domains_protocol::problem::{ErrorName, MEDIA_TYPE, Problem};
-use http::{HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
 
 use super::route::Route;
-use crate::{authentication::Credentials, error::Error};
+use crate::{
+    authentication::Credentials,
+    error::{Error, RateLimit},
+};
 
 /// When a client may try again that found the store unavailable, in seconds.
 pub(super) const RETRY_AFTER_S: u32 = 1;
+
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// The answer to a request that ended in an error.
 pub fn response(error: &Error, head: &Parts) -> Response<Vec<u8>> {
     let problem = match error {
         Error::Refused { name, detail } => Problem::new(*name, detail.as_ref()),
+        Error::RateLimited(limit) => Problem::new(ErrorName::RateLimited, limit.detail()),
         Error::Unavailable(_) => Problem::new(
             ErrorName::StoreUnavailable,
             "the store did not answer in time; the request may be sent again as it is",
@@ -32,7 +39,32 @@ pub fn response(error: &Error, head: &Parts) -> Response<Vec<u8>> {
     if let Some((name, value)) = header_of(&problem, head) {
         headers.insert(name, value);
     }
+    if let Error::RateLimited(limit) = error {
+        rate_limit_headers(*limit, headers);
+    }
     response
+}
+
+/// `Retry-After`, and what draft-ietf-httpapi-ratelimit-headers has.
+fn rate_limit_headers(limit: RateLimit, headers: &mut HeaderMap) {
+    let RateLimit {
+        name,
+        quota,
+        window_s,
+        retry_after_s,
+    } = limit;
+    let window = window_s.map(|s| format!(";w={s}")).unwrap_or_default();
+    let fields = [
+        (RATE_LIMIT_POLICY, format!("\"{name}\";q={quota}{window}")),
+        (RATE_LIMIT, format!("\"{name}\";r=0;t={retry_after_s}")),
+    ];
+    for (field, text) in fields {
+        // The names are letters and hyphens.
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.insert(field, value);
+        }
+    }
+    headers.insert(header::RETRY_AFTER, retry_after_s.into());
 }
 
 /// The header that an error owes besides its document.

@@ -12,6 +12,7 @@
 //! 3. **The one row that has no parent**, the root of the directory of domains, is named by a cell
 //!    that is written once in a store's life ([`root`]).
 
+pub mod health;
 mod known;
 pub mod root;
 pub mod rows;
@@ -33,7 +34,8 @@ pub trait Store {
     /// The value of a key, `None` where there is none. May run again.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Writes a value whatever is there. Only for a key that no other writer knows.
+    /// Writes a value whatever is there. Only for a key that no other writer knows, or that any
+    /// writer may write over ([`health`]).
     async fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
 
     /// Removes a key. Only for a key that no other writer knows.

@@ -1,6 +1,6 @@
 //! Rows: values with the revisions of their last writers, changed by compare-and-swap.
 
-use std::fmt;
+use std::{cell::Cell, fmt};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -30,7 +30,7 @@ const ATTEMPTS: usize = 100;
 const LONGEST_BACKOFF_MS: u64 = 64;
 
 /// The first byte of every row: the version of its form.
-const FORM: u8 = 2;
+const FORM: u8 = 3;
 
 /// The kinds of rows. The names of the three tables are the reference implementation's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,32 +81,52 @@ impl fmt::Debug for RowId {
     }
 }
 
-/// A row as it is stored: `FORM`, then this in postcard's encoding.
-#[derive(Serialize, Deserialize)]
-struct Row<T> {
-    /// The newest first.
+/// A row as it is stored: `FORM`, then in postcard's encoding the revisions of its last writers, the
+/// newest first, and the value.
+struct Row<'a> {
     revisions: Vec<u64>,
-    value: T,
+    /// The value, encoded.
+    value: &'a [u8],
 }
 
-impl<T: Serialize> Row<T> {
-    fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        postcard::to_extend(self, vec![FORM])
-            .map_err(|error| Error::fault(format!("a row cannot be encoded: {error}")))
-    }
-}
-
-impl<T: DeserializeOwned> Row<T> {
-    fn from_bytes(key: &str, bytes: &[u8]) -> Result<Self, Error> {
-        match bytes.split_first() {
-            Some((&FORM, rest)) => postcard::from_bytes(rest)
-                .map_err(|error| Error::fault(format!("row {key} cannot be decoded: {error}"))),
-            _ => Err(Error::fault(format!(
+impl<'a> Row<'a> {
+    fn from_bytes(key: &str, bytes: &'a [u8]) -> Result<Self, Error> {
+        let Some((&FORM, rest)) = bytes.split_first() else {
+            return Err(Error::fault(format!(
                 "row {key} has a form that this version does not know"
-            ))),
-        }
+            )));
+        };
+        let (revisions, value) =
+            postcard::take_from_bytes(rest).map_err(|error| undecodable(key, error))?;
+        Ok(Self { revisions, value })
+    }
+
+    /// The beginning of a row, to which its value is to be appended.
+    fn begin(revisions: &[u64]) -> Result<Vec<u8>, Error> {
+        encode(revisions, vec![FORM])
     }
 }
+
+fn encode<T: Serialize + ?Sized>(value: &T, to: Vec<u8>) -> Result<Vec<u8>, Error> {
+    postcard::to_extend(value, to)
+        .map_err(|error| Error::fault(format!("a row cannot be encoded: {error}")))
+}
+
+fn decode<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, Error> {
+    postcard::from_bytes(value).map_err(|error| undecodable(key, error))
+}
+
+fn undecodable(key: &str, error: postcard::Error) -> Error {
+    Error::fault(format!("row {key} cannot be decoded: {error}"))
+}
+
+/// Decides about the value of a row, encoded: appends the one to be written to the row's beginning,
+/// and gives `None` where the row is to stay as it is.
+type Decide<'a> =
+    dyn FnMut(&[u8], &dyn Fn() -> Result<Vec<u8>, Error>) -> Result<Option<Vec<u8>>, Error> + 'a;
+
+/// A SHA-256 digest.
+pub type Digest = [u8; 32];
 
 /// What a decision about a row comes to.
 #[derive(Debug)]
@@ -127,15 +147,21 @@ pub struct Rows<S, E> {
     /// Where the directory said that domains are; for as long as this lives, which is an instance's
     /// life.
     pub(crate) known_domains: KnownDomains,
+    /// Whose store this is: a digest of the key-encryption key, where one is configured.
+    pub(crate) owner: Option<Digest>,
+    /// Whether the store was found to be the owner's.
+    pub(crate) is_owned: Cell<bool>,
 }
 
 impl<S, E> Rows<S, E> {
-    /// The rows in a store.
-    pub fn new(store: S, env: E) -> Self {
+    /// The rows in a store, for the owner of a key-encryption key with this digest.
+    pub fn new(store: S, env: E, owner: Option<Digest>) -> Self {
         Self {
             store,
             env,
             known_domains: KnownDomains::default(),
+            owner,
+            is_owned: Cell::new(false),
         }
     }
 }
@@ -149,7 +175,7 @@ impl<S: Store, E: Environment> Rows<S, E> {
     pub async fn read<T: DeserializeOwned>(&self, table: Table, id: RowId) -> Result<T, Error> {
         let key = id.key(table);
         match self.store.get(&key).await? {
-            Some(bytes) => Ok(Row::from_bytes(&key, &bytes)?.value),
+            Some(bytes) => decode(&key, Row::from_bytes(&key, &bytes)?.value),
             None => Err(missing(&key)),
         }
     }
@@ -168,11 +194,8 @@ impl<S: Store, E: Environment> Rows<S, E> {
         id: RowId,
         value: T,
     ) -> Result<(), Error> {
-        let row = Row {
-            revisions: vec![self.env.random_u64()],
-            value,
-        };
-        Ok(self.store.set(&id.key(table), &row.to_bytes()?).await?)
+        let row = encode(&value, Row::begin(&[self.env.random_u64()])?)?;
+        Ok(self.store.set(&id.key(table), &row).await?)
     }
 
     /// Removes a row that was made by [`create`](Self::create) and never named. A failure leaves
@@ -200,44 +223,74 @@ impl<S: Store, E: Environment> Rows<S, E> {
         T: Serialize + DeserializeOwned,
     {
         let key = id.key(table);
-        // The writes whose fate is not known yet, and what each would be answered with.
-        let mut pending: Vec<(u64, R)> = Vec::new();
+        // What each write would be answered with.
+        let mut answers = Vec::new();
+        let mut kept = None;
+        let written = self
+            .update_encoded(&key, &mut |value, begin| {
+                let mut value: T = decode(&key, value)?;
+                Ok(match decide(&mut value)? {
+                    Change::Keep(answer) => {
+                        kept = Some(answer);
+                        None
+                    }
+                    Change::Write(answer) => {
+                        answers.push(answer);
+                        Some(encode(&value, begin()?)?)
+                    }
+                })
+            })
+            .await?;
+        let answer = match written {
+            Some(nth) => Some(answers.swap_remove(nth)),
+            None => kept,
+        };
+        answer.ok_or_else(|| Error::fault("a row was decided about, and there is no decision"))
+    }
+
+    /// [`update`](Self::update) of a row of any type, so that all of them share this code. Gives
+    /// which of the writes that were decided was done, the first being 0; `None` for none.
+    async fn update_encoded(
+        &self,
+        key: &str,
+        decide: &mut Decide<'_>,
+    ) -> Result<Option<usize>, Error> {
+        // The writes whose fate is not known yet.
+        let mut pending: Vec<u64> = Vec::new();
         let mut wait = false;
-        let (mut cas, mut bytes) = self.store.begin(&key).await?;
+        let (mut cas, mut bytes) = self.store.begin(key).await?;
         loop {
-            let mut row: Row<T> = Row::from_bytes(&key, &bytes.ok_or_else(|| missing(&key))?)?;
-            if let Some(written) = pending
-                .iter()
-                .position(|(revision, _)| row.revisions.contains(revision))
-            {
-                return Ok(pending.swap_remove(written).1);
+            let found = bytes.ok_or_else(|| missing(key))?;
+            let row = Row::from_bytes(key, &found)?;
+            let mut revisions = row.revisions;
+            if let Some(written) = pending.iter().position(|it| revisions.contains(it)) {
+                return Ok(Some(written));
             }
             if wait {
                 wait = false;
                 self.back_off(pending.len()).await;
-                (cas, bytes) = self.store.begin(&key).await?;
+                (cas, bytes) = self.store.begin(key).await?;
                 continue;
             }
-            let answer = match decide(&mut row.value)? {
-                Change::Keep(answer) => return Ok(answer),
-                Change::Write(answer) => answer,
-            };
             let revision = self.env.random_u64();
             if !broken(Mutation::NoRevisions) {
-                row.revisions.insert(0, revision);
+                revisions.insert(0, revision);
             }
-            row.revisions.truncate(revisions_kept());
-            let swapped = self.store.swap(cas, &row.to_bytes()?).await;
+            revisions.truncate(revisions_kept());
+            let Some(changed) = decide(row.value, &|| Row::begin(&revisions))? else {
+                return Ok(None);
+            };
+            let swapped = self.store.swap(cas, &changed).await;
             let forgotten = match &swapped {
-                Swapped::Won => return Ok(answer),
+                Swapped::Won => return Ok(Some(pending.len())),
                 Swapped::Failed(..) => broken(Mutation::TrustFailedSwap),
                 Swapped::Unknown(_) => broken(Mutation::UnknownIsLost),
             };
             (cas, bytes) = match swapped {
                 Swapped::Failed(next, now) => (next, now),
-                _ => self.store.begin(&key).await?,
+                _ => self.store.begin(key).await?,
             };
-            pending.push((if forgotten { 0 } else { revision }, answer));
+            pending.push(if forgotten { 0 } else { revision });
             if pending.len() == ATTEMPTS {
                 return Err(Error::Unavailable(format!(
                     "row {key} was changed by others {ATTEMPTS} times in a row"
@@ -251,7 +304,7 @@ impl<S: Store, E: Environment> Rows<S, E> {
 
     /// Waits a random while that grows with the number of tries, so that writers of one row spread
     /// out.
-    pub(super) async fn back_off(&self, tries: usize) {
+    pub(crate) async fn back_off(&self, tries: usize) {
         let most = (1 << tries.min(6)).min(LONGEST_BACKOFF_MS);
         self.env.sleep_ms(1 + self.env.random_u64() % most).await;
     }

@@ -11,10 +11,9 @@
 //! second changes nothing. So an *open leaf is the one place for its keys as long as it is open*,
 //! and a swap on it is all that an entry needs.
 //!
-//! A tree can also be made one row again ([`Tree::set_header`]), so that what concerns all of its
-//! entries, such as how many there may be, is decided by one swap: the root is *sealed*, then every
-//! row below it, from the top down, so that none can change or be split any more; then the root
-//! takes all the entries.
+//! A tree is erased from the bottom up ([`Tree::erase`]): the root is *sealed*, then every row below
+//! it, from the top down, so that none can change or be split any more; then each is emptied once
+//! all below it is. Whoever repeats an erasure that broke off goes on where it stopped.
 
 use std::{cell::RefCell, fmt::Debug, marker::PhantomData};
 
@@ -37,15 +36,15 @@ const RESTARTS: usize = 100;
 pub trait Part: Clone + Debug + Serialize + DeserializeOwned {}
 impl<T: Clone + Debug + Serialize + DeserializeOwned> Part for T {}
 
-/// What the root says of its whole tree.
+/// What a row says besides its entries. A root keeps its header when it becomes a branch.
 pub trait Header: Part + Default {
-    /// Whether the tree may have more than one row.
-    fn may_split(&self) -> bool;
+    /// The headers of the two leaves that take the place of one with this header.
+    fn halves(&self) -> [Self; 2];
 }
 
 impl Header for () {
-    fn may_split(&self) -> bool {
-        true
+    fn halves(&self) -> [Self; 2] {
+        [(), ()]
     }
 }
 
@@ -53,7 +52,6 @@ impl Header for () {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Node<K, V, H> {
     state: State,
-    /// Only the root's has a meaning.
     header: H,
     content: Content<K, V>,
 }
@@ -66,10 +64,9 @@ enum State {
     /// number is the split's own: a root may be split again, and whoever is late from a former
     /// split must not mistake this one for it.
     Frozen(u64),
-    /// Never changes again: the content of the whole tree is being moved to the root. The number is
-    /// the gathering's own.
-    Sealed(u64),
-    /// Its content is elsewhere, or, at the root, the tree has been erased.
+    /// Never changes again, except to be emptied: the tree is being erased.
+    Sealed,
+    /// Its content is elsewhere, or was erased.
     Replaced,
 }
 
@@ -90,6 +87,14 @@ impl<K, V> Content<K, V> {
             Self::Branch(children) => children.len() >= knobs().branch_children,
         }
     }
+
+    /// The rows below.
+    fn children(self) -> Vec<RowId> {
+        match self {
+            Self::Leaf(_) => Vec::new(),
+            Self::Branch(children) => children.into_iter().map(|(_, id)| id).collect(),
+        }
+    }
 }
 
 impl<K, V, H: Default> Node<K, V, H> {
@@ -102,10 +107,10 @@ impl<K, V, H: Default> Node<K, V, H> {
         }
     }
 
-    fn part(content: Content<K, V>) -> Self {
+    fn part(header: H, content: Content<K, V>) -> Self {
         Self {
             state: State::Open,
-            header: H::default(),
+            header,
             content,
         }
     }
@@ -114,7 +119,7 @@ impl<K, V, H: Default> Node<K, V, H> {
 /// An open leaf, in the hands of a decision.
 #[derive(Debug)]
 pub struct Leaf<'a, K, V, H> {
-    /// The tree's header. It counts only where the leaf is the whole tree.
+    /// The leaf's header.
     pub header: &'a mut H,
     /// The entries, ascending by key.
     pub entries: &'a mut Vec<(K, V)>,
@@ -167,13 +172,20 @@ struct Found<K, V, H> {
     upper: Option<K>,
 }
 
-/// What was gathered of a sealed tree: the root's state, the entries, ascending, and the names of
-/// the rows below the root.
-type Gathered<K, V> = (State, Vec<(K, V)>, Vec<RowId>);
+/// A leaf as it was read.
+#[derive(Debug)]
+pub struct LeafView<K, V, H> {
+    /// Its header.
+    pub header: H,
+    /// Its entries, ascending by key.
+    pub entries: Vec<(K, V)>,
+    /// The least key above all that it may hold; `None` for the last leaf.
+    pub upper: Option<K>,
+}
 
 /// What a look at a leaf came to.
-enum Look<R> {
-    Decided(R),
+enum Look {
+    Decided,
     /// It is no open leaf any more.
     Gone,
     /// It must be split first.
@@ -201,10 +213,32 @@ where
 
     /// The value of a key. May run again.
     pub async fn get(&self, key: &K) -> Result<Option<V>, Error> {
+        Ok(self.get_with_header(key).await?.0)
+    }
+
+    /// The value of a key, and the header of the leaf where it is or belongs. May run again.
+    pub async fn get_with_header(&self, key: &K) -> Result<(Option<V>, H), Error> {
         let mut found = self.search(Some(key), false).await?;
         self.seen.replace(Some((key.clone(), found.id)));
         let (header, entries) = (&mut found.node.header, leaf_of(&mut found.node.content)?);
-        Ok(Leaf { header, entries }.get(key).cloned())
+        let value = Leaf { header, entries }.get(key).cloned();
+        Ok((value, found.node.header))
+    }
+
+    /// The leaf where a key is or belongs (`None`: the first). May run again.
+    pub async fn leaf(&self, key: Option<&K>) -> Result<LeafView<K, V, H>, Error> {
+        let mut found = self.search(key, false).await?;
+        Ok(LeafView {
+            entries: std::mem::take(leaf_of(&mut found.node.content)?),
+            header: found.node.header,
+            upper: found.upper,
+        })
+    }
+
+    /// The root's header. May run again.
+    pub async fn root_header(&self) -> Result<H, Error> {
+        let root: Node<K, V, H> = self.rows.read(self.table, self.root).await?;
+        Ok(root.header)
     }
 
     /// Entries with keys above `after`, ascending, at most `limit` of them. May run again.
@@ -214,16 +248,10 @@ where
         let mut listed = Vec::new();
         let mut from = after.cloned();
         while listed.len() < limit {
-            let mut found = self.search(from.as_ref(), false).await?;
-            let entries = std::mem::take(leaf_of(&mut found.node.content)?);
-            // A tree that was gathered meanwhile has what is listed and what is not in one row.
-            let is_listed = |key: &K| {
-                let listed = from.as_ref().is_some_and(|from| key < from);
-                after.is_some_and(|after| key <= after)
-                    || (listed && !broken(Mutation::ScanAllOver))
-            };
-            listed.extend(entries.into_iter().filter(|(key, _)| !is_listed(key)));
-            match found.upper {
+            let leaf = self.leaf(from.as_ref()).await?;
+            let is_listed = |key: &K| after.is_some_and(|after| key <= after);
+            listed.extend(leaf.entries.into_iter().filter(|(key, _)| !is_listed(key)));
+            match leaf.upper {
                 Some(upper) => from = Some(upper),
                 None => break,
             }
@@ -239,6 +267,24 @@ where
         key: &K,
         mut decide: impl FnMut(&mut Leaf<'_, K, V, H>) -> Result<Change<R>, Error>,
     ) -> Result<R, Error> {
+        let mut answer = None;
+        self.update_leaf_of(key, &mut |leaf| {
+            let change = decide(leaf)?;
+            let writes = matches!(change, Change::Write(_));
+            let (Change::Keep(decided) | Change::Write(decided)) = change;
+            answer = Some(decided);
+            Ok(writes)
+        })
+        .await?;
+        answer.ok_or_else(|| Error::fault("a leaf was decided about, and there is no decision"))
+    }
+
+    /// [`update`](Self::update) whatever it gives. `decide` says whether the leaf is to be written.
+    async fn update_leaf_of(
+        &self,
+        key: &K,
+        decide: &mut dyn FnMut(&mut Leaf<'_, K, V, H>) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
         let seen = self.seen.take().filter(|(seen, _)| seen == key);
         // A leaf where the key belonged is its place as long as it is open.
         let mut seen = seen.map(|(_, id)| id);
@@ -264,24 +310,55 @@ where
                     if *state != State::Open && !broken(Mutation::WriteToFrozenLeaf) {
                         return Ok(Change::Keep(Look::Gone));
                     }
-                    if content.is_full() && header.may_split() {
+                    if content.is_full() {
                         return Ok(Change::Keep(Look::Full));
                     }
                     let entries = leaf_of(content)?;
                     Ok(match decide(&mut Leaf { header, entries })? {
-                        Change::Keep(answer) => Change::Keep(Look::Decided(answer)),
-                        Change::Write(answer) => Change::Write(Look::Decided(answer)),
+                        false => Change::Keep(Look::Decided),
+                        true => Change::Write(Look::Decided),
                     })
                 })
                 .await?;
             match look {
-                Look::Decided(answer) => return Ok(answer),
+                Look::Decided => return Ok(()),
                 Look::Gone => {}
                 // A search for writing makes room above first.
                 Look::Full if seen.is_some() => {}
                 Look::Full => self.split(id, parent).await?,
             }
             seen = None;
+        }
+        Err(restless())
+    }
+
+    /// Lets `decide` look at the leaf where a key is or belongs (`None`: the first), and change what
+    /// is in it, but put nothing in. Also gives the least key above all that the leaf may hold.
+    pub async fn update_leaf<R>(
+        &self,
+        key: Option<&K>,
+        mut decide: impl FnMut(&mut Leaf<'_, K, V, H>) -> Change<R>,
+    ) -> Result<(R, Option<K>), Error> {
+        for _ in 0..RESTARTS {
+            let Found { id, upper, .. } = self.search(key, false).await?;
+            let decided = self
+                .rows
+                .update(self.table, id, |node: &mut Node<K, V, H>| {
+                    // An open leaf has the bounds that it was born with.
+                    let (State::Open, Content::Leaf(entries)) = (node.state, &mut node.content)
+                    else {
+                        return Ok(Change::Keep(None));
+                    };
+                    let header = &mut node.header;
+                    Ok(match decide(&mut Leaf { header, entries }) {
+                        Change::Keep(answer) => Change::Keep(Some(answer)),
+                        Change::Write(answer) => Change::Write(Some(answer)),
+                    })
+                })
+                .await?;
+            if let Some(answer) = decided {
+                return Ok((answer, upper));
+            }
         }
         Err(restless())
     }
@@ -306,13 +383,10 @@ where
                         self.finish_split(found.id, found.parent).await?;
                         continue 'restart;
                     }
-                    State::Replaced if found.id == self.root => return Err(erased()),
-                    // Whoever sealed it is at work; if it takes long, it may have died.
-                    State::Sealed(_) if found.id == self.root && restart >= RESTARTS / 4 => {
-                        self.finish_gathering().await?;
-                        continue 'restart;
+                    State::Sealed | State::Replaced if found.id == self.root => {
+                        return Err(erased());
                     }
-                    State::Sealed(_) | State::Replaced => continue 'restart,
+                    State::Sealed | State::Replaced => continue 'restart,
                 }
                 let Content::Branch(children) = &found.node.content else {
                     return Ok(found);
@@ -338,166 +412,86 @@ where
         Err(restless())
     }
 
-    /// The header. May run again.
-    pub async fn header(&self) -> Result<H, Error> {
-        let root: Node<K, V, H> = self.rows.read(self.table, self.root).await?;
-        Ok(root.header)
-    }
-
-    /// Gives the tree a new header, and one that forbids more than one row takes them together
-    /// first. `newer` says whether the new header may take the place of the one that is there.
-    ///
-    /// When this returns, no change is made any more under the former header.
-    pub async fn set_header(&self, header: &H, newer: impl Fn(&H) -> bool) -> Result<(), Error> {
-        enum Step {
-            Done,
-            Split,
-            Gather,
-        }
-        for restart in 0..RESTARTS {
-            if restart > 2 {
-                self.rows.back_off(restart).await;
-            }
-            let gathering = self.rows.env.random_u64();
-            let step = self
-                .rows
-                .update(self.table, self.root, |root: &mut Node<K, V, H>| {
-                    let is_branch = matches!(root.content, Content::Branch(_));
-                    match root.state {
-                        State::Replaced => return Err(erased()),
-                        State::Frozen(_) => return Ok(Change::Keep(Step::Split)),
-                        State::Sealed(_) => return Ok(Change::Keep(Step::Gather)),
-                        State::Open if !newer(&root.header) => {
-                            return Ok(Change::Keep(Step::Done));
-                        }
-                        State::Open => {}
-                    }
-                    root.header = header.clone();
-                    let gather = is_branch && !header.may_split();
-                    if gather && !broken(Mutation::LimitWithoutGathering) {
-                        root.state = State::Sealed(gathering);
-                        return Ok(Change::Write(Step::Gather));
-                    }
-                    Ok(Change::Write(Step::Done))
-                })
-                .await?;
-            match step {
-                Step::Done => return Ok(()),
-                Step::Split => self.finish_split(self.root, None).await?,
-                Step::Gather => self.finish_gathering().await?,
-            }
+    /// Erases the whole tree for ever: whoever looks for it afterwards is told that it is gone.
+    /// May run again, and must if it fails.
+    pub async fn erase(&self) -> Result<(), Error> {
+        for _ in 0..RESTARTS {
+            let Some(content) = self.seal_root().await? else {
+                return Ok(());
+            };
+            // A root that was being split is split first, then sealed.
+            let Some(content) = content else {
+                self.finish_split(self.root, None).await?;
+                continue;
+            };
+            self.erase_below(content).await?;
+            return self.empty(self.root).await;
         }
         Err(restless())
     }
 
-    /// Takes the entries of a sealed tree to its root.
-    async fn finish_gathering(&self) -> Result<(), Error> {
-        let Some((sealed, entries, below)) = self.seal_and_collect().await? else {
-            return Ok(());
-        };
+    /// Seals the root and gives its content: `None` if it is erased, `Some(None)` if it must be
+    /// split first.
+    async fn seal_root(&self) -> Result<Option<Option<Content<K, V>>>, Error> {
         self.rows
             .update(self.table, self.root, |root: &mut Node<K, V, H>| {
-                let is_any = matches!(root.state, State::Sealed(_));
-                if root.state != sealed && !(is_any && broken(Mutation::AnyGathering)) {
-                    return Ok(Change::Keep(()));
-                }
-                root.state = State::Open;
-                root.content = Content::Leaf(entries.clone());
-                Ok(Change::Write(()))
-            })
-            .await?;
-        for id in below {
-            let _ = self.empty(id).await;
-        }
-        Ok(())
-    }
-
-    /// Seals every row below a sealed root, and gives the root's state, all the entries, ascending,
-    /// and the rows' names. `None` when the root is not sealed any more.
-    async fn seal_and_collect(&self) -> Result<Option<Gathered<K, V>>, Error> {
-        let root: Node<K, V, H> = self.rows.read(self.table, self.root).await?;
-        let sealed @ State::Sealed(_) = root.state else {
-            return Ok(None);
-        };
-        let mut entries = Vec::new();
-        let mut below = Vec::new();
-        let mut todo = vec![root.content];
-        while let Some(content) = todo.pop() {
-            match content {
-                Content::Leaf(part) => entries.extend(part),
-                Content::Branch(children) => {
-                    // The last first, because the stack gives back the last first.
-                    let mut contents = Vec::with_capacity(children.len());
-                    for (_, id) in children {
-                        match self.seal(id, sealed).await? {
-                            Some(content) => contents.push(content),
-                            // Emptied by whoever has gathered it before.
-                            None => return Ok(None),
-                        }
-                        below.push(id);
-                    }
-                    todo.extend(contents.into_iter().rev());
-                }
-            }
-        }
-        Ok(Some((sealed, entries, below)))
-    }
-
-    /// Seals a row and gives its content, which never changes any more; `None` if it has none.
-    async fn seal(&self, id: RowId, sealed: State) -> Result<Option<Content<K, V>>, Error> {
-        self.rows
-            .update(self.table, id, |node: &mut Node<K, V, H>| {
-                let content = Some(node.content.clone());
-                match node.state {
-                    State::Open if broken(Mutation::GatherWithoutSealing) => {
-                        Ok(Change::Keep(content))
-                    }
+                let content = || Some(Some(root.content.clone()));
+                Ok(match root.state {
                     State::Open => {
-                        node.state = sealed;
-                        Ok(Change::Write(content))
+                        let content = content();
+                        root.state = State::Sealed;
+                        Change::Write(content)
                     }
-                    // A split that has begun cannot end, because the row above is sealed.
-                    State::Frozen(_) | State::Sealed(_) => Ok(Change::Keep(content)),
-                    State::Replaced => Ok(Change::Keep(None)),
-                }
+                    State::Sealed => Change::Keep(content()),
+                    State::Frozen(_) => Change::Keep(Some(None)),
+                    State::Replaced => Change::Keep(None),
+                })
             })
             .await
     }
 
-    /// Erases the whole tree for ever: whoever looks for it afterwards is told that it is gone.
-    /// May run again, and must if it fails.
-    pub async fn erase(&self) -> Result<(), Error> {
-        let sealed = State::Sealed(self.rows.env.random_u64());
-        let seal_root = |root: &mut Node<K, V, H>| match root.state {
-            State::Open => {
-                root.state = sealed;
-                Ok(Change::Write(true))
-            }
-            State::Sealed(_) | State::Frozen(_) => Ok(Change::Keep(true)),
-            State::Replaced => Ok(Change::Keep(false)),
-        };
-        for _ in 0..RESTARTS {
-            if !self.rows.update(self.table, self.root, seal_root).await? {
-                return Ok(());
-            }
-            // A root that was being split is split first, then sealed.
-            self.finish_split(self.root, None).await?;
-            if let Some((_, _, below)) = self.seal_and_collect().await? {
-                // The root first, and for certain: what is below a root that is gone is never
-                // looked for, but a root whose leaves were emptied could not be erased any more.
-                let root_last = broken(Mutation::EraseRootLast);
-                if !root_last {
-                    self.empty(self.root).await?;
-                }
-                for id in below {
-                    let _ = self.empty(id).await;
-                }
-                if root_last {
-                    let _ = self.empty(self.root).await;
+    /// Seals and empties all rows below a sealed one, each only when all below it is empty, so that
+    /// an erasure that breaks off leaves nothing that the next one does not find.
+    async fn erase_below(&self, content: Content<K, V>) -> Result<(), Error> {
+        // The branches on the way down, each with the children that are still to be done.
+        let mut path: Vec<(Option<RowId>, Vec<RowId>)> = vec![(None, content.children())];
+        while let Some((branch, todo)) = path.last_mut() {
+            match todo.pop() {
+                Some(child) => match self.seal(child).await? {
+                    Some(content @ Content::Branch(_)) => {
+                        path.push((Some(child), content.children()));
+                    }
+                    Some(Content::Leaf(_)) => self.empty(child).await?,
+                    None => {}
+                },
+                None => {
+                    if let Some(branch) = *branch {
+                        self.empty(branch).await?;
+                    }
+                    path.pop();
                 }
             }
         }
-        Err(restless())
+        Ok(())
+    }
+
+    /// Seals a row below a sealed one and gives its content, which never changes any more; `None`
+    /// if it was emptied.
+    async fn seal(&self, id: RowId) -> Result<Option<Content<K, V>>, Error> {
+        self.rows
+            .update(self.table, id, |node: &mut Node<K, V, H>| {
+                let content = Some(node.content.clone());
+                match node.state {
+                    State::Open => {
+                        node.state = State::Sealed;
+                        Ok(Change::Write(content))
+                    }
+                    // A split that has begun cannot end, because the row above is sealed.
+                    State::Frozen(_) | State::Sealed => Ok(Change::Keep(content)),
+                    State::Replaced => Ok(Change::Keep(None)),
+                }
+            })
+            .await
     }
 
     /// Frees the space of a row. Where nothing leads to it any more, a failure only wastes it.
@@ -517,8 +511,7 @@ where
     async fn split(&self, id: RowId, parent: Option<RowId>) -> Result<(), Error> {
         let frozen = State::Frozen(self.rows.env.random_u64());
         let freeze = |node: &mut Node<K, V, H>| {
-            let must = node.content.is_full() && node.header.may_split();
-            if node.state != State::Open || !must {
+            if node.state != State::Open || !node.content.is_full() {
                 return Ok(Change::Keep(()));
             }
             node.state = frozen;
@@ -535,13 +528,16 @@ where
         let frozen @ State::Frozen(_) = node.state else {
             return Ok(());
         };
-        let halves = match node.content {
-            Content::Leaf(entries) => halves(entries, Content::Leaf),
-            Content::Branch(children) => halves(children, Content::Branch),
+        let (headers, halves) = match node.content {
+            Content::Leaf(entries) => (node.header.halves(), halves(entries, Content::Leaf)),
+            Content::Branch(children) => (
+                [H::default(), H::default()],
+                halves(children, Content::Branch),
+            ),
         };
         let mut pair = Vec::with_capacity(2);
-        for (least, content) in halves {
-            let part = Node::<K, V, H>::part(content);
+        for (header, (least, content)) in headers.into_iter().zip(halves) {
+            let part = Node::<K, V, H>::part(header, content);
             pair.push((least, self.rows.create(self.table, part).await?));
         }
         if broken(Mutation::EmptyBeforeNamed) && parent.is_some() {

@@ -6,8 +6,11 @@
 //! ```text
 //!  rollover required ──claim──▶ being made ──save──▶ current ──departure, next save──▶ earlier
 //!         ▲                         │
-//!         └──────── maker died ─────┘  (a waiter claims it anew)
+//!         └─ failed, or overdue ────┘  (another request claims it)
 //! ```
+//!
+//! A claim has its time in the row. So every request sees alike when it is overdue, also one that
+//! comes long after the maker died, and none has to wait for that time anew.
 //!
 //! There is no way out of "earlier": devices get every version for ever, so that what was bound to
 //! an old one stays playable.
@@ -15,10 +18,10 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::domain_server_info::Domain;
+use super::domain_server_info::{Domain, DomainServerInfo};
 use crate::{
     credential::{Issuer, Order},
-    error::Error,
+    error::{Error, RateLimit},
     knobs::{Mutation, broken},
     ports::Environment,
     store::{
@@ -29,6 +32,8 @@ use crate::{
 
 /// How often a request that waits for a key looks for it, in milliseconds.
 const LOOK_EVERY_MS: u64 = 50;
+
+const DAY_S: i64 = 24 * 60 * 60;
 
 /// After this many claims that came to nothing a request gives up.
 const CLAIMS: usize = 20;
@@ -42,10 +47,21 @@ pub struct DomainKeys {
     chains: Vec<Vec<ByteBuf>>,
     /// How many of the domain's departures were counted when the newest key began to be made.
     departures_covered: u64,
-    /// Who is making the next key: a random number of that request.
-    maker: Option<u64>,
+    /// How many of those were an operator's wish.
+    departures_by_operators_covered: u64,
+    /// The request that is making the next key.
+    claim: Option<Claim>,
     /// Whether the domain was deleted: then there will never be a key any more.
     erased: bool,
+}
+
+/// That a request is making the next key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Claim {
+    /// A random number of the request's own.
+    maker: u64,
+    /// When it began, in milliseconds since 1970.
+    since_ms: i64,
 }
 
 /// One version of a domain's key.
@@ -61,6 +77,8 @@ pub struct DomainKey {
     pub not_before_s: i64,
     /// Until when the certificate is good, in seconds since 1970.
     pub not_after_s: i64,
+    /// Whether an operator's wish made it necessary.
+    by_operator: bool,
     chain: u32,
 }
 
@@ -69,9 +87,12 @@ impl DomainKey {
         self.not_after_s - self.not_before_s
     }
 
-    /// A certificate is signed anew in the last third of its life.
-    fn fresh_until_s(&self) -> i64 {
-        self.not_after_s - self.lifetime_s() / 3
+    /// A certificate is signed anew in the last third of its life, if that makes it good for a third
+    /// of its life longer: in the last years of the CA it may not.
+    fn renewable_from_s(&self, issuer: &impl Issuer) -> Option<i64> {
+        let third_s = self.lifetime_s() / 3;
+        let from_s = issuer.signs_until_from_s(self.not_after_s + third_s)?;
+        Some(from_s.max(self.not_after_s - third_s + 1))
     }
 }
 
@@ -104,7 +125,8 @@ impl DomainKeys {
             keys: Vec::new(),
             chains: Vec::new(),
             departures_covered: 0,
-            maker: None,
+            departures_by_operators_covered: 0,
+            claim: None,
             erased: false,
         }
     }
@@ -134,19 +156,65 @@ impl DomainKeys {
         self.departures_covered
     }
 
-    /// Until when no certificate need be signed anew, in seconds since 1970.
-    pub fn fresh_until_s(&self) -> i64 {
-        let until = self.keys.iter().map(DomainKey::fresh_until_s).min();
-        until.unwrap_or(i64::MIN)
+    /// From when on a certificate should be signed anew, in seconds since 1970; `None` if none ever
+    /// will be under this CA.
+    pub fn renewable_from_s(&self, issuer: &impl Issuer) -> Option<i64> {
+        let renewable = self
+            .keys
+            .iter()
+            .filter_map(|key| key.renewable_from_s(issuer));
+        renewable.min()
     }
 
     /// Whether Key Rollover Required is set.
-    pub fn rollover_required(&self, departures: u64) -> bool {
-        self.departures_covered < departures
+    pub fn rollover_required(&self, info: &DomainServerInfo) -> bool {
+        info.rollover_required(self.departures_covered)
     }
 
-    fn key_required(&self, departures: u64) -> bool {
-        self.keys.is_empty() || self.rollover_required(departures)
+    /// Whether a registration that sees the domain like this must have a new key.
+    pub fn key_required(&self, info: &DomainServerInfo) -> bool {
+        self.keys.is_empty() || self.departures_covered < info.departures
+    }
+
+    /// Checks that the next key, which is required, may be made today: there may be
+    /// `max_per_day` in any 24 hours, those aside that an operator's wish makes necessary.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED`.
+    pub fn check_rate(
+        &self,
+        info: &DomainServerInfo,
+        max_per_day: u32,
+        now_s: i64,
+    ) -> Result<(), Error> {
+        if self.is_by_operator(info.departures_by_operators) {
+            return Ok(());
+        }
+        let counts = |key: &&DomainKey| !key.by_operator && now_s - key.created_at_s < DAY_S;
+        let mut recent: Vec<i64> = self
+            .keys
+            .iter()
+            .filter(counts)
+            .map(|key| key.created_at_s)
+            .collect();
+        let most = max_per_day as usize;
+        if recent.len() < most {
+            return Ok(());
+        }
+        // When so many of them are a day old that there is room for one.
+        recent.sort_unstable();
+        let first_s = recent.get(recent.len() - most).copied().unwrap_or(now_s);
+        let wait_s = (first_s + DAY_S - now_s).clamp(1, DAY_S);
+        Err(Error::RateLimited(RateLimit {
+            name: "key-versions",
+            quota: u64::from(max_per_day),
+            window_s: Some(DAY_S as u32),
+            retry_after_s: wait_s as u32,
+        }))
+    }
+
+    fn is_by_operator(&self, departures_by_operators: u64) -> bool {
+        self.departures_by_operators_covered < departures_by_operators
     }
 
     fn chain_index(&mut self, chain: Vec<Vec<u8>>) -> u32 {
@@ -158,7 +226,7 @@ impl DomainKeys {
         }) as u32
     }
 
-    fn push(&mut self, made: NewKey, created_at_s: i64) {
+    fn push(&mut self, made: NewKey, created_at_s: i64, by_operator: bool) {
         let chain = self.chain_index(made.certificate.chain);
         self.keys.push(DomainKey {
             created_at_s,
@@ -166,6 +234,7 @@ impl DomainKeys {
             certificate: made.certificate.der.into(),
             not_before_s: made.certificate.not_before_s,
             not_after_s: made.certificate.not_after_s,
+            by_operator,
             chain,
         });
     }
@@ -207,39 +276,54 @@ pub(super) async fn erase<S: Store, E: Environment>(
 
 /// A domain's keys, the newest of them made after every departure that the request saw.
 ///
-/// One request makes the key that many need; the others wait for it, and if it does not come within
-/// [`Issuer::patience_ms`] the first of them to notice makes it.
+/// One request makes the key that many need; the others wait for it. If it does not come within
+/// [`Issuer::takeover_ms`] of its claim, the first to notice makes it. A maker that fails gives its
+/// claim back at once.
+///
+/// # Errors
+/// The issuer's, with nothing claimed.
 pub async fn read_or_roll_over<S: Store, E: Environment, I: Issuer>(
     rows: &Rows<S, E>,
     domain: &Domain,
     server_url: &str,
     issuer: &I,
 ) -> Result<DomainKeys, Error> {
-    let departures = domain.info.departures;
     for _ in 0..CLAIMS {
-        let keys = wait(rows, domain, issuer.patience_ms()).await?;
-        if !keys.key_required(departures) {
+        let keys = wait(rows, domain, issuer.takeover_ms()).await?;
+        if !keys.key_required(&domain.info) {
             return Ok(keys);
         }
-        let Some(mut claim) = claim(rows, domain, keys.maker).await? else {
+        issuer.check(rows.env.now_s())?;
+        let Some((claim, version)) = claim(rows, domain, keys.claim).await? else {
             continue;
         };
-        if broken(Mutation::StaleVersion) {
-            claim.version = keys.newest_version() + 1;
-        }
+        let version = if broken(Mutation::StaleVersion) {
+            keys.newest_version() + 1
+        } else {
+            version
+        };
         let made = issuer.make(&Order {
             domain: &domain.info.domain,
             server_url,
-            version: claim.version,
+            version,
             now_s: rows.env.now_s(),
-        })?;
+        });
+        let made = match made {
+            Ok(made) => made,
+            Err(error) => {
+                if !broken(Mutation::KeepClaim) {
+                    release(rows, domain, claim).await?;
+                }
+                return Err(error);
+            }
+        };
         if broken(Mutation::AnswerBeforeSave) {
             let mut unsaved = keys;
-            unsaved.push(made.clone(), rows.env.now_s());
-            let _ = save(rows, domain, &claim, made).await;
+            unsaved.push(made.clone(), rows.env.now_s(), false);
+            let _ = save(rows, domain, version, made).await;
             return Ok(unsaved);
         }
-        save(rows, domain, &claim, made).await?;
+        save(rows, domain, version, made).await?;
     }
     Err(Error::Unavailable(format!(
         "the key of domain {} was claimed by others {CLAIMS} times in a row",
@@ -247,97 +331,114 @@ pub async fn read_or_roll_over<S: Store, E: Environment, I: Issuer>(
     )))
 }
 
-/// Reads the keys, and waits as long as the same other request is making the next one.
+/// Reads the keys, and waits as long as another request is making the next one.
 async fn wait<S: Store, E: Environment>(
     rows: &Rows<S, E>,
     domain: &Domain,
-    patience_ms: u64,
+    takeover_ms: u64,
 ) -> Result<DomainKeys, Error> {
     let mut keys = read(rows, domain).await?;
     let mut waited_ms = 0;
-    while keys.key_required(domain.info.departures)
-        && keys.maker.is_some()
+    while let Some(claim) = keys.claim
+        && keys.key_required(&domain.info)
         && !broken(Mutation::IgnoreClaims)
     {
-        if waited_ms >= patience_ms && !broken(Mutation::NoTakeover) {
+        // By the claim's own time; where clocks differ, by the time that was spent here.
+        let age_ms = rows.env.now_ms().saturating_sub(claim.since_ms);
+        let is_overdue = age_ms >= takeover_ms.cast_signed() && !broken(Mutation::UntimedClaim);
+        if (is_overdue || waited_ms >= takeover_ms) && !broken(Mutation::NoTakeover) {
             return Ok(keys);
         }
         rows.env.sleep_ms(LOOK_EVERY_MS).await;
         waited_ms += LOOK_EVERY_MS;
-        let maker = keys.maker;
         keys = read(rows, domain).await?;
-        if keys.maker != maker {
+        if keys.claim != Some(claim) {
             waited_ms = 0;
         }
     }
     Ok(keys)
 }
 
-/// The right to make the next key, while the row still says so.
-struct Claim {
-    maker: u64,
-    departures: u64,
-    /// The version to make it for.
-    version: u32,
-}
-
-/// Claims the next key from `former`, which is nobody or a maker whose key did not come.
+/// Claims the next key from `former`, which is nobody or a maker whose key did not come; also gives
+/// the version to make it for.
 async fn claim<S: Store, E: Environment>(
     rows: &Rows<S, E>,
     domain: &Domain,
-    former: Option<u64>,
-) -> Result<Option<Claim>, Error> {
-    let maker = rows.env.random_u64();
-    let departures = domain.info.departures;
-    rows.update(
-        Table::DomainKeys,
-        domain.info.keys,
-        |keys: &mut DomainKeys| {
-            if keys.erased || !keys.key_required(departures) || keys.maker != former {
-                return Ok(Change::Keep(None));
-            }
-            keys.maker = Some(maker);
-            if broken(Mutation::ClearFlagFirst) {
-                keys.departures_covered = departures;
-            }
-            Ok(Change::Write(Some(Claim {
-                maker,
-                departures,
-                // Not what was read before: another key may have been saved since.
-                version: keys.newest_version() + 1,
-            })))
-        },
-    )
-    .await
-}
-
-/// Saves a key under the version it was made for, unless another request was faster.
-async fn save<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
-    domain: &Domain,
-    claim: &Claim,
-    made: NewKey,
-) -> Result<(), Error> {
-    let now_s = rows.env.now_s();
-    let departures = if broken(Mutation::CoverLate) {
-        let late: super::domain_server_info::DomainServerInfo =
-            rows.read(Table::DomainServerInfo, domain.id).await?;
-        late.departures
-    } else {
-        claim.departures
+    former: Option<Claim>,
+) -> Result<Option<(Claim, u32)>, Error> {
+    let claim = Claim {
+        maker: rows.env.random_u64(),
+        since_ms: rows.env.now_ms(),
     };
     rows.update(
         Table::DomainKeys,
         domain.info.keys,
         |keys: &mut DomainKeys| {
-            let next = keys.newest_version() + 1;
-            let overtaken = keys.maker != Some(claim.maker) || next != claim.version;
-            if overtaken && !broken(Mutation::SaveAlways) {
+            if keys.erased || !keys.key_required(&domain.info) || keys.claim != former {
+                return Ok(Change::Keep(None));
+            }
+            keys.claim = Some(claim);
+            if broken(Mutation::ClearFlagFirst) {
+                keys.departures_covered = domain.info.departures;
+            }
+            // Not what was read before: another key may have been saved since.
+            Ok(Change::Write(Some((claim, keys.newest_version() + 1))))
+        },
+    )
+    .await
+}
+
+/// Gives a claim back, if it still stands.
+async fn release<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    claim: Claim,
+) -> Result<(), Error> {
+    rows.update(
+        Table::DomainKeys,
+        domain.info.keys,
+        |keys: &mut DomainKeys| {
+            if keys.claim != Some(claim) {
                 return Ok(Change::Keep(()));
             }
-            keys.push(made.clone(), now_s);
+            keys.claim = None;
+            Ok(Change::Write(()))
+        },
+    )
+    .await
+}
+
+/// Saves a key under the version it was made for, unless that has one or the key is not required
+/// any more. A maker that was overdue may still save it, if it is the first: its key is as good as
+/// that of whoever took over, and nobody waits in vain.
+async fn save<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    version: u32,
+    made: NewKey,
+) -> Result<(), Error> {
+    let now_s = rows.env.now_s();
+    let info = &domain.info;
+    let departures = if broken(Mutation::CoverLate) {
+        let late: DomainServerInfo = rows.read(Table::DomainServerInfo, domain.id).await?;
+        late.departures
+    } else {
+        info.departures
+    };
+    rows.update(
+        Table::DomainKeys,
+        domain.info.keys,
+        |keys: &mut DomainKeys| {
+            let is_wanted =
+                keys.newest_version() + 1 == version && !keys.erased && keys.key_required(info);
+            if !is_wanted && !broken(Mutation::SaveAlways) {
+                return Ok(Change::Keep(()));
+            }
+            let by_operator = keys.is_by_operator(info.departures_by_operators);
+            keys.push(made.clone(), now_s, by_operator);
             keys.departures_covered = departures;
-            keys.maker = None;
+            keys.departures_by_operators_covered = info.departures_by_operators;
+            keys.claim = None;
             Ok(Change::Write(()))
         },
     )
@@ -355,10 +456,7 @@ pub async fn renew_certificates<S: Store, E: Environment, I: Issuer>(
     keys: DomainKeys,
 ) -> Result<DomainKeys, Error> {
     let now_s = rows.env.now_s();
-    let runs_out = |key: &DomainKey| {
-        now_s > key.fresh_until_s()
-            && issuer.not_after_s(now_s) - key.not_after_s >= key.lifetime_s() / 3
-    };
+    let runs_out = |key: &DomainKey| key.renewable_from_s(issuer).is_some_and(|s| s <= now_s);
     let mut renewed = Vec::new();
     for (version, key) in keys.above(0).filter(|(_, key)| runs_out(key)) {
         let order = Order {

@@ -2,6 +2,7 @@
 
 use anonymous_domains_protocol::{ids::DomainName, problem::ErrorName};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteArray;
 
 use super::{
     blocked, directory,
@@ -10,7 +11,6 @@ use super::{
 };
 use crate::{
     error::Error,
-    knobs::{Mutation, broken},
     ports::Environment,
     store::{
         Store,
@@ -29,8 +29,7 @@ pub struct DomainServerInfo {
     pub authentication_required: bool,
     /// Auth Namespace: what the token's namespace must be, where this is set.
     pub auth_namespace: Option<String>,
-    /// Max Membership: how many machines may belong to the domain, where this is set. The roster
-    /// holds the copy that counts ([`super::domain_membership`]).
+    /// Max Membership: how many machines may belong to the domain, where this is set.
     pub max_membership: Option<u64>,
     /// How often an operator has set these settings.
     pub settings_revision: u64,
@@ -38,6 +37,18 @@ pub struct DomainServerInfo {
     /// reference implementation's Key Rollover Required is `departures` above what the newest key
     /// covers.
     pub departures: u64,
+    /// How many of them were an operator's wish.
+    pub departures_by_operators: u64,
+    /// The number of members, which is known where there is a maximum.
+    pub count: Count,
+    /// Which count this is: how often one was begun. A leaf of the roster that has this number
+    /// was counted.
+    pub epoch: u64,
+    /// Changes of the roster that are under way, or whose request has died. At most one for a GUID.
+    pub intents: Vec<Intent>,
+    /// The memberships that ended last, the newest first, so that none ends twice: the numbers of
+    /// their entries.
+    pub ended: Vec<u64>,
     /// The root of the domain's tree in `DomainMembership`.
     pub membership: RowId,
     /// The domain's row in `DomainKeys`.
@@ -46,6 +57,63 @@ pub struct DomainServerInfo {
     pub blocked: Option<RowId>,
     /// Whether an operator has deleted the domain.
     pub deletion: Deletion,
+}
+
+/// How many members a domain has, as far as that matters ([`crate::membership`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Count {
+    /// There is no maximum, and nobody counts.
+    None,
+    /// A maximum was set, and the members are being counted, leaf by leaf.
+    Running {
+        /// The first GUID that is not yet counted; `None` at the beginning.
+        from: Option<ByteArray<16>>,
+        /// The members of the leaves below, each as it was when it was counted.
+        sum: u64,
+        /// How many members have departed from counted leaves since.
+        departed: u64,
+    },
+    /// So many, changes in `intents` aside.
+    Known(u64),
+}
+
+/// A change of the roster, noted before it is made, so that whoever finds it can finish it
+/// ([`crate::membership::intents`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The machine's GUID.
+    pub guid: ByteArray<16>,
+    /// The membership that begins or ends: the number that its entry has.
+    pub registration: u64,
+    /// The count during which it is made: [`DomainServerInfo::epoch`].
+    pub epoch: u64,
+    /// When it was noted, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// What is to be done.
+    pub action: Action,
+}
+
+/// What an [`Intent`] is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Action {
+    /// Add a member, as long as its leaf has this fence.
+    Join {
+        /// The leaf's fence when the place was taken.
+        fence: u64,
+    },
+    /// Remove a member that asked to leave, and remember its departure.
+    Leave {
+        /// `iat` of the request, in milliseconds since 1970.
+        iat_ms: i64,
+        /// Until when the departure is remembered, in milliseconds since 1970.
+        forget_at_ms: i64,
+        /// The thumbprint of the key that signed the request.
+        key_thumbprint: ByteArray<32>,
+    },
+    /// Remove a member on an operator's word.
+    Remove,
+    /// Remove a member on an operator's word, and let it not join any more.
+    Block,
 }
 
 /// How far a domain's deletion is. A deleted domain's row stays, because its name is given once;
@@ -76,11 +144,45 @@ impl DomainServerInfo {
             max_membership: None,
             settings_revision: 0,
             departures: 0,
+            departures_by_operators: 0,
+            count: Count::None,
+            epoch: 0,
+            intents: Vec::new(),
+            ended: Vec::new(),
             membership,
             keys,
             blocked: None,
             deletion: Deletion::No,
         }
+    }
+
+    /// Sets Max Membership. Where there was none before, the members must be counted.
+    pub fn set_maximum(&mut self, maximum: Option<u64>) {
+        self.max_membership = maximum;
+        match (maximum, &self.count) {
+            (None, _) => self.count = Count::None,
+            (Some(_), Count::None) => {
+                self.epoch += 1;
+                self.count = Count::Running {
+                    from: None,
+                    sum: 0,
+                    departed: 0,
+                };
+            }
+            (Some(_), Count::Running { .. } | Count::Known(_)) => {}
+        }
+    }
+
+    /// Whether a rollover is required that the newest key, which covers so many departures, does
+    /// not cover, or will be once a departure that is under way is done.
+    pub fn rollover_required(&self, departures_covered: u64) -> bool {
+        let departs = |intent: &Intent| !matches!(intent.action, Action::Join { .. });
+        departures_covered < self.departures || self.intents.iter().any(departs)
+    }
+
+    /// What is noted of a machine.
+    pub fn intent(&self, guid: &ByteArray<16>) -> Option<&Intent> {
+        self.intents.iter().find(|intent| intent.guid == *guid)
     }
 }
 
@@ -129,28 +231,56 @@ pub async fn read_existing<S: Store, E: Environment>(
     Ok(Some(read(rows, id).await?).filter(Domain::exists))
 }
 
-/// Looks a domain up, and inserts it with the defaults if there is none.
+/// The same domain as it is now.
+///
+/// # Errors
+/// `Unavailable` when it was deleted since.
+pub async fn read_again<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+) -> Result<Domain, Error> {
+    let now = read(rows, domain.id).await?;
+    if now.exists() && now.info.keys == domain.info.keys {
+        return Ok(now);
+    }
+    Err(Error::Unavailable(
+        "the domain was deleted in the meantime".into(),
+    ))
+}
+
+/// Looks a domain up, and inserts it with the defaults if there is none, unless there are
+/// `max_domains` already.
+///
+/// # Errors
+/// `RATE_LIMITED`.
 pub async fn find_or_insert<S: Store, E: Environment>(
     rows: &Rows<S, E>,
     name: &DomainName,
+    max_domains: Option<u64>,
 ) -> Result<Domain, Error> {
-    let (domain, _) = find_or_insert_with(rows, name, |_| {}).await?;
+    let (domain, _) = find_or_insert_with(rows, name, max_domains, |_| {}).await?;
     Ok(domain)
 }
 
-/// Looks a domain up, and inserts it with the defaults as `adjust` changes them if there is none;
-/// also says whether this call inserted it.
+/// Looks a domain up, and inserts it with the defaults as `adjust` changes them if there is none,
+/// unless there are `max_domains` already; also says whether this call inserted it.
+///
+/// # Errors
+/// `RATE_LIMITED`.
 pub async fn find_or_insert_with<S: Store, E: Environment>(
     rows: &Rows<S, E>,
     name: &DomainName,
+    max_domains: Option<u64>,
     adjust: impl Fn(&mut DomainServerInfo),
 ) -> Result<(Domain, bool), Error> {
-    let (id, inserted) = directory::find_or_insert(rows, name, &adjust).await?;
+    let (id, inserted) = directory::find_or_insert(rows, name, max_domains, &adjust).await?;
     let domain = read(rows, id).await?;
     if inserted || domain.exists() {
         return Ok((domain, inserted));
     }
     finish_deletion(rows, &domain).await?;
+    directory::check_room(rows, max_domains).await?;
+    directory::set_deleted(rows, name.as_str(), false).await?;
     let mut fresh = insert_rows(rows, name).await?;
     adjust(&mut fresh);
     let (info, inserted) = rows
@@ -201,15 +331,34 @@ async fn read<S: Store, E: Environment>(rows: &Rows<S, E>, id: RowId) -> Result<
     }
 }
 
-/// Changes the row of a domain that exists and is still the one that was looked up, and gives the
-/// domain as it was written.
+/// Changes the row of a domain that exists and is still the one that was looked up, as `decide`
+/// says; also gives the domain as it is then. The promises are those of [`Rows::update`].
 ///
 /// # Errors
-/// Those of `change`, with nothing written; `UNKNOWN_DOMAIN` when it was deleted since.
-pub async fn update<S: Store, E: Environment>(
+/// Those of `decide`, with nothing written; `UNKNOWN_DOMAIN` when the domain was deleted since.
+pub async fn update<S: Store, E: Environment, R>(
     rows: &Rows<S, E>,
     domain: &Domain,
-    mut change: impl FnMut(&mut DomainServerInfo) -> Result<(), Error>,
+    mut decide: impl FnMut(&mut DomainServerInfo) -> Result<Change<R>, Error>,
+) -> Result<(R, Domain), Error> {
+    let mut answer = None;
+    let domain = update_row(rows, domain, &mut |info| {
+        let change = decide(info)?;
+        let writes = matches!(change, Change::Write(_));
+        let (Change::Keep(decided) | Change::Write(decided)) = change;
+        answer = Some(decided);
+        Ok(writes)
+    })
+    .await?;
+    let answer = answer.ok_or_else(|| Error::fault("a domain was decided about by nobody"))?;
+    Ok((answer, domain))
+}
+
+/// [`update`] whatever it gives. `decide` says whether the row is to be written.
+async fn update_row<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    decide: &mut dyn FnMut(&mut DomainServerInfo) -> Result<bool, Error>,
 ) -> Result<Domain, Error> {
     let decide = |info: &mut DomainServerInfo| {
         if info.deletion != Deletion::No || info.keys != domain.info.keys {
@@ -218,19 +367,19 @@ pub async fn update<S: Store, E: Environment>(
                 "the domain was deleted in the meantime",
             ));
         }
-        change(info)?;
-        Ok(Change::Write(info.clone()))
+        Ok(match decide(info)? {
+            false => Change::Keep(info.clone()),
+            true => Change::Write(info.clone()),
+        })
     };
     let info = rows
         .update(Table::DomainServerInfo, domain.id, decide)
         .await?;
-    Ok(Domain {
-        id: domain.id,
-        info,
-    })
+    let id = domain.id;
+    Ok(Domain { id, info })
 }
 
-/// Sets Key Rollover Required. To be done before the machine that leaves is removed.
+/// Sets Key Rollover Required on an operator's word.
 ///
 /// # Errors
 /// `UNKNOWN_DOMAIN` when the domain was deleted since.
@@ -240,25 +389,11 @@ pub async fn require_rollover<S: Store, E: Environment>(
 ) -> Result<(), Error> {
     let raise = |info: &mut DomainServerInfo| {
         info.departures += 1;
-        Ok(())
+        info.departures_by_operators += 1;
+        Ok(Change::Write(()))
     };
     update(rows, domain, raise).await?;
     Ok(())
-}
-
-/// Sets Key Rollover Required once more, when the machine is gone: a key that was made in between
-/// covers the departure, and the machine may have been given it. A deleted domain needs no key.
-pub async fn require_rollover_again<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
-    domain: &Domain,
-) -> Result<(), Error> {
-    if broken(Mutation::RaiseOnce) {
-        return Ok(());
-    }
-    match require_rollover(rows, domain).await {
-        Err(error) if error.refusal() == Some(ErrorName::UnknownDomain) => Ok(()),
-        result => result,
-    }
 }
 
 /// Deletes a domain: first it exists no more, then its rows are erased. What a crash leaves is
@@ -269,10 +404,11 @@ pub async fn delete<S: Store, E: Environment>(
 ) -> Result<(), Error> {
     let begin = |info: &mut DomainServerInfo| {
         info.deletion = Deletion::Begun;
-        Ok(())
+        info.intents = Vec::new();
+        Ok(Change::Write(()))
     };
     let deleted = match domain.info.deletion {
-        Deletion::No => update(rows, domain, begin).await?,
+        Deletion::No => update(rows, domain, begin).await?.1,
         Deletion::Begun | Deletion::Done => domain.clone(),
     };
     finish_deletion(rows, &deleted).await
@@ -289,16 +425,23 @@ async fn finish_deletion<S: Store, E: Environment>(
     domain_keys::erase(rows, domain).await?;
     domain_membership::erase(rows, domain).await?;
     blocked::erase(rows, domain).await?;
-    rows.update(
-        Table::DomainServerInfo,
-        domain.id,
-        |info: &mut DomainServerInfo| {
-            if info.deletion != Deletion::Begun || info.keys != domain.info.keys {
-                return Ok(Change::Keep(()));
-            }
-            info.deletion = Deletion::Done;
-            Ok(Change::Write(()))
-        },
-    )
-    .await
+    directory::set_deleted(rows, &domain.info.domain, true).await?;
+    let exists = rows
+        .update(
+            Table::DomainServerInfo,
+            domain.id,
+            |info: &mut DomainServerInfo| {
+                if info.deletion != Deletion::Begun || info.keys != domain.info.keys {
+                    return Ok(Change::Keep(info.deletion == Deletion::No));
+                }
+                info.deletion = Deletion::Done;
+                Ok(Change::Write(false))
+            },
+        )
+        .await?;
+    if exists {
+        // Another request has finished the deletion, and one has inserted the domain again.
+        directory::set_deleted(rows, &domain.info.domain, false).await?;
+    }
+    Ok(())
 }

@@ -2,7 +2,9 @@
 //! whole requests over a store in memory. Schedules, crashes and the traps of host stores are the
 //! simulation's; the real component in a real host is the contract suite's.
 
+mod callers;
 mod certificates;
+mod limits;
 mod machine_trust;
 mod requests;
 mod settings;

@@ -1,107 +1,18 @@
 //! Whole requests, from HTTP to the rows and back.
 
 use anonymous_domains_protocol::{
-    ids::MachineGuid,
     jwe,
-    jwk::{KeyType, PrivateKey, PublicKey},
-    request::{DeregisterRequest, RegisterRequest},
+    jwk::{PrivateKey, PublicKey},
+    request::RegisterRequest,
     response::{PrivateKeySet, RegisterResponse},
 };
-use http::{Request, Response};
 use serde_json::{Value, json};
 use x509_cert::der::{Decode, Encode};
 
-use crate::support::{
-    ADMIN_TOKEN, NOW_MS, TestApp, app, ca_params, json, self_signed, send, settings,
+use crate::callers::{
+    Machine, URL, admin, assert_refused, get, hand_over, post, two_instances, versions, working_app,
 };
-
-const URL: &str = "http://127.0.0.1:3000/flashaccess/domainserver/living-room";
-
-struct Machine {
-    guid: MachineGuid,
-    key: PrivateKey,
-}
-
-impl Machine {
-    fn new() -> Self {
-        Self {
-            guid: MachineGuid::random(),
-            key: PrivateKey::generate(KeyType::EcP256),
-        }
-    }
-
-    fn joining(&self, iat_ms: i64) -> RegisterRequest {
-        RegisterRequest {
-            machine_guid: self.guid,
-            iat_ms,
-            current_domain: None,
-            known_key_version: None,
-        }
-    }
-
-    fn join_at(&self, app: &TestApp, iat_ms: i64) -> Response<Vec<u8>> {
-        let url = format!("{URL}/register");
-        post(
-            app,
-            &url,
-            self.joining(iat_ms).sign(&url, &self.key).unwrap(),
-        )
-    }
-
-    fn join(&self, app: &TestApp) -> Value {
-        let response = self.join_at(app, app.rows.env.now_ms.get());
-        assert_eq!(response.status(), 200, "{:?}", json(&response));
-        json(&response)
-    }
-
-    fn leave_at(&self, app: &TestApp, iat_ms: i64, preview: bool) -> Response<Vec<u8>> {
-        let url = format!("{URL}/deregister");
-        let request = DeregisterRequest {
-            machine_guid: self.guid,
-            iat_ms,
-            preview,
-        };
-        post(app, &url, request.sign(&url, &self.key).unwrap())
-    }
-}
-
-fn post(app: &TestApp, url: &str, body: String) -> Response<Vec<u8>> {
-    let request = Request::post(url)
-        .header("content-type", "application/jose+json")
-        .body(body);
-    send(app, request.unwrap())
-}
-
-fn get(app: &TestApp, url: &str) -> Response<Vec<u8>> {
-    send(app, Request::get(url).body(String::new()).unwrap())
-}
-
-fn admin(app: &TestApp, method: &str, path: &str, body: Option<Value>) -> Response<Vec<u8>> {
-    let request = Request::builder()
-        .method(method)
-        .uri(format!("http://127.0.0.1:3000/admin/v1{path}"))
-        .header("authorization", format!("Bearer {ADMIN_TOKEN}"))
-        .header("content-type", "application/json")
-        .body(body.map(|body| body.to_string()).unwrap_or_default());
-    send(app, request.unwrap())
-}
-
-#[track_caller]
-fn assert_refused(response: &Response<Vec<u8>>, error: &str) {
-    assert_eq!(json(response)["error"], error);
-}
-
-fn working_app() -> TestApp {
-    app(settings(&self_signed(ca_params("Domain CA")), &[]))
-}
-
-fn versions(joined: &Value) -> Vec<u64> {
-    let credentials = joined["credentials"].as_array().unwrap();
-    credentials
-        .iter()
-        .map(|credential| credential["keyVersion"].as_u64().unwrap())
-        .collect()
-}
+use crate::support::{NOW_MS, TestApp, app, ca_params, json, self_signed, settings};
 
 #[test]
 fn joining_leaving_and_joining_again_rolls_the_keys_over() {
@@ -189,30 +100,34 @@ fn what_each_flow_costs_the_store() {
         (6, 3),
         "a departure"
     );
-    // The keys are read to see what is due, to claim it, to save it and to answer.
+    // The keys are read before anything is changed, then to see what is due, to claim it, to save it
+    // and to answer.
     assert_eq!(
         cost(&app, &|app| drop(first.join(app))),
-        (6, 2),
+        (7, 2),
         "a rollover"
     );
-    // The cell of the root, the directory and the keys besides.
+    // The cell of the root, the directory, which is also asked whose store it is, and the keys
+    // besides.
     hand_over(&app, &another);
     assert_eq!(
         cost(&another, &|app| drop(first.join(app))),
-        (5, 0),
+        (6, 0),
         "an instance's first"
     );
-}
-
-/// Two instances of the server, with stores of their own until one is handed over.
-fn two_instances() -> (TestApp, TestApp) {
-    let ca = self_signed(ca_params("Domain CA"));
-    (app(settings(&ca, &[])), app(settings(&ca, &[])))
-}
-
-/// Gives what is in the store of one instance to another.
-fn hand_over(from: &TestApp, to: &TestApp) {
-    to.rows.store.rows.replace(from.rows.store.rows.take());
+    // A place is taken in the domain's row before, and becomes a member after.
+    admin(
+        &another,
+        "PUT",
+        "/domains/living-room",
+        Some(json!({ "maxMembership": 9 })),
+    );
+    let third = Machine::new();
+    assert_eq!(
+        cost(&another, &|app| drop(third.join(app))),
+        (5, 3),
+        "a new member of a domain with a maximum"
+    );
 }
 
 #[test]

@@ -8,6 +8,8 @@ fn what_is_not_set_has_the_documented_default() {
     assert_eq!(settings.ca.credential_ttl_days, 3650);
     assert_eq!(settings.policy.clock_tolerance_s, 300);
     assert_eq!(settings.policy.public_origin, None);
+    assert_eq!(settings.policy.max_domains, None);
+    assert_eq!(settings.policy.max_key_versions_per_day, 100);
     assert!(settings.policy.auto_create_domains);
     assert!(settings.policy.machine_trust_anchors.is_none());
 }
@@ -52,12 +54,46 @@ fn each_setting_that_cannot_be_used_is_named_and_its_text_is_not_repeated() {
         ("public_origin", "https://domains.example/path"),
         ("public_origin", "https://domains.example/?query"),
         ("public_origin", "https://swordfish@domains.example"),
+        ("public_origin", "https://domains.example:swordfish"),
+        ("public_origin", "https://domains.example:swordfish/"),
+        ("public_origin", "https://domains.example:65536"),
+        ("max_domains", "-1"),
+        ("max_key_versions_per_day", "0"),
+        ("request_timeout", "soon"),
         ("machine_trust_anchors", "swordfish"),
     ] {
         let wrong = settings(&ca, &[(name, text)]).expect_err(text);
         assert_eq!(wrong.len(), 1, "{name} {text:?}: {wrong:?}");
         assert!(wrong[0].contains(name), "{name} {text:?}: {wrong:?}");
         assert!(!wrong[0].contains("swordfish"), "{wrong:?}");
+    }
+}
+
+/// A request that waits for a key whose maker has died must live long enough to make it itself.
+#[test]
+fn a_request_may_take_longer_than_a_key_is_waited_for() {
+    let ca = self_signed(ca_params("Domain CA"));
+    for (key_type, takeover_s) in [
+        ("EC-P256", 2),
+        ("RSA-2048", 10),
+        ("RSA-3072", 15),
+        ("RSA-4096", 20),
+    ] {
+        let read = |timeout_s: u32| {
+            let timeout_s = timeout_s.to_string();
+            settings(
+                &ca,
+                &[
+                    ("domain_key_type", key_type),
+                    ("request_timeout", &timeout_s),
+                ],
+            )
+        };
+        let wrong = read(takeover_s).expect_err("no longer");
+        assert!(wrong[0].contains("request_timeout"), "{wrong:?}");
+        assert!(read(takeover_s + 1).is_ok(), "{key_type}");
+        // What the gateway lets a request take where nothing else is said.
+        assert!(read(30).is_ok(), "{key_type}");
     }
 }
 

@@ -75,9 +75,25 @@ pub struct MemoryStore {
     pub reads: Cell<usize>,
     pub writes: Cell<usize>,
     pub is_down: Cell<bool>,
+    /// Whether writes fail.
+    pub is_read_only: Cell<bool>,
+    /// After how many writes they fail.
+    pub writes_left: Cell<Option<usize>>,
+    /// After so many reads, what others have made of the store.
+    pub others: RefCell<Option<(usize, BTreeMap<String, Vec<u8>>)>>,
 }
 
 impl MemoryStore {
+    fn writable(&self) -> Result<(), StoreError> {
+        self.up()?;
+        if self.is_read_only.get() || self.writes_left.get() == Some(0) {
+            return Err(StoreError("the store cannot be written".into()));
+        }
+        self.writes_left
+            .set(self.writes_left.get().map(|left| left - 1));
+        Ok(())
+    }
+
     fn up(&self) -> Result<(), StoreError> {
         if self.is_down.get() {
             return Err(StoreError("the store is down".into()));
@@ -92,11 +108,16 @@ impl Store for MemoryStore {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.up()?;
         self.reads.set(self.reads.get() + 1);
+        match self.others.take() {
+            Some((0, rows)) => drop(self.rows.replace(rows)),
+            Some((more, rows)) => drop(self.others.replace(Some((more - 1, rows)))),
+            None => {}
+        }
         Ok(self.rows.borrow().get(key).cloned())
     }
 
     async fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        self.up()?;
+        self.writable()?;
         self.writes.set(self.writes.get() + 1);
         self.rows.borrow_mut().insert(key.into(), value.into());
         Ok(())
@@ -118,7 +139,7 @@ impl Store for MemoryStore {
     }
 
     async fn swap(&self, (key, expected): Self::Cas, value: &[u8]) -> Swapped<Self::Cas> {
-        if let Err(error) = self.up() {
+        if let Err(error) = self.writable() {
             return Swapped::Unknown(error);
         }
         let mut rows = self.rows.borrow_mut();
@@ -169,7 +190,8 @@ impl Environment for TestEnvironment {
 pub type TestApp = App<MemoryStore, TestEnvironment>;
 
 pub fn app(settings: Result<Settings, Vec<String>>) -> TestApp {
-    let rows = Rows::new(MemoryStore::default(), TestEnvironment::default());
+    let owner = settings.as_ref().ok().map(Settings::owner);
+    let rows = Rows::new(MemoryStore::default(), TestEnvironment::default(), owner);
     App::new(rows, settings)
 }
 

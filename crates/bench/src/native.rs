@@ -62,7 +62,8 @@ fn work(
     settings: Settings,
     store: Arc<SqliteStore>,
 ) -> anyhow::Result<()> {
-    let app = Rc::new(Server::new(Rows::new(Sqlite(store), Native), Ok(settings)));
+    let rows = Rows::new(Sqlite(store), Native, Some(settings.owner()));
+    let app = Rc::new(Server::new(rows, Ok(settings)));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

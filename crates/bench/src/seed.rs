@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use anonymous_domains::membership::join;
 use anonymous_domains::settings::Settings;
 use anonymous_domains::store::rows::Rows;
 use anonymous_domains::tables::domain_membership::Machine;
-use anonymous_domains::tables::{domain_keys, domain_membership, domain_server_info};
+use anonymous_domains::tables::{domain_keys, domain_server_info};
 use anonymous_domains_gateway::store::Store as _;
 use anonymous_domains_gateway::store::sqlite::SqliteStore;
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
@@ -59,7 +60,7 @@ pub fn seed(directory: &Path, seed: &Seed) -> anyhow::Result<BTreeMap<String, Si
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let rows = Rows::new(Memory::default(), Native);
+        let rows = Rows::new(Memory::default(), Native, Some(settings.owner()));
         fill(&rows, &settings, seed)
             .await
             .map_err(|error| anyhow!("{error}"))?;
@@ -90,14 +91,14 @@ async fn fill(
     };
     let url = "http://seed.example/flashaccess/domainserver/seed/";
     let with_key = async |domain: &DomainName| {
-        let domain = domain_server_info::find_or_insert(rows, domain).await?;
+        let domain = domain_server_info::find_or_insert(rows, domain, None).await?;
         domain_keys::read_or_roll_over(rows, &domain, url, &settings.ca).await?;
         Ok::<_, anonymous_domains::error::Error>(domain)
     };
     if seed.members > 0 {
         let domain = with_key(&name("large")).await?;
         for _ in 0..seed.members {
-            domain_membership::find_or_add(rows, &domain, &machine()).await?;
+            join::find_or_add(rows, domain.clone(), &machine()).await?;
         }
     }
     for version in 0..seed.versions {
@@ -107,8 +108,9 @@ async fn fill(
         }
     }
     for number in 0..seed.domains {
-        let domain = domain_server_info::find_or_insert(rows, &name(&format!("d{number}"))).await?;
-        domain_membership::find_or_add(rows, &domain, &machine()).await?;
+        let name = name(&format!("d{number}"));
+        let domain = domain_server_info::find_or_insert(rows, &name, None).await?;
+        join::find_or_add(rows, domain, &machine()).await?;
     }
     Ok(())
 }

@@ -64,7 +64,7 @@ catalogue! {
         "The machine is blocked, or says that it belongs to another domain of this server.";
     DeregDenied "DEREG_DENIED" Some(401), 403,
         "The de-registration was denied",
-        "The machine is not a member of the domain, or there is no such domain.";
+        "The machine is not a member of the domain, or not under this key, or there is no such domain.";
     InvalidDomainName "INVALID_DOMAIN_NAME" None, 400,
         "The domain name is not valid",
         "The path's domain name, percent-decoded once, does not match [A-Za-z0-9][A-Za-z0-9._-]{0,127}.";
@@ -79,7 +79,7 @@ catalogue! {
         "The request's iat is further from the server's clock than the clock tolerance.";
     MachineKeyMismatch "MACHINE_KEY_MISMATCH" None, 403,
         "The machine is known under another key",
-        "The GUID was registered in the domain under another machine key.";
+        "The GUID was registered in the domain under another machine key: it cannot join under this one.";
     MachineNotTrusted "MACHINE_NOT_TRUSTED" None, 403,
         "The machine's certificate is not trusted",
         "The server requires a machine certificate, and the request has none that chains to a trusted one, is in date and carries the GUID.";
@@ -107,6 +107,9 @@ catalogue! {
     UnsupportedMediaType "UNSUPPORTED_MEDIA_TYPE" None, 415,
         "The media type is not supported",
         "A device's request is application/jose+json, an operator's application/json.";
+    RateLimited "RATE_LIMITED" None, 429,
+        "A limit has been reached",
+        "The domain has got as many key versions as it may in a day and needs another one, the server has as many domains as it may, or a client asked too often. Try again after Retry-After.";
     Internal "INTERNAL" None, 500,
         "The server failed",
         "Something failed inside of the server; the operator's log says what.";
@@ -211,7 +214,7 @@ mod tests {
             assert!((400..=503).contains(&error.status()));
             assert!(error.description().ends_with('.'));
         }
-        assert_eq!(ErrorName::ALL.len(), 20);
+        assert_eq!(ErrorName::ALL.len(), 21);
         assert_eq!(
             ErrorName::DomLimitReached.type_uri(),
             "urn:anonymous-domains:error:dom-limit-reached"

@@ -132,7 +132,7 @@ impl Case {
 
     /// All cases.
     pub fn all() -> Vec<Self> {
-        let others = vec![Self::overtaken_gathering()];
+        let others = vec![Self::overtaken_count()];
         [Self::pairs(), Self::first_uses(), Self::splits(), others].concat()
     }
 
@@ -201,7 +201,14 @@ impl Case {
             Self::new("split: join, join", &two, &[&[join(2)], &[join(3)]]).with_small_leaves(),
             Self::new("split: join, leave", &two, &[&[join(2)], &[leave(0)]]).with_small_leaves(),
             Self::new("split: list, join", &three, &[&[list], &[join(3)]]).with_small_leaves(),
-            Self::new("gather: maximum, join", &three, &[&[maximum], &[join(3)]])
+            Self::new(
+                "count: maximum, join",
+                &three,
+                &[&[maximum.clone()], &[join(3)]],
+            )
+            .with_small_leaves()
+            .with(&[(Trouble::Crashes, Some(4)), ONE_FAULT]),
+            Self::new("count: maximum, leave", &three, &[&[maximum], &[leave(0)]])
                 .with_small_leaves()
                 .with(&[(Trouble::Crashes, Some(4)), ONE_FAULT]),
             Self::new("split: delete, join", &three, &[&[delete], &[join(3)]])
@@ -210,13 +217,13 @@ impl Case {
         ]
     }
 
-    /// A gathering that is overtaken by the next one: whoever is late from the first must not
-    /// mistake the second for it.
-    pub fn overtaken_gathering() -> Self {
+    /// A count that is overtaken by the next one: whoever is late from the first must not mistake
+    /// the second for it.
+    pub fn overtaken_count() -> Self {
         let before = [join(0), join(1), join(2)];
-        let next = [set_maximum(None), join(3), set_maximum(Some(8))];
+        let next = [set_maximum(None), join(3), set_maximum(Some(4))];
         Self::new(
-            "gather: overtaken",
+            "count: overtaken",
             &before,
             &[&[set_maximum(Some(9))], &next],
         )

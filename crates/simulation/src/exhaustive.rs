@@ -182,5 +182,8 @@ fn again(run: &mut Run, callers: &[Vec<TaskId>], action: Action) -> Result<(), V
 fn finish(run: &mut Run) -> Result<(), Violation> {
     let machines = 1 + (0..8).filter(|it| run.knows(*it)).max().unwrap_or(0);
     let domains = run.model.domains();
-    run.finish(machines, domains)
+    run.finish(machines, domains, false)?;
+    run.pause();
+    run.finish(machines, domains, true)?;
+    run.check_quiet()
 }

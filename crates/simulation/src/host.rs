@@ -216,6 +216,12 @@ impl Host {
         (write, written)
     }
 
+    /// Whether somebody has begun to use the store.
+    pub fn has_root(&self) -> bool {
+        let cell = self.cells.get("anonymous-domains:root").ok().flatten();
+        cell.is_some_and(|cell| cell.iter().any(|byte| *byte != 0))
+    }
+
     /// Whether a write of a request may take effect yet.
     pub fn has_delayed(&self, task: TaskId) -> bool {
         self.delayed.iter().any(|write| write.task == task)

@@ -17,8 +17,14 @@ use zeroize::Zeroizing;
 
 use crate::world::World;
 
-/// How long a simulated request waits for a maker, in milliseconds.
-pub const PATIENCE_MS: u64 = 200;
+/// How long a simulated key may be in the making, in milliseconds.
+pub const TAKEOVER_MS: u64 = 200;
+
+/// What a maker says that fails.
+pub const FAILURE: &str = "a key cannot be made";
+
+/// How often makers fail where they do, in thousandths.
+const FAILURES: u32 = 300;
 
 /// How long a certificate is good, in seconds: so short that some run out within a schedule.
 const LIFETIME_S: i64 = 12;
@@ -32,25 +38,63 @@ pub struct SimIssuer {
     pub world: Rc<World>,
     /// Whether certificates run out within a schedule.
     pub short_lived: bool,
+    /// Which key-encryption key it has.
+    pub owner: Owner,
+}
+
+/// A key-encryption key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// The one that the store belongs to.
+    Right,
+    /// Another one, by an operator's mistake.
+    Wrong,
+}
+
+impl Owner {
+    /// Its digest.
+    pub fn digest(self) -> [u8; 32] {
+        [self as u8 + 1; 32]
+    }
+
+    /// What is sealed under it begins with this.
+    fn seal(self) -> &'static str {
+        match self {
+            Self::Right => "",
+            Self::Wrong => "sealed under another key: ",
+        }
+    }
 }
 
 impl SimIssuer {
+    fn lifetime_s(&self) -> i64 {
+        if self.short_lived {
+            LIFETIME_S
+        } else {
+            1_000_000_000
+        }
+    }
+
     fn certificate(&self, order: &Order<'_>, identity: &str) -> NewCertificate {
         NewCertificate {
             der: identity.as_bytes().to_vec(),
             chain: vec![b"the domain CA".to_vec()],
             not_before_s: order.now_s,
-            not_after_s: self.not_after_s(order.now_s),
+            not_after_s: order.now_s + self.lifetime_s(),
         }
     }
 }
 
 impl Issuer for SimIssuer {
     fn make(&self, order: &Order<'_>) -> Result<NewKey, Error> {
+        if self.world.makers_fail.get() && self.world.chance(FAILURES) {
+            self.world.trace_call(|| FAILURE.to_owned());
+            return Err(Error::fault(FAILURE));
+        }
         let identity = self.world.make(order.domain, order.version);
         self.world.trace_call(|| format!("makes key {identity}"));
         Ok(NewKey {
-            sealed: identity.as_bytes().to_vec(),
+            sealed: format!("{}{identity}", self.owner.seal()).into_bytes(),
             certificate: self.certificate(order, &identity),
         })
     }
@@ -62,7 +106,12 @@ impl Issuer for SimIssuer {
     }
 
     fn open(&self, _: &str, _: u32, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let jwk = json!({ NAME: String::from_utf8_lossy(sealed) });
+        let sealed = String::from_utf8_lossy(sealed);
+        let is_other = sealed.starts_with(Owner::Wrong.seal()) != (self.owner == Owner::Wrong);
+        let name = sealed.strip_prefix(self.owner.seal());
+        let name = name.filter(|_| !is_other);
+        let name = name.ok_or_else(|| Error::fault("a domain key does not open"))?;
+        let jwk = json!({ NAME: name });
         Ok(Zeroizing::new(jwk.to_string().into_bytes()))
     }
 
@@ -71,17 +120,16 @@ impl Issuer for SimIssuer {
         Ok(base64url::encode(&key_set))
     }
 
-    fn not_after_s(&self, now_s: i64) -> i64 {
-        now_s
-            + if self.short_lived {
-                LIFETIME_S
-            } else {
-                1_000_000_000
-            }
+    fn check(&self, _now_s: i64) -> Result<(), Error> {
+        Ok(())
     }
 
-    fn patience_ms(&self) -> u64 {
-        PATIENCE_MS
+    fn signs_until_from_s(&self, not_after_s: i64) -> Option<i64> {
+        Some(not_after_s - self.lifetime_s())
+    }
+
+    fn takeover_ms(&self) -> u64 {
+        TAKEOVER_MS
     }
 }
 

@@ -6,7 +6,9 @@ mod domain;
 
 use std::collections::BTreeMap;
 
-use anonymous_domains_protocol::{problem::ErrorName, response::RegisterResponse};
+use anonymous_domains_protocol::{
+    ids::MachineGuid, problem::ErrorName, response::RegisterResponse,
+};
 
 use crate::{
     host::{Host, TaskId},
@@ -26,7 +28,7 @@ pub struct Leniency {
     /// A row may forget a write before its writer has looked (`REVISIONS_KEPT` is small), so a
     /// caller may be told of its second decision.
     pub forgetful_rows: bool,
-    /// Makers may have died or been overtaken by patience, so a key pair may have been made in vain.
+    /// Makers may have died or been taken over, so a key pair may have been made in vain.
     pub wasted_keys: bool,
 }
 
@@ -131,8 +133,19 @@ impl Model {
             let step = self.step;
             let domain = &mut self.domains[number];
             let change = domain.changes_to(now, step, task, host)?;
+            // A departure that another request has begun may be finished by anyone.
+            let removes = |guid: &MachineGuid| {
+                let may_remove = |request: &Request| {
+                    let machine = (0..u8::MAX).find(|machine| machine_guid(*machine) == *guid);
+                    machine.is_some_and(|machine| request.op.may_remove(machine, number as u8))
+                };
+                let mut others = self.requests.iter();
+                may_remove(&self.requests[&task])
+                    && !others.any(|(other, it)| *other != task && !it.done && may_remove(it))
+            };
+            let removes = change.removed.iter().any(removes);
             let request = self.requests.get_mut(&task).expect("the request has begun");
-            if change.keys || !change.added.is_empty() || change.removed {
+            if change.keys || !change.added.is_empty() || removes {
                 request.changed = Some(if change.keys { "keys" } else { "members" });
             }
             for guid in &change.added {
@@ -188,7 +201,10 @@ impl Model {
         match outcome {
             Outcome::Fault(why) => Err(format!("6: {:?} met a fault: {why}", request.op)),
             Outcome::Unavailable(_) => Ok(()),
-            Outcome::Refused(name) => self.check_refusal(&request, *name),
+            Outcome::Refused(name) => {
+                self.domains[usize::from(request.op.domain())].refused(&request, *name);
+                self.check_refusal(&request, *name)
+            }
             Outcome::Joined(answer) => self.check_join(task, &request, answer, host),
             Outcome::Listed(listed) => {
                 self.domains[usize::from(request.op.domain())].check_list(&request, listed)
@@ -345,6 +361,11 @@ impl Model {
     pub fn quiet_state(&self, domain: u8) -> (usize, u64) {
         let domain = &self.domains[usize::from(domain)];
         (domain.keys_ever(), domain.member_count())
+    }
+
+    /// Whether a domain has as many members as it may.
+    pub fn is_full(&self, domain: u8) -> bool {
+        self.domains[usize::from(domain)].is_full()
     }
 
     /// Whether a machine is a member now.

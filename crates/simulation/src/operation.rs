@@ -24,7 +24,11 @@ use anonymous_domains_protocol::{
 };
 
 use crate::{
-    environment::SimEnvironment, issuer::SimIssuer, random::mix, store::SimStore, world::World,
+    environment::SimEnvironment,
+    issuer::{self, Owner, SimIssuer},
+    random::mix,
+    store::SimStore,
+    world::World,
 };
 
 /// A request. Domains and machines are numbers here.
@@ -173,6 +177,8 @@ fn policy() -> Policy {
         auto_create_domains: true,
         machine_trust_anchors: None,
         tokens: None,
+        max_domains: None,
+        max_key_versions_per_day: u32::MAX,
     }
 }
 
@@ -185,7 +191,7 @@ pub struct Instance {
 
 impl Instance {
     /// One that remembers nothing.
-    pub fn new(world: &Rc<World>, short_lived_certificates: bool) -> Rc<Self> {
+    pub fn new(world: &Rc<World>, owner: Owner, short_lived_certificates: bool) -> Rc<Self> {
         let store = SimStore {
             world: world.clone(),
         };
@@ -193,11 +199,12 @@ impl Instance {
             world: world.clone(),
         };
         Rc::new(Self {
-            rows: Rows::new(store, env),
+            rows: Rows::new(store, env, Some(owner.digest())),
             known_keys: KnownKeys::default(),
             issuer: SimIssuer {
                 world: world.clone(),
                 short_lived: short_lived_certificates,
+                owner,
             },
         })
     }
@@ -206,9 +213,22 @@ impl Instance {
 /// Runs a request through the server's real logic.
 pub async fn run(op: Op, instance: Rc<Instance>) -> Outcome {
     let iat_ms = instance.issuer.world.now_ms();
-    match serve(&op, &instance, iat_ms).await {
+    let result = serve(&op, &instance, iat_ms).await;
+    if instance.issuer.owner == Owner::Wrong {
+        return match result {
+            // It may not even look at what is there.
+            Err(Error::Fault(why)) if why.contains("belongs to another") => {
+                Outcome::Refused(ErrorName::Internal)
+            }
+            Err(Error::Unavailable(why)) => Outcome::Unavailable(why),
+            _ => Outcome::Fault("the store belongs to another, and was used".to_owned()),
+        };
+    }
+    match result {
         Ok(outcome) => outcome,
         Err(Error::Refused { name, .. }) => Outcome::Refused(name),
+        Err(Error::RateLimited(_)) => Outcome::Refused(ErrorName::RateLimited),
+        Err(Error::Fault(why)) if why == issuer::FAILURE => Outcome::Unavailable(why),
         Err(Error::Unavailable(why)) => Outcome::Unavailable(why),
         Err(Error::Fault(why)) => Outcome::Fault(why),
     }

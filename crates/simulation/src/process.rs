@@ -9,6 +9,7 @@ use std::{collections::HashMap, rc::Rc};
 use crate::{
     call::Answer,
     host::{Host, Made},
+    issuer::Owner,
     live::{Live, Wants},
     operation::{Instance, Op},
     world::World,
@@ -113,7 +114,11 @@ impl Process {
             at = *from;
         }
         let world = World::new(self.host.clone(), self.nth, self.seed, false);
-        let mut live = Live::new(self.op.clone(), &world, Instance::new(&world, false));
+        let mut live = Live::new(
+            self.op.clone(),
+            &world,
+            Instance::new(&world, Owner::Right, false),
+        );
         for answer in answers.into_iter().rev() {
             live.go(answer);
         }

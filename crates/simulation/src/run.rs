@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::{
     call::{Answer, Call, Kind},
     host::{By, Fault, Host, TaskId},
+    issuer::{self, Owner},
     live::{Live, Wants},
     model::{Model, Violation},
     operation::{Instance, Op, Outcome},
@@ -19,6 +20,13 @@ const MOST_CALLS: u32 = 5000;
 
 /// The most calls of a request that nothing happens to.
 const MOST_CALLS_ALONE: u32 = 600;
+
+/// A join that nobody else is in the way of does not take as long as a maker is waited for, in
+/// milliseconds. (Where leaves have two entries, to split all the rows above one takes a while.)
+const UNDISTURBED_MS: i64 = issuer::TAKEOVER_MS.cast_signed();
+
+/// So long after a request has died nobody waits for it any more, in milliseconds.
+const LONG_AFTER_MS: i64 = 10_000;
 
 /// The longest that a request which nothing happens to may take, in milliseconds.
 const LONGEST_ALONE_MS: i64 = 20_000;
@@ -61,6 +69,8 @@ pub struct Instances {
     pub random: Random,
     /// Whether certificates run out within a schedule.
     pub short_lived_certificates: bool,
+    /// How often a request goes to an instance with another key-encryption key, in thousandths.
+    pub wrong_owner: u32,
 }
 
 impl Instances {
@@ -70,12 +80,17 @@ impl Instances {
             serving: Vec::new(),
             random: Random::new(0),
             short_lived_certificates: false,
+            wrong_owner: 0,
         }
     }
 
     /// The instance for the next request: now and then a new one takes an old one's place.
     fn next(&mut self, world: &Rc<World>) -> Rc<Instance> {
-        let new = || Instance::new(world, self.short_lived_certificates);
+        let new = |owner| Instance::new(world, owner, self.short_lived_certificates);
+        if world.host.borrow().has_root() && self.random.chance(self.wrong_owner) {
+            return new(Owner::Wrong);
+        }
+        let new = || new(Owner::Right);
         if self.serving.is_empty() {
             return new();
         }
@@ -282,25 +297,47 @@ impl Run {
     }
 
     /// All is quiet: every machine asks for its keys again, in each domain, twice.
-    pub fn finish(&mut self, machines: u8, domains: u8) -> Result<(), Violation> {
+    ///
+    /// With `undisturbed`, nothing has crashed or failed before, or it was long ago: then nobody has
+    /// to wait.
+    pub fn finish(
+        &mut self,
+        machines: u8,
+        domains: u8,
+        undisturbed: bool,
+    ) -> Result<(), Violation> {
         use anonymous_domains_protocol::problem::ErrorName;
 
         self.world.trace(|| "all is quiet".to_owned());
+        self.world.makers_fail.set(false);
+        self.instances.wrong_owner = 0;
         for domain in 0..domains {
             for machine in 0..machines {
                 let asks = machine % domains == domain || self.model.is_member(machine, domain);
                 if !asks {
                     continue;
                 }
+                let began_ms = self.world.now_ms();
                 match &*self.run_alone(Op::Join { machine, domain })? {
-                    Outcome::Joined(_) | Outcome::Refused(ErrorName::DomLimitReached) => {}
-                    Outcome::Refused(ErrorName::DomRegDenied) => {}
+                    Outcome::Joined(_) | Outcome::Refused(ErrorName::DomRegDenied) => {}
+                    Outcome::Refused(ErrorName::DomLimitReached) => {
+                        if !self.model.is_full(domain) {
+                            return Err("6: a place is lost".to_owned());
+                        }
+                    }
                     outcome => return Err(format!("6: a quiet join: {}", outcome.show())),
                 }
+                if undisturbed && self.world.now_ms() - began_ms >= UNDISTURBED_MS {
+                    return Err("6: a join waited for nobody".to_owned());
+                }
             }
-            let quiet = self.model.quiet_state(domain);
-            if self.model.is_member(0, domain) {
-                self.run_alone(Op::Join { machine: 0, domain })?;
+            // The last one may have finished what concerns the first.
+            let mut quiet = self.model.quiet_state(domain);
+            for _ in 0..2 {
+                if self.model.is_member(0, domain) {
+                    quiet = self.model.quiet_state(domain);
+                    self.run_alone(Op::Join { machine: 0, domain })?;
+                }
             }
             if self.model.quiet_state(domain) != quiet {
                 return Err("7: a repeated join changed something".to_owned());
@@ -311,6 +348,16 @@ impl Run {
                 return Err("6: the list is not the roster".to_owned());
             }
         }
+        Ok(())
+    }
+
+    /// Nothing happens for a long time.
+    pub fn pause(&mut self) {
+        self.world.advance_to(self.world.now_ms() + LONG_AFTER_MS);
+    }
+
+    /// What must hold at the end of all.
+    pub fn check_quiet(&self) -> Result<(), Violation> {
         let host = self.world.host.borrow();
         self.model.check_quiet(&host)
     }

@@ -60,6 +60,10 @@ pub struct Scenario {
     pub order: Order,
     pub knobs: Knobs,
     pub short_lived_certificates: bool,
+    /// Whether makers of keys fail now and then.
+    pub makers_fail: bool,
+    /// How often a request goes to an instance with another key-encryption key, in thousandths.
+    pub wrong_owner: u32,
 }
 
 impl Scenario {
@@ -120,6 +124,8 @@ impl Scenario {
             },
             knobs,
             short_lived_certificates: random.chance(200),
+            makers_fail: random.chance(150),
+            wrong_owner: random.pick(&[0, 0, 0, 0, 0, 150]),
         }
     }
 }
@@ -151,7 +157,7 @@ fn limit_op(random: &mut Random, machines: u8, nth: usize) -> Op {
 fn operator_op(random: &mut Random, machines: u8, domains: u8) -> Op {
     let domain = random.below(usize::from(domains)) as u8;
     let machine = random.below(usize::from(machines)) as u8;
-    match random.below(14) {
+    match random.below(16) {
         0..=4 => Op::SetMaximum {
             domain,
             maximum: match random.below(5) {
@@ -161,9 +167,9 @@ fn operator_op(random: &mut Random, machines: u8, domains: u8) -> Op {
         },
         5 => Op::Delete { domain },
         6 | 7 => Op::Expel { machine, domain },
-        8 => Op::Block { machine, domain },
-        9 => Op::Unblock { machine, domain },
-        10 => Op::RequireRollover { domain },
+        8..=10 => Op::Block { machine, domain },
+        11 => Op::Unblock { machine, domain },
+        12 => Op::RequireRollover { domain },
         _ => Op::List {
             domain,
             page: random.pick(&[1, 2, 3, 100]),

@@ -108,7 +108,9 @@ pub fn run(seed: u64, options: Options) -> Result<Counts, Box<Failure>> {
         serving: vec![None; random_instances.pick(&[0, 0, 1, 1, 2, 3])],
         random: random_instances,
         short_lived_certificates: scenario.short_lived_certificates,
+        wrong_owner: scenario.wrong_owner,
     };
+    world.makers_fail.set(scenario.makers_fail);
     let mut scheduler = Scheduler {
         run: Run::new(world, model, instances),
         callers: scenario
@@ -191,8 +193,15 @@ impl Scheduler {
             let applies = self.random.chance(500);
             self.run.settle(0, applies)?;
         }
-        self.run
-            .finish(self.scenario.machines, self.scenario.domains)
+        // Either what a crash has left is mended at once, or nobody has to wait for it later.
+        let (machines, domains) = (self.scenario.machines, self.scenario.domains);
+        if self.random.chance(500) {
+            let is_calm = self.scenario.weather.is_calm();
+            self.run.finish(machines, domains, is_calm)?;
+        }
+        self.run.pause();
+        self.run.finish(machines, domains, true)?;
+        self.run.check_quiet()
     }
 
     /// Crashes, hold-ups and the passing of time.

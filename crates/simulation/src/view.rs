@@ -15,7 +15,10 @@ use anonymous_domains::{
         Store, StoreError, Swapped,
         rows::{RowId, Rows},
     },
-    tables::{domain_keys, domain_membership, domain_server_info},
+    tables::{
+        domain_keys, domain_membership,
+        domain_server_info::{self, Count},
+    },
 };
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 
@@ -28,6 +31,11 @@ pub struct DomainView {
     pub generation: RowId,
     pub departures: u64,
     pub rollover_required: bool,
+    pub maximum: Option<u64>,
+    /// The number of members, where the domain's row has it and nothing is under way.
+    pub count: Option<u64>,
+    /// How many changes of the roster are under way, or left undone.
+    pub intents: usize,
     pub members: Vec<MachineGuid>,
     /// The names of the keys; the first is version 1.
     pub keys: Vec<String>,
@@ -122,6 +130,7 @@ fn look_at(host: &Host, name: &DomainName) -> Result<Option<DomainView>, Error> 
             host,
             random: Cell::new(Random::new(0x005e_ed0f_71e5)),
         },
+        None,
     );
     at_once(async {
         let Some(domain) = domain_server_info::find(&rows, name).await? else {
@@ -130,10 +139,17 @@ fn look_at(host: &Host, name: &DomainName) -> Result<Option<DomainView>, Error> 
         let members = domain_membership::members(&rows, &domain, None, usize::MAX).await?;
         let keys = domain_keys::read(&rows, &domain).await?;
         let departures = domain.info.departures;
+        let intents = domain.info.intents.len();
         Ok(Some(DomainView {
             generation: domain.info.keys,
             departures,
-            rollover_required: keys.rollover_required(departures),
+            rollover_required: keys.rollover_required(&domain.info),
+            maximum: domain.info.max_membership,
+            count: match domain.info.count {
+                Count::Known(members) if intents == 0 => Some(members),
+                _ => None,
+            },
+            intents,
             members: members.into_iter().map(|(guid, _)| guid).collect(),
             keys: keys
                 .above(0)

@@ -42,6 +42,8 @@ struct TaskState {
 #[derive(Debug)]
 pub struct World {
     pub host: RefCell<Host>,
+    /// Whether makers of keys fail now and then.
+    pub makers_fail: Cell<bool>,
     tasks: RefCell<Vec<TaskState>>,
     current: Cell<TaskId>,
     seed: u64,
@@ -53,6 +55,7 @@ impl World {
     pub fn new(host: Host, requests: usize, seed: u64, traced: bool) -> Rc<Self> {
         let world = Self {
             host: RefCell::new(host),
+            makers_fail: Cell::new(false),
             tasks: RefCell::default(),
             current: Cell::new(0),
             seed,
@@ -137,6 +140,12 @@ impl World {
         self.tasks.borrow_mut()[self.current.get()]
             .random
             .fill(bytes);
+    }
+
+    /// Whether something happens that does so many times in a thousand, to the request that runs.
+    pub fn chance(&self, per_mille: u32) -> bool {
+        let mut tasks = self.tasks.borrow_mut();
+        tasks[self.current.get()].random.chance(per_mille)
     }
 
     /// Notes that the request that runs makes a key pair, and names it.

@@ -11,39 +11,57 @@ type Regression = (&'static str, u64, Behaviour, Mutation);
 const REGRESSIONS: &[Regression] = &[
     (
         "a root was split again while a helper of the first split was late",
-        7_816_238_752_227_127_052,
-        Behaviour::SpinRedis,
+        5_629_267_371_925_967_858,
+        Behaviour::Contract,
         Mutation::AnySplit,
     ),
     (
         "a key was made between a departure's count and the removal",
-        9_148_091_358_424_131_912,
+        7_155_338_201_267_914_011,
         Behaviour::SpinSqlite,
-        Mutation::RaiseOnce,
-    ),
-    (
-        "a deletion could not be finished, because the leaves were gone and the root was not",
-        18_180_631_933_784_915_271,
-        Behaviour::SpinSqlite,
-        Mutation::EraseRootLast,
+        Mutation::CountDepartureEarly,
     ),
     (
         "a probe was misjudged, because its first swap had met a fault",
-        9_010_825_684_661_324_591,
+        14_642_808_265_321_654_017,
         Behaviour::CosmosDb,
         Mutation::JudgeProbeByValue,
     ),
     (
         "the rows of a split that had been named were removed by their maker",
-        11_447_569_245_679_889_710,
+        7_293_713_710_295_693_997,
         Behaviour::SpinRedis,
         Mutation::DiscardLosersPair,
     ),
     (
         "a key was made for a version that another request had saved meanwhile",
-        3_041_745_065_926_643_974,
-        Behaviour::CosmosDb,
+        7_511_986_542_635_680_611,
+        Behaviour::SpinSqlite,
         Mutation::StaleVersion,
+    ),
+    (
+        "a machine that was about to leave was removed by an operator, and counted out twice",
+        17_389_245_470_502_933_433,
+        Behaviour::Contract,
+        Mutation::EndTwice,
+    ),
+    (
+        "a maximum was lowered while a place under the former one was taken",
+        13_396_211_380_451_250_297,
+        Behaviour::CosmosDb,
+        Mutation::KeepPlaces,
+    ),
+    (
+        "a leave died before its departure counted, and its next try was told that it is gone",
+        4_774_579_946_780_540_762,
+        Behaviour::CosmosDb,
+        Mutation::ForgetDeparture,
+    ),
+    (
+        "a maker was killed, and each request waited for it from its own beginning",
+        6_163_423_405_676_850_642,
+        Behaviour::SpinRedis,
+        Mutation::UntimedClaim,
     ),
 ];
 

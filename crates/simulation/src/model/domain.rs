@@ -5,7 +5,7 @@ use std::{
     rc::Rc,
 };
 
-use anonymous_domains_protocol::ids::MachineGuid;
+use anonymous_domains_protocol::{ids::MachineGuid, problem::ErrorName};
 
 use super::{Request, Violation};
 use crate::{
@@ -43,7 +43,7 @@ pub struct DomainModel {
 #[derive(Debug, Default)]
 pub struct Changes {
     pub added: Vec<MachineGuid>,
-    pub removed: bool,
+    pub removed: Vec<MachineGuid>,
     pub keys: bool,
 }
 
@@ -124,7 +124,7 @@ impl DomainModel {
         }
         for guid in old_members {
             if !now.members.contains(guid) {
-                changes.removed = true;
+                changes.removed.push(*guid);
                 self.gone.insert(*guid, (step, made));
             }
         }
@@ -184,16 +184,14 @@ impl DomainModel {
         match request.op {
             Op::Leave { machine, .. } | Op::Expel { machine, .. } | Op::Block { machine, .. } => {
                 let gone = self.gone.get(&machine_guid(machine));
-                match gone.filter(|(step, _)| *step > request.started) {
-                    Some((_, made)) => self.made_after = self.made_after.max(*made),
-                    None if deleted || matches!(request.op, Op::Block { .. }) => {}
-                    None => {
-                        return Err(format!(
-                            "2: {:?} is done, and the machine was there all along",
-                            request.op
-                        ));
-                    }
+                let went = gone.is_some_and(|(step, _)| *step > request.started);
+                if !went && !deleted && self.has_member(machine) {
+                    return Err(format!(
+                        "2: {:?} is done, and the machine was there all along",
+                        request.op
+                    ));
                 }
+                self.told_gone(machine);
                 if let Op::Block { machine, domain } = request.op {
                     let let_in = |op: &Op| match op {
                         Op::Unblock { machine: m, .. } => *m == machine,
@@ -212,6 +210,29 @@ impl DomainModel {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Somebody was told that a machine is no member: whoever joins from now on gets a key that was
+    /// made after it went.
+    fn told_gone(&mut self, machine: u8) {
+        if let Some((_, made)) = self.gone.get(&machine_guid(machine)) {
+            self.made_after = self.made_after.max(*made);
+        }
+    }
+
+    /// A request was refused. That a machine is no member is told only when its departure counts.
+    pub fn refused(&mut self, request: &Request, name: ErrorName) {
+        match (&request.op, name) {
+            (Op::Leave { machine, .. }, ErrorName::DeregDenied)
+            | (Op::Expel { machine, .. }, ErrorName::NotFound) => self.told_gone(*machine),
+            _ => {}
+        }
+    }
+
+    /// Whether there are as many members as there may be.
+    pub fn is_full(&self) -> bool {
+        let maximum = self.view.as_ref().and_then(|view| view.maximum);
+        maximum.is_some_and(|maximum| self.member_count() >= maximum)
     }
 
     /// A list has every member that was there all the while, once, in order.
@@ -240,6 +261,12 @@ impl DomainModel {
         match &self.view {
             Some(view) if view.rollover_required && !view.members.is_empty() => {
                 Err("6: a rollover is still required".to_owned())
+            }
+            Some(view) if view.intents > 0 && !view.members.is_empty() => {
+                Err("6: a change of the roster was never finished".to_owned())
+            }
+            Some(view) if view.count.is_some_and(|it| it != self.member_count()) => {
+                Err("1: the number of members is not what the domain's row says".to_owned())
             }
             _ => Ok(()),
         }

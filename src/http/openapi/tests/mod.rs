@@ -246,6 +246,11 @@ fn errors_have_the_headers_that_they_owe() {
             ["STORE_UNAVAILABLE"] => {
                 json!({ "Retry-After": { "$ref": "#/components/headers/RetryAfter" } })
             }
+            ["RATE_LIMITED"] => json!({
+                "Retry-After": { "$ref": "#/components/headers/RetryAfter" },
+                "RateLimit-Policy": { "$ref": "#/components/headers/RateLimitPolicy" },
+                "RateLimit": { "$ref": "#/components/headers/RateLimit" },
+            }),
             _ => Value::Null,
         };
         assert_eq!(response["headers"], owed, "{name}");

@@ -1,0 +1,72 @@
+//! Machines that an operator blocks, and lets in again.
+//!
+//! What blocks a machine is its entry in the roster. The list of blocked machines is only how they
+//! are found again without a look at all members: a machine is put on it before it is blocked and
+//! taken off after it is let in again, so it has every blocked machine; one that a crash left on it
+//! is recognized by its entry.
+
+use anonymous_domains_protocol::ids::MachineGuid;
+
+use super::departure;
+use crate::{
+    error::Error,
+    ports::Environment,
+    store::{Store, rows::Rows},
+    tables::{blocked, domain_membership, domain_server_info::Domain},
+};
+
+/// Blocks a machine, and removes it if it is a member, with the rollover that a removal means.
+pub async fn block<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    guid: MachineGuid,
+) -> Result<(), Error> {
+    let list = blocked::find_or_insert(rows, domain).await?;
+    blocked::put_on(rows, list, guid).await?;
+    departure::block(rows, domain, guid).await?;
+    // Another operator may have let it in meanwhile and taken it off the list only now.
+    blocked::put_on(rows, list, guid).await
+}
+
+/// Lets a machine join again. One that is not blocked stays as it is.
+pub async fn unblock<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    guid: MachineGuid,
+) -> Result<(), Error> {
+    departure::unblock(rows, domain, guid).await?;
+    let Some(list) = domain.info.blocked else {
+        return Ok(());
+    };
+    blocked::take_off(rows, list, guid).await?;
+    // Another operator may have blocked it again meanwhile.
+    if domain_membership::is_blocked(rows, domain, guid).await? {
+        blocked::put_on(rows, list, guid).await?;
+    }
+    Ok(())
+}
+
+/// Blocked machines with GUIDs above `after`, ascending, at most `limit` of them, and when each was
+/// blocked, in seconds since 1970.
+pub async fn list<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    mut after: Option<MachineGuid>,
+    limit: usize,
+) -> Result<Vec<(MachineGuid, i64)>, Error> {
+    let mut listed = Vec::new();
+    while listed.len() < limit {
+        let listing = blocked::list(rows, domain, after, limit).await?;
+        let Some((last, _)) = listing.last() else {
+            break;
+        };
+        after = Some(*last);
+        for (guid, blocked_at_s) in listing {
+            if domain_membership::is_blocked(rows, domain, guid).await? {
+                listed.push((guid, blocked_at_s));
+            }
+        }
+    }
+    listed.truncate(limit);
+    Ok(listed)
+}

@@ -1,0 +1,158 @@
+//! The number of a domain's members, for a maximum.
+//!
+//! Where there is no maximum nobody counts, because machines are added by a swap on their leaf
+//! alone. When one is set, the domain's row begins a count: it gets the next epoch. The roster is
+//! walked leaf by leaf, and each leaf takes the epoch over, by a swap, together with the number of
+//! members that it has at that instant. A request that adds a machine on the word of an earlier
+//! epoch is turned away from such a leaf, and while the count runs nobody is added on the word of
+//! this one; members that depart from a counted leaf are counted as departed. So the number of
+//! members at the end is the sum of what the leaves had, less the departed.
+//!
+//! The domain's row says how far the walk has come, a few leaves at a time, so that a count that
+//! breaks off is taken up where it stopped, by the operator's next try or by a machine that wants
+//! to join. Many may walk at the same time.
+
+use anonymous_domains_protocol::problem::ErrorName;
+
+use super::{LOOKS, intents::change};
+use crate::{
+    error::Error,
+    knobs::{Mutation, broken},
+    ports::Environment,
+    store::{
+        Store,
+        rows::{Change, Rows},
+    },
+    tables::{
+        domain_membership::{Guid, RosterLeaf, count_members, roster},
+        domain_server_info::{self, Count, Domain, DomainServerInfo},
+    },
+};
+
+/// The progress of a walk is noted after so many leaves.
+const LEAVES_A_STEP: usize = 64;
+
+/// Finishes the count of a domain, if one is running. When this returns `Ok`, the maximum that the
+/// domain was seen with is in force: no machine is added any more under an earlier one.
+pub async fn finish<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+) -> Result<Domain, Error> {
+    let mut domain = domain.clone();
+    while let Count::Running { .. } = domain.info.count {
+        step(rows, &domain).await?;
+        domain = domain_server_info::read_again(rows, &domain).await?;
+    }
+    Ok(domain)
+}
+
+/// How many machines belong to a domain. Looks at every row of the roster where nobody counts.
+pub async fn members<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+) -> Result<u64, Error> {
+    if let Count::Known(members) = domain.info.count {
+        return Ok(members);
+    }
+    let roster = roster(rows, domain);
+    let mut members = 0;
+    let mut from: Option<Guid> = None;
+    loop {
+        let leaf = roster.leaf(from.as_ref()).await?;
+        members += count_members(&leaf.entries);
+        match leaf.upper {
+            Some(upper) => from = Some(upper),
+            None => return Ok(members),
+        }
+    }
+}
+
+/// Waits for a count on behalf of a machine that wants to join, and takes it up where nobody goes
+/// on with it.
+///
+/// # Errors
+/// `DOM_LIMIT_REACHED` when more are counted already than there may be; `Unavailable` when the
+/// count takes long.
+pub(super) async fn await_count<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    looks: usize,
+) -> Result<(), Error> {
+    let (Count::Running { sum, departed, .. }, Some(maximum)) =
+        (&domain.info.count, domain.info.max_membership)
+    else {
+        return Ok(());
+    };
+    if sum.saturating_sub(*departed) >= maximum {
+        return Err(Error::refused(
+            ErrorName::DomLimitReached,
+            "the domain has as many members as it may",
+        ));
+    }
+    if looks > LOOKS {
+        return Err(Error::Unavailable(
+            "the members of the domain are being counted".into(),
+        ));
+    }
+    rows.back_off(looks).await;
+    let now = domain_server_info::read_again(rows, domain).await?;
+    if now.info.count == domain.info.count {
+        step(rows, domain).await?;
+    }
+    Ok(())
+}
+
+/// Walks some leaves of a count that is running, and notes how far it came.
+async fn step<S: Store, E: Environment>(rows: &Rows<S, E>, domain: &Domain) -> Result<(), Error> {
+    let Count::Running { from, .. } = domain.info.count else {
+        return Ok(());
+    };
+    let epoch = domain.info.epoch;
+    let roster = roster(rows, domain);
+    let mut counted = 0;
+    let mut next = from;
+    for _ in 0..LEAVES_A_STEP {
+        let (members, upper) = roster
+            .update_leaf(next.as_ref(), |leaf| take_over(leaf, epoch))
+            .await?;
+        counted += members;
+        next = upper;
+        if next.is_none() {
+            break;
+        }
+    }
+    change(rows, domain, |info: &mut DomainServerInfo| {
+        let Count::Running {
+            from: noted,
+            sum,
+            departed,
+        } = &mut info.count
+        else {
+            return Ok(Change::Keep(()));
+        };
+        // Another walk has come further, or another count has begun.
+        if info.epoch != epoch || *noted != from {
+            return Ok(Change::Keep(()));
+        }
+        *sum += counted;
+        if next.is_some() {
+            *noted = next;
+        } else {
+            info.count = Count::Known(sum.saturating_sub(*departed));
+        }
+        Ok(Change::Write(()))
+    })
+    .await
+}
+
+/// Makes a leaf part of a count, and gives the number of members that it had then.
+fn take_over(leaf: &mut RosterLeaf<'_>, epoch: u64) -> Change<u64> {
+    if leaf.header.epoch >= epoch {
+        return Change::Keep(leaf.header.counted);
+    }
+    if broken(Mutation::CountWithoutTakingOver) {
+        return Change::Keep(leaf.members());
+    }
+    leaf.join_count(epoch);
+    Change::Write(leaf.header.counted)
+}

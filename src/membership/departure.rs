@@ -1,0 +1,234 @@
+//! Memberships that end: a machine leaves, an operator removes or blocks it.
+
+use anonymous_domains_protocol::{ids::MachineGuid, problem::ErrorName};
+use serde_bytes::ByteArray;
+
+use super::{
+    ATTEMPTS, contention,
+    intents::{Noted, complete_departure, note_departure, settle},
+};
+use crate::{
+    error::Error,
+    knobs::{Mutation, broken},
+    ports::Environment,
+    store::{
+        Store,
+        rows::{Change, Rows},
+    },
+    tables::{
+        domain_membership::{Departure, Entry, Machine, key, roster},
+        domain_server_info::{self, Action, Domain, Intent},
+    },
+};
+
+/// Looks whether a machine could leave.
+///
+/// # Errors
+/// Those of [`leave`], with nothing changed.
+pub async fn check_leave<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    machine: &Machine,
+) -> Result<(), Error> {
+    let entry = roster(rows, domain).get(&machine.key()).await?;
+    if machine.check_leave(entry.as_ref())?.is_some() {
+        return Ok(());
+    }
+    let now = domain_server_info::read_again(rows, domain).await?;
+    match now.info.intent(&machine.key()) {
+        Some(noted) if is_leave_of(noted, machine) => Ok(()),
+        _ => Err(no_member()),
+    }
+}
+
+/// A machine leaves. When this returns, it is no member, and its departure counts.
+///
+/// A request to leave that died is finished by the machine's next one, which is answered as the
+/// first would have been.
+///
+/// # Errors
+/// `DEREG_DENIED` when it is no member, or not under this key; `REQUEST_REPLAYED` when it joined
+/// after this request was made. Where this is told, an earlier departure counts already.
+pub async fn leave<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    mut domain: Domain,
+    machine: &Machine,
+    clock_tolerance_s: u32,
+) -> Result<(), Error> {
+    let guid = machine.key();
+    for _ in 0..ATTEMPTS {
+        let entry = roster(rows, &domain).get(&guid).await?;
+        let Some(member) = machine.check_leave(entry.as_ref())? else {
+            let is_another_key = entry.as_ref().is_some_and(|entry| entry.member().is_some());
+            return match settle_departure(rows, &domain, machine.guid).await? {
+                Some(noted) if is_leave_of(&noted, machine) && !is_another_key => Ok(()),
+                _ => Err(no_member()),
+            };
+        };
+        let action = Action::Leave {
+            iat_ms: machine.iat_ms,
+            forget_at_ms: rows.env.now_ms() + 2000 * i64::from(clock_tolerance_s),
+            key_thumbprint: ByteArray::new(machine.key_thumbprint),
+        };
+        if end(rows, &domain, machine.guid, member.registration, action).await? {
+            return Ok(());
+        }
+        domain = domain_server_info::read_again(rows, &domain).await?;
+    }
+    Err(contention())
+}
+
+/// An operator removes a machine. Whether it was a member, or about to be removed. When this returns, it is none, and its
+/// departure counts.
+pub async fn remove<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    mut domain: Domain,
+    guid: MachineGuid,
+) -> Result<bool, Error> {
+    for _ in 0..ATTEMPTS {
+        let entry = roster(rows, &domain).get(&key(guid)).await?;
+        let Some(member) = entry.as_ref().and_then(Entry::member) else {
+            return Ok(settle_departure(rows, &domain, guid).await?.is_some());
+        };
+        if end(rows, &domain, guid, member.registration, Action::Remove).await? {
+            return Ok(true);
+        }
+        domain = domain_server_info::read_again(rows, &domain).await?;
+    }
+    Err(contention())
+}
+
+/// An operator blocks a machine. When this returns, it is no member, cannot become one, and its
+/// departure counts, if it was a member.
+pub(super) async fn block<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    guid: MachineGuid,
+) -> Result<(), Error> {
+    let mut domain = domain.clone();
+    for _ in 0..ATTEMPTS {
+        let entry = roster(rows, &domain).get(&key(guid)).await?;
+        match entry {
+            Some(Entry::Member(member)) => {
+                end(rows, &domain, guid, member.registration, Action::Block).await?;
+                domain = domain_server_info::read_again(rows, &domain).await?;
+            }
+            Some(Entry::Blocked(_)) => {
+                settle_departure(rows, &domain, guid).await?;
+                return Ok(());
+            }
+            Some(Entry::Departed(_)) | None => block_stranger(rows, &domain, guid).await?,
+        }
+    }
+    Err(contention())
+}
+
+/// Blocks a machine that is no member.
+async fn block_stranger<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    guid: MachineGuid,
+) -> Result<(), Error> {
+    let key = key(guid);
+    roster(rows, domain)
+        .update(&key, |leaf| {
+            let departure = match leaf.get(&key) {
+                Some(Entry::Member(_) | Entry::Blocked(_)) => return Ok(Change::Keep(())),
+                Some(Entry::Departed(departure)) => Some(*departure),
+                None => None,
+            };
+            leaf.insert(key, Entry::Blocked(departure));
+            Ok(Change::Write(()))
+        })
+        .await
+}
+
+/// Lets a blocked machine join again. A departure from before is remembered as it was.
+pub(super) async fn unblock<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    guid: MachineGuid,
+) -> Result<(), Error> {
+    let key = key(guid);
+    roster(rows, domain)
+        .update(&key, |leaf| {
+            let Some(Entry::Blocked(departure)) = leaf.get(&key) else {
+                return Ok(Change::Keep(()));
+            };
+            let still_to_remember =
+                |departure: &Departure| departure.forget_at_ms > rows.env.now_ms();
+            match departure.filter(still_to_remember) {
+                Some(departure) => leaf.insert(key, Entry::Departed(departure)),
+                None => leaf.remove(&key),
+            }
+            Ok(Change::Write(()))
+        })
+        .await
+}
+
+/// Ends a membership, which was seen after the domain was. `false` when something else was under way
+/// for the machine, which is done now: then the membership may have ended otherwise.
+async fn end<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    guid: MachineGuid,
+    registration: u64,
+    action: Action,
+) -> Result<bool, Error> {
+    let intent = Intent {
+        guid: key(guid),
+        registration,
+        epoch: domain.info.epoch,
+        at_ms: rows.env.now_ms(),
+        action,
+    };
+    if broken(Mutation::RemoveWithoutIntent) {
+        complete_departure(rows, domain, &intent).await?;
+        domain_server_info::require_rollover(rows, domain).await?;
+        return Ok(true);
+    }
+    match note_departure(rows, domain, &intent).await? {
+        Noted::Departure(noted) => {
+            complete_departure(rows, domain, &noted).await?;
+            Ok(true)
+        }
+        Noted::Other(noted) => {
+            settle(rows, domain, &noted).await?;
+            let ended_it = noted.is_departure() && noted.registration == registration;
+            Ok(ended_it && !matches!(intent.action, Action::Block))
+        }
+        Noted::Ended => Ok(false),
+    }
+}
+
+/// Finishes what is noted of a machine that was seen to be no member, and gives it: so nobody is
+/// told that a machine is gone before its departure counts.
+async fn settle_departure<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    guid: MachineGuid,
+) -> Result<Option<Intent>, Error> {
+    if broken(Mutation::ForgetDeparture) {
+        return Ok(None);
+    }
+    // As it is now: the departure may have been noted since the domain was looked up.
+    let now = domain_server_info::read_again(rows, domain).await?;
+    let Some(noted) = now.info.intent(&key(guid)).filter(|it| it.is_departure()) else {
+        return Ok(None);
+    };
+    settle(rows, &now, noted).await?;
+    Ok(Some(noted.clone()))
+}
+
+fn is_leave_of(noted: &Intent, machine: &Machine) -> bool {
+    matches!(&noted.action, Action::Leave { key_thumbprint, .. }
+        if **key_thumbprint == machine.key_thumbprint)
+}
+
+/// Whether the machine is a stranger or a member under another key is not told apart.
+fn no_member() -> Error {
+    Error::refused(
+        ErrorName::DeregDenied,
+        "no machine of this GUID and key is a member of the domain",
+    )
+}

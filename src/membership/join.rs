@@ -1,0 +1,271 @@
+//! Memberships that begin.
+//!
+//! Without a maximum the swap that adds the entry is all. With one, a place is taken first, by an
+//! intent in the domain's row, where the maximum, the number of members and the places taken are
+//! seen at once; so the maximum that admits a machine is the one in force at that instant. Then the
+//! entry is added, if the leaf is still as it was when the place was taken; then the place becomes
+//! a member. A place whose request died is given back by the next one that needs it.
+
+use anonymous_domains_protocol::problem::ErrorName;
+
+use super::{
+    ATTEMPTS, LOOKS, contention, count,
+    intents::{change, finish_join, settle},
+};
+use crate::{
+    error::Error,
+    knobs::{Mutation, broken},
+    ports::Environment,
+    store::{
+        Store,
+        rows::{Change, Rows},
+    },
+    tables::{
+        domain_membership::{Entry, LeafHeader, Machine, Member, Roster, RosterLeaf, roster},
+        domain_server_info::{self, Action, Count, Domain, DomainServerInfo, Intent},
+    },
+};
+
+/// A machine that is a member now.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Its entry.
+    pub member: Member,
+    /// Whether it was added by this request.
+    pub is_new: bool,
+}
+
+/// Looks a machine up, and adds it if it is new; also gives the domain as it was seen last: others'
+/// departures may have been finished on the way. A machine that is a member already costs no write.
+///
+/// # Errors
+/// `MACHINE_KEY_MISMATCH`; `DOM_REG_DENIED` for a blocked machine; `REQUEST_REPLAYED` for a request
+/// from before the machine left; `DOM_LIMIT_REACHED` for a new one when the domain is full.
+/// `Unavailable` for a new one while the members of a large domain are counted, after a maximum was
+/// set.
+pub async fn find_or_add<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    mut domain: Domain,
+    machine: &Machine,
+) -> Result<(Admitted, Domain), Error> {
+    for looks in 0..ATTEMPTS {
+        // It asked to leave, or an operator removes it, and that is not done: whoever is told now
+        // that it is a member must not be removed later.
+        if let Some(noted) = domain.info.intent(&machine.key())
+            && noted.is_departure()
+        {
+            settle(rows, &domain, noted).await?;
+            domain = domain_server_info::read_again(rows, &domain).await?;
+            continue;
+        }
+        // One and the same for reading and adding: it remembers where it found the leaf.
+        let roster = roster(rows, &domain);
+        let (entry, header) = roster.get_with_header(&machine.key()).await?;
+        if let Some(member) = machine.check_join(entry.as_ref())? {
+            let (member, is_new) = (member.clone(), false);
+            return Ok((Admitted { member, is_new }, domain));
+        }
+        let added = match &domain.info.count {
+            Count::None => add(rows, &domain, &roster, machine).await?,
+            Count::Known(_) => add_counted(rows, &domain, &roster, machine, header, looks).await?,
+            Count::Running { .. } => {
+                count::await_count(rows, &domain, looks).await?;
+                None
+            }
+        };
+        if let Some(admitted) = added {
+            return Ok((admitted, domain));
+        }
+        domain = domain_server_info::read_again(rows, &domain).await?;
+    }
+    Err(contention())
+}
+
+/// Waits until the places that a domain was seen with are used or given back. When this returns
+/// `Ok`, no machine is added any more in a place that was taken before the domain was seen like
+/// this: not under a maximum that another one has replaced.
+pub async fn settle_places<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+) -> Result<(), Error> {
+    let mut places = domain.info.intents.clone();
+    places.retain(|intent| !intent.is_departure());
+    for looks in 0.. {
+        if places.is_empty() || broken(Mutation::KeepPlaces) {
+            break;
+        }
+        await_others(rows, domain, &places, looks).await?;
+        let now = domain_server_info::read_again(rows, domain).await?;
+        places.retain(|intent| now.info.intents.contains(intent));
+    }
+    Ok(())
+}
+
+/// Adds a machine where nobody counts; `None` when a count has begun since.
+async fn add<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    roster: &Roster<'_, S, E>,
+    machine: &Machine,
+) -> Result<Option<Admitted>, Error> {
+    let epoch = domain.info.epoch;
+    let is_uncounted =
+        |header: &LeafHeader| header.epoch <= epoch || broken(Mutation::IgnoreEpochs);
+    let registration = rows.env.random_u64();
+    insert(rows, roster, machine, registration, is_uncounted).await
+}
+
+/// Adds an entry if the header of its leaf does; gives the member that there is then.
+async fn insert<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    roster: &Roster<'_, S, E>,
+    machine: &Machine,
+    registration: u64,
+    does: impl Fn(&LeafHeader) -> bool,
+) -> Result<Option<Admitted>, Error> {
+    roster
+        .update(&machine.key(), |leaf: &mut RosterLeaf<'_>| {
+            if !does(leaf.header) {
+                return Ok(Change::Keep(None));
+            }
+            if let Some(member) = machine.check_join(leaf.get(&machine.key()))? {
+                // It may be this request's own, which the row has forgotten.
+                let is_new = member.registration == registration;
+                let member = member.clone();
+                return Ok(Change::Keep(Some(Admitted { member, is_new })));
+            }
+            let member = Member {
+                key_thumbprint: machine.key_thumbprint,
+                registered_at_s: rows.env.now_s(),
+                joined_iat_ms: machine.iat_ms,
+                registration,
+            };
+            leaf.forget_departures(rows.env.now_ms());
+            leaf.insert(machine.key(), Entry::Member(member.clone()));
+            let is_new = true;
+            Ok(Change::Write(Some(Admitted { member, is_new })))
+        })
+        .await
+}
+
+/// What the attempt to take a place came to.
+enum Place {
+    Taken,
+    /// There is none, and these are under way.
+    Full(Vec<Intent>),
+    /// Something is under way for the machine.
+    Busy(Intent),
+    /// The domain is counted anew, or not any more.
+    Changed,
+}
+
+/// Takes a place and adds the machine; `None` to look again.
+async fn add_counted<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    roster: &Roster<'_, S, E>,
+    machine: &Machine,
+    header: LeafHeader,
+    looks: usize,
+) -> Result<Option<Admitted>, Error> {
+    let intent = Intent {
+        guid: machine.key(),
+        registration: rows.env.random_u64(),
+        epoch: domain.info.epoch,
+        at_ms: rows.env.now_ms(),
+        action: Action::Join {
+            fence: header.fence,
+        },
+    };
+    match take_place(rows, domain, &intent).await? {
+        Place::Taken => {}
+        Place::Changed => return Ok(None),
+        Place::Busy(other) => {
+            await_others(rows, domain, &[other], looks).await?;
+            return Ok(None);
+        }
+        Place::Full(others) if others.is_empty() || broken(Mutation::ForgetPlaces) => {
+            return Err(Error::refused(
+                ErrorName::DomLimitReached,
+                "the domain has as many members as it may",
+            ));
+        }
+        Place::Full(others) => {
+            await_others(rows, domain, &others, looks).await?;
+            return Ok(None);
+        }
+    }
+    let is_as_seen = |leaf: &LeafHeader| {
+        (leaf.epoch, leaf.fence) == (intent.epoch, header.fence)
+            || broken(Mutation::IgnoreEpochs)
+            || (broken(Mutation::NoFence) && leaf.epoch == intent.epoch)
+    };
+    let inserted = insert(rows, roster, machine, intent.registration, is_as_seen).await;
+    match &inserted {
+        Ok(Some(admitted)) => finish_join(rows, domain, &intent, admitted.is_new).await?,
+        // The place is given back; whether by this request or another one, nobody was added.
+        Ok(None) => settle(rows, domain, &intent).await?,
+        Err(error) if error.refusal().is_some() => {
+            finish_join(rows, domain, &intent, false).await?;
+        }
+        // It may have been added, or be added yet: another request will see.
+        Err(_) => {}
+    }
+    inserted
+}
+
+async fn take_place<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    intent: &Intent,
+) -> Result<Place, Error> {
+    change(rows, domain, |info| {
+        let (Count::Known(_), true) = (&info.count, info.epoch == intent.epoch) else {
+            return Ok(Change::Keep(Place::Changed));
+        };
+        match info.intent(&intent.guid) {
+            // The row has forgotten that it was this request that took it.
+            Some(own) if own == intent => return Ok(Change::Keep(Place::Taken)),
+            Some(other) => return Ok(Change::Keep(Place::Busy(other.clone()))),
+            None => {}
+        }
+        if !has_room(info) {
+            return Ok(Change::Keep(Place::Full(info.intents.clone())));
+        }
+        info.intents.push(intent.clone());
+        Ok(Change::Write(Place::Taken))
+    })
+    .await
+}
+
+/// Whether there are fewer members and places taken than the maximum.
+fn has_room(info: &DomainServerInfo) -> bool {
+    let (Count::Known(members), Some(maximum)) = (&info.count, info.max_membership) else {
+        return true;
+    };
+    let takes_a_place = |intent: &&Intent| !intent.is_departure() && intent.epoch == info.epoch;
+    let taken = info.intents.iter().filter(takes_a_place).count() as u64;
+    let taken = if broken(Mutation::IgnorePlaces) {
+        0
+    } else {
+        taken
+    };
+    members + taken < maximum
+}
+
+/// Waits a moment for other requests, and finishes what they have begun if they do not.
+async fn await_others<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    intents: &[Intent],
+    looks: usize,
+) -> Result<(), Error> {
+    if looks < LOOKS {
+        rows.back_off(looks).await;
+        return Ok(());
+    }
+    for intent in intents {
+        settle(rows, domain, intent).await?;
+    }
+    Ok(())
+}

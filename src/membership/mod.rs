@@ -1,0 +1,46 @@
+//! Who belongs to a domain: the changes that concern its roster and its own row together.
+//!
+//! No store changes two rows at once, so a change that must not be half done is noted first, as an
+//! [`Intent`] in the domain's row, which every request reads. Then it is made in the roster, by one
+//! swap on a leaf; then the note goes, by the swap that draws the consequence: a departure counts,
+//! the number of members changes. Whoever finds a note whose request has died finishes the change
+//! ([`intents`]). That is how
+//!
+//! - a departure is never without its rollover: the note is there before the entry goes, and goes
+//!   when the rollover is required;
+//! - a maximum is kept on a roster of any size: a place is taken in the domain's row, where the
+//!   number of members is known, before the machine is added ([`join`]).
+//!
+//! Where there is no maximum a machine is added by the swap on its leaf alone. A maximum on such a
+//! domain first has the members counted, leaf by leaf ([`count`]).
+
+pub mod blocking;
+pub mod count;
+pub mod departure;
+pub mod intents;
+pub mod join;
+
+use crate::{error::Error, tables::domain_server_info::Intent};
+
+/// After this many tries a request gives up with `STORE_UNAVAILABLE`.
+const ATTEMPTS: usize = 100;
+
+/// How often a request looks again whether another one finishes what it has begun, before it
+/// finishes that itself. It waits a little longer each time, some hundredths of a second in all.
+const LOOKS: usize = 6;
+
+fn contention() -> Error {
+    Error::Unavailable(format!(
+        "a domain was changed by others {ATTEMPTS} times in a row"
+    ))
+}
+
+impl Intent {
+    /// Whether it ends a membership, and so requires a rollover.
+    fn is_departure(&self) -> bool {
+        !matches!(
+            self.action,
+            crate::tables::domain_server_info::Action::Join { .. }
+        )
+    }
+}
