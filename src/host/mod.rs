@@ -2,6 +2,7 @@
 
 mod environment;
 mod keyvalue;
+mod spin;
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -9,8 +10,9 @@ use anonymous_domains_protocol::problem::ErrorName;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use spin_sdk::{
-    http::{FullBody, Request, Response},
+    http::{FullBody, Request},
     http_service,
+    wasip3::{http::types, http_compat::http_into_wasi_response},
 };
 
 use self::{bindings::wasi::config, environment::Wasi, keyvalue::KeyValue};
@@ -32,14 +34,17 @@ thread_local! {
 }
 
 #[http_service]
-async fn handle(request: Request) -> Response<FullBody<Bytes>> {
+async fn handle(request: Request) -> Result<types::Response, types::ErrorCode> {
+    let pause = spin::Pause::before(&request);
     let (head, body) = request.into_parts();
     let answer = app().answer(&head, body).await;
-    // Without a pause between the last call of the store and the answer, Spin 4.1 sends head and body
-    // of half of the answers in two writes, and on a kept-alive connection the second one waits for
-    // the client to acknowledge the first: 40 ms (docs/hosts.md).
-    wit_bindgen::yield_async().await;
-    answer.map(|body| FullBody::new(Bytes::from(body)))
+    let answer = answer.map(|body| FullBody::new(Bytes::from(body)));
+    // From here on the body's writer is a task of its own, which begins while this one pauses.
+    let response = http_into_wasi_response(answer)?;
+    if let Some(pause) = pause {
+        pause.take().await;
+    }
+    Ok(response)
 }
 
 /// The instance's app. One that cannot be used is made anew for every request, so that mended

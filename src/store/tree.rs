@@ -152,6 +152,9 @@ impl<K: Ord, V, H> Leaf<'_, K, V, H> {
     }
 }
 
+/// Decides about a leaf, and says whether it is to be written.
+type DecideLeaf<'a, K, V, H> = dyn FnMut(&mut Leaf<'_, K, V, H>) -> Result<bool, Error> + 'a;
+
 /// A tree in the rows of one table.
 #[derive(Debug)]
 pub struct Tree<'a, S, E, K, V, H> {
@@ -283,7 +286,7 @@ where
     async fn update_leaf_of(
         &self,
         key: &K,
-        decide: &mut dyn FnMut(&mut Leaf<'_, K, V, H>) -> Result<bool, Error>,
+        decide: &mut DecideLeaf<'_, K, V, H>,
     ) -> Result<(), Error> {
         let seen = self.seen.take().filter(|(seen, _)| seen == key);
         // A leaf where the key belonged is its place as long as it is open.
