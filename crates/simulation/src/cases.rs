@@ -204,13 +204,17 @@ impl Case {
             Self::new(
                 "count: maximum, join",
                 &three,
-                &[&[maximum.clone()], &[join(3)]],
+                &[from_ref(&maximum), &[join(3)]],
             )
             .with_small_leaves()
             .with(&[(Trouble::Crashes, Some(4)), ONE_FAULT]),
-            Self::new("count: maximum, leave", &three, &[&[maximum], &[leave(0)]])
-                .with_small_leaves()
-                .with(&[(Trouble::Crashes, Some(4)), ONE_FAULT]),
+            Self::new(
+                "count: maximum, leave",
+                &three,
+                &[from_ref(&maximum), &[leave(0)]],
+            )
+            .with_small_leaves()
+            .with(&[(Trouble::Crashes, Some(4)), ONE_FAULT]),
             Self::new("split: delete, join", &three, &[&[delete], &[join(3)]])
                 .with_small_leaves()
                 .with(&[(Trouble::Crashes, Some(2)), ONE_FAULT]),
