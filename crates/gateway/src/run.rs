@@ -44,7 +44,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         // Waiting for a store may take a while.
         () = &mut shutdown => return Ok(()),
     };
-    let settings = opened.settings;
+    let of_the_gateway = Settings::of_the_gateway(arguments.request_timeout);
+    let settings = opened.settings.or(of_the_gateway);
     let names: Vec<_> = settings.iter().map(|(name, _)| name).collect();
     tracing::info!(settings = %names.join(", "), "configured");
 
