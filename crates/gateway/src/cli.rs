@@ -59,6 +59,16 @@ pub struct Arguments {
     #[arg(default_value = "1000")]
     pub max_connections: NonZeroU16,
 
+    /// Connections open at a time from one IPv4 address or IPv6 /64; more are closed at once
+    /// [default: as many as others leave, so half for one client; any number from this machine,
+    /// where a reverse proxy may be]
+    #[arg(
+        long,
+        env = "ANONYMOUS_DOMAINS_MAX_CONNECTIONS_PER_CLIENT",
+        value_name = "N"
+    )]
+    pub max_connections_per_client: Option<NonZeroU16>,
+
     /// How long the component may take to answer a request, such as 30s or 500ms
     #[arg(
         long,

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
@@ -20,9 +20,6 @@ use crate::settings::{self, Settings};
 use crate::state::StateDirectory;
 use crate::storage;
 use crate::worker::Workers;
-
-/// What a request may spend besides its body's and its answer's time: waiting for its turn.
-const READ_TIMEOUT_MARGIN: Duration = Duration::from_secs(30);
 
 /// Serves until SIGTERM or SIGINT, and the requests in flight are done or the grace period is
 /// over. Prints `listening on http://ADDR` on standard output when it can serve.
@@ -58,9 +55,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         let load = move || Program::load(&builds, cache, max_instances);
         Arc::new(tokio::task::spawn_blocking(load).await??)
     };
+    let settings = Arc::new(settings);
     let shared = Shared {
         store: opened.store,
-        settings: Arc::new(settings),
+        settings: Arc::clone(&settings),
     };
     let workers = Workers::new(program, shared, arguments.request_timeout);
     // A component that cannot be instantiated shows it now, not at the first request.
@@ -77,10 +75,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
             concurrent_requests: usize::from(concurrent_requests),
             request_timeout: arguments.request_timeout,
         },
+        settings.get("admin_token"),
     );
     let connections = Connections {
         max: usize::from(arguments.max_connections.get()),
-        read_timeout: 2 * arguments.request_timeout + READ_TIMEOUT_MARGIN,
+        max_per_client: arguments.max_connections_per_client,
         shutdown_grace: arguments.shutdown_grace,
     };
     let address = listener.local_addr()?;

@@ -1,7 +1,6 @@
 //! One request: checked, taken in whole, given to the component, answered and logged.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,9 @@ use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::handler::{ExpirationError, InstantiationError, TrapOrPanicError};
 
-use super::body::Budget;
+use super::answer::{Answer, Answers, Unsent};
+use super::body::Requests;
+use super::connection::Connection;
 use super::problem::Problem;
 use super::target::make_absolute;
 use crate::worker::Handler;
@@ -37,23 +38,26 @@ pub struct Limits {
 pub struct Service {
     handler: Handler,
     permits: Arc<Semaphore>,
-    budget: Budget,
+    requests: Arc<Requests>,
+    answers: Answers,
     request_timeout: Duration,
 }
 
 impl Service {
-    /// A service that hands requests to `handler` within `limits`.
-    pub fn new(handler: Handler, limits: Limits) -> Self {
+    /// A service that hands requests to `handler` within `limits`. Without the `admin_token` no
+    /// body is read under `/admin/v1`.
+    pub fn new(handler: Handler, limits: Limits, admin_token: Option<&str>) -> Self {
         Self {
             handler,
             permits: Arc::new(Semaphore::new(limits.concurrent_requests)),
-            budget: Budget::default(),
+            requests: Arc::new(Requests::new(limits.request_timeout, admin_token)),
+            answers: Answers::default(),
             request_timeout: limits.request_timeout,
         }
     }
 
-    /// Answers one request that came to the address `local`, and logs it. Never fails: what goes
-    /// wrong is a problem document.
+    /// Answers one request that came over `connection`, and logs it. Never fails: what goes wrong
+    /// is a problem document.
     ///
     /// # Errors
     ///
@@ -61,28 +65,29 @@ impl Service {
     pub async fn answer(
         self,
         request: Request<Incoming>,
-        local: SocketAddr,
-    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        connection: Arc<Connection>,
+    ) -> Result<Response<Answer>, Infallible> {
+        let exchange = connection.begin();
+        let version = request.version();
         let mut access = Access::new(&request);
-        let response = match self.handle(request, local).await {
+        let response = match self.handle(request, &connection).await {
             Ok(response) => response,
-            Err(problem) => problem.into_response(),
+            Err(problem) => problem.into_response().map(Unsent::from),
         };
         access.status = Some(response.status());
-        Ok(response)
+        Ok(response.map(|unsent| unsent.send(exchange, version)))
     }
 
     async fn handle(
         &self,
         mut request: Request<Incoming>,
-        local: SocketAddr,
-    ) -> Result<Response<Full<Bytes>>, Problem> {
-        make_absolute(&mut request, local)?;
-        let (parts, body) = request.into_parts();
-        let body = self
-            .budget
-            .collect(&parts.headers, body, self.request_timeout)
-            .await?;
+        connection: &Connection,
+    ) -> Result<Response<Unsent>, Problem> {
+        make_absolute(&mut request, connection.local)?;
+        let client = connection.client;
+        let (mut parts, body) = request.into_parts();
+        let body = self.requests.take(client, &mut parts, body).await?;
+        let unsent = self.answers.begin(client)?;
         let permit = Arc::clone(&self.permits).acquire_owned();
         let permit = match tokio::time::timeout(MAX_WAIT, permit).await {
             Ok(Ok(permit)) => permit,
@@ -99,14 +104,16 @@ impl Service {
             drop((body, permit));
             result
         });
-        call.await.unwrap_or(Err(Problem::GuestFailed))
+        let answer = call.await.unwrap_or(Err(Problem::GuestFailed))?;
+        let (parts, bytes) = answer.into_parts();
+        Ok(Response::from_parts(parts, unsent.fill(bytes)?))
     }
 
     /// Gives a request to the component, for as long as it may take.
     async fn call(
         &self,
         request: wasmtime_wasi_http::handler::Request,
-    ) -> Result<Response<Full<Bytes>>, Problem> {
+    ) -> Result<Response<Bytes>, Problem> {
         let start = Instant::now();
         let response = tokio::time::timeout(self.request_timeout, self.exchange(request));
         match response.await {
@@ -128,7 +135,7 @@ impl Service {
     async fn exchange(
         &self,
         request: wasmtime_wasi_http::handler::Request,
-    ) -> Result<Response<Full<Bytes>>, Problem> {
+    ) -> Result<Response<Bytes>, Problem> {
         let response = self.handler.handle((), request).await.map_err(failed)?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, MAX_RESPONSE_BYTES)
@@ -138,7 +145,7 @@ impl Service {
                 tracing::error!(reason = %error, "the component's response broke off");
                 Problem::GuestFailed
             })?;
-        Ok(Response::from_parts(parts, Full::new(body.to_bytes())))
+        Ok(Response::from_parts(parts, body.to_bytes()))
     }
 }
 
