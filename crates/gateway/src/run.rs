@@ -40,8 +40,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
 
     let state = StateDirectory::open(&arguments.state)?;
+    let configured = configured(&arguments)?;
+    // So that a request can still say what the store did not do.
+    let call_limit = storage::MAX_CALL.min(arguments.request_timeout / 2);
     let opened = tokio::select! {
-        opened = storage::open(&state, &arguments.store, configured(&arguments)?) => opened?,
+        opened = storage::open(&state, &arguments.store, configured, call_limit) => opened?,
         // Waiting for a store may take a while.
         () = &mut shutdown => return Ok(()),
     };
