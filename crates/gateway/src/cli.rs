@@ -54,6 +54,12 @@ pub struct Arguments {
     #[arg(default_value = "128")]
     pub max_concurrent_requests: NonZeroU16,
 
+    /// Memory that the component's instances may have together, such as 512MiB or 2GiB; a request
+    /// for which there is none left gets 503
+    #[arg(long, env = "ANONYMOUS_DOMAINS_MAX_MEMORY", value_name = "SIZE")]
+    #[arg(default_value = "1GiB", value_parser = size)]
+    pub max_memory: usize,
+
     /// Connections open at a time; more wait to be accepted
     #[arg(long, env = "ANONYMOUS_DOMAINS_MAX_CONNECTIONS", value_name = "N")]
     #[arg(default_value = "1000")]
@@ -264,6 +270,23 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A size in MiB or GiB (`512MiB`, `2GiB`), in bytes, up to 1024 GiB.
+fn size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let number: usize = digits
+        .parse()
+        .map_err(|_| "write a whole number and MiB or GiB, such as 512MiB".to_owned())?;
+    let mebibytes = match &text[digits.len()..] {
+        "MiB" => Some(number),
+        "GiB" => number.checked_mul(1024),
+        unit => return Err(format!("\"{unit}\" is no unit; there are MiB and GiB")),
+    };
+    match mebibytes {
+        Some(mebibytes) if (1..=1024 * 1024).contains(&mebibytes) => Ok(mebibytes * 1024 * 1024),
+        _ => Err("must be from 1MiB to 1024GiB".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,6 +380,26 @@ mod tests {
             "99999999999999999999",
         ] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("1MiB"), Ok(1 << 20));
+        assert_eq!(size("512MiB"), Ok(512 << 20));
+        assert_eq!(size("1024GiB"), Ok(1 << 40));
+        for text in [
+            "",
+            "MiB",
+            "0MiB",
+            "-1MiB",
+            "1.5GiB",
+            "512",
+            "1GB",
+            "1025GiB",
+            "99999999999999GiB",
+        ] {
+            assert!(size(text).is_err(), "{text}");
         }
     }
 }

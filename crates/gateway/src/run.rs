@@ -9,11 +9,12 @@ use anyhow::Context as _;
 use clap::CommandFactory as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use wasmtime_wasi_http::handler::{HandlerState as _, ProxyHandler};
 
 use crate::cli::Arguments;
+use crate::cores::Cores;
 use crate::engine::{self, Program};
 use crate::host::Shared;
+use crate::host::memory::Memory;
 use crate::http::serve::{Connections, serve};
 use crate::http::{Limits, Service};
 use crate::settings::{self, Settings};
@@ -36,8 +37,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
 
     let state = StateDirectory::open(&arguments.state)?;
+    let configured = configured(&arguments)?;
+    // So that a request can still say what the store did not do.
+    let call_limit = storage::MAX_CALL.min(arguments.request_timeout / 2);
     let opened = tokio::select! {
-        opened = storage::open(&state, &arguments.store, configured(&arguments)?) => opened?,
+        opened = storage::open(&state, &arguments.store, configured, call_limit) => opened?,
         // Waiting for a store may take a while.
         () = &mut shutdown => return Ok(()),
     };
@@ -50,8 +54,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let concurrent_requests = arguments.max_concurrent_requests.get();
     let program = {
         let cache = state.cache()?;
-        // Twice: an instance that is given up and its successor may overlap.
-        let max_instances = 2 * u32::from(concurrent_requests);
+        // Those that are idle were in use before, and are taken before any are made.
+        let max_instances = u32::from(concurrent_requests);
         let load = move || Program::load(&builds, cache, max_instances);
         Arc::new(tokio::task::spawn_blocking(load).await??)
     };
@@ -59,8 +63,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let shared = Shared {
         store: opened.store,
         settings: Arc::clone(&settings),
+        memory: Memory::new(arguments.max_memory),
     };
-    let workers = Workers::new(program, shared, arguments.request_timeout);
+    let cores = Cores::new(std::thread::available_parallelism().map_or(1, usize::from));
+    let workers = Workers::new(program, shared, cores, arguments.request_timeout);
     // A component that cannot be instantiated shows it now, not at the first request.
     workers
         .instantiate()
@@ -68,9 +74,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .map_err(anyhow::Error::from)
         .context("the component cannot be instantiated")?;
 
-    let handler = ProxyHandler::new(workers);
     let service = Service::new(
-        handler.clone(),
+        workers,
         Limits {
             concurrent_requests: usize::from(concurrent_requests),
             request_timeout: arguments.request_timeout,
@@ -89,7 +94,6 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     out.flush()?;
     drop(out);
     serve(listener, service, connections, shutdown).await;
-    handler.state().shut_down();
     Ok(())
 }
 

@@ -4,22 +4,17 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
-use wasmtime_wasi_http::handler::{ExpirationError, InstantiationError, TrapOrPanicError};
 
 use super::answer::{Answer, Answers, Unsent};
 use super::body::Requests;
 use super::connection::Connection;
 use super::problem::Problem;
 use super::target::make_absolute;
-use crate::worker::Handler;
-
-/// The longest response that the component may give, in bytes.
-const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
+use crate::worker::{Failure, Workers};
 
 /// How long a request may wait for its turn.
 const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -36,23 +31,21 @@ pub struct Limits {
 /// Answers requests. Clones share one component and one set of limits.
 #[derive(Clone)]
 pub struct Service {
-    handler: Handler,
+    workers: Workers,
     permits: Arc<Semaphore>,
     requests: Arc<Requests>,
     answers: Answers,
-    request_timeout: Duration,
 }
 
 impl Service {
-    /// A service that hands requests to `handler` within `limits`. Without the `admin_token` no
+    /// A service that hands requests to `workers` within `limits`. Without the `admin_token` no
     /// body is read under `/admin/v1`.
-    pub fn new(handler: Handler, limits: Limits, admin_token: Option<&str>) -> Self {
+    pub fn new(workers: Workers, limits: Limits, admin_token: Option<&str>) -> Self {
         Self {
-            handler,
+            workers,
             permits: Arc::new(Semaphore::new(limits.concurrent_requests)),
             requests: Arc::new(Requests::new(limits.request_timeout, admin_token)),
             answers: Answers::default(),
-            request_timeout: limits.request_timeout,
         }
     }
 
@@ -88,87 +81,32 @@ impl Service {
         let (mut parts, body) = request.into_parts();
         let body = self.requests.take(client, &mut parts, body).await?;
         let unsent = self.answers.begin(client)?;
-        let permit = Arc::clone(&self.permits).acquire_owned();
-        let permit = match tokio::time::timeout(MAX_WAIT, permit).await {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) | Err(_) => return Err(Problem::Overloaded),
+        // Both in the order in which requests came. One whose client goes meanwhile is not begun.
+        let admitted = async {
+            let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
+            Some((permit, self.workers.turn().await))
         };
-        // A task of its own: when the client goes, the component still finishes what it began,
-        // and what it takes up stays counted.
-        let service = self.clone();
-        let call = tokio::spawn(async move {
-            let whole = Full::new(body.bytes.clone())
-                .map_err(|never| match never {})
-                .boxed_unsync();
-            let result = service.call(Request::from_parts(parts, whole)).await;
-            drop((body, permit));
-            result
-        });
-        let answer = call.await.unwrap_or(Err(Problem::GuestFailed))?;
+        let Ok(Some((permit, turn))) = tokio::time::timeout(MAX_WAIT, admitted).await else {
+            return Err(Problem::Overloaded);
+        };
+        let whole = Full::new(body.bytes.clone())
+            .map_err(|never| match never {})
+            .boxed_unsync();
+        let request = Request::from_parts(parts, whole);
+        let answer = self.workers.answer(turn, request, (body, permit)).await?;
         let (parts, bytes) = answer.into_parts();
         Ok(Response::from_parts(parts, unsent.fill(bytes)?))
     }
-
-    /// Gives a request to the component, for as long as it may take.
-    async fn call(
-        &self,
-        request: wasmtime_wasi_http::handler::Request,
-    ) -> Result<Response<Bytes>, Problem> {
-        let start = Instant::now();
-        let response = tokio::time::timeout(self.request_timeout, self.exchange(request));
-        match response.await {
-            Err(_) => {
-                tracing::error!("the component did not answer in time");
-                Err(Problem::GuestTimeout)
-            }
-            // The instance was stopped for this request's sake, a moment before the timer here.
-            Ok(Err(Problem::GuestFailed)) if start.elapsed() >= self.request_timeout => {
-                Err(Problem::GuestTimeout)
-            }
-            Ok(result) => result,
-        }
-    }
-
-    /// Gives a request to the component and takes its response in whole. So a client that reads
-    /// slowly holds no instance, a failure in mid-body still is a plain 500, and head and body
-    /// leave in one write.
-    async fn exchange(
-        &self,
-        request: wasmtime_wasi_http::handler::Request,
-    ) -> Result<Response<Bytes>, Problem> {
-        let response = self.handler.handle((), request).await.map_err(failed)?;
-        let (parts, body) = response.into_parts();
-        let body = Limited::new(body, MAX_RESPONSE_BYTES)
-            .collect()
-            .await
-            .map_err(|error| {
-                tracing::error!(reason = %error, "the component's response broke off");
-                Problem::GuestFailed
-            })?;
-        Ok(Response::from_parts(parts, body.to_bytes()))
-    }
 }
 
-/// Logs why the component did not answer.
-fn failed(error: wasmtime::Error) -> Problem {
-    if error.is::<ExpirationError>() {
-        tracing::error!("the component did not answer in time");
-        return Problem::GuestTimeout;
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoRoom => Self::Overloaded,
+            Failure::TimedOut => Self::GuestTimeout,
+            Failure::Failed => Self::GuestFailed,
+        }
     }
-    if let Some(error) = error.downcast_ref::<InstantiationError<()>>() {
-        tracing::error!(reason = %format!("{:#}", error.error),
-            "the component could not be instantiated");
-        return if error.error.is::<wasmtime::PoolConcurrencyLimitError>() {
-            Problem::Overloaded
-        } else {
-            Problem::GuestFailed
-        };
-    }
-    // Of a trap the instance's own end says more.
-    if !error.is::<TrapOrPanicError>() {
-        tracing::error!(reason = %format!("{error:#}"), "the component failed");
-    }
-    Problem::GuestFailed
 }
 
 /// One line in the access log, written when the request is done with.
