@@ -43,13 +43,13 @@ def gateway_with(programs, tmp_path_factory):
 
 @pytest.fixture
 def own_gateway(programs, tmp_path):
-    """A gateway that a test may kill and start again; call it with settings."""
+    """A gateway that a test may kill and start again; call it with flags and settings."""
     started: list[Gateway] = []
 
-    def start(**settings: str) -> Gateway:
+    def start(*flags: str, **settings: str) -> Gateway:
         state = tmp_path / f"state-{len(started)}"
         state.mkdir()
-        started.append(Gateway(programs, state, {**USUAL, **settings}).start())
+        started.append(Gateway(programs, state, {**USUAL, **settings}, flags=flags).start())
         return started[-1]
 
     yield start

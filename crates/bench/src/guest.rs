@@ -5,6 +5,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use anonymous_domains_gateway::host::memory::Memory;
 use anonymous_domains_gateway::host::{self, Instance, Shared};
 use anonymous_domains_gateway::settings::Settings;
 use anonymous_domains_gateway::store::sqlite::SqliteStore;
@@ -42,6 +43,7 @@ impl Guest {
         let shared = Shared {
             store: Arc::new(SqliteStore::open(&state.store())?),
             settings: Arc::new(settings),
+            memory: Memory::new(usize::MAX),
         };
         let mut cache = CacheConfig::new();
         cache.with_directory(state.cache()?);

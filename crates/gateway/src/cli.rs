@@ -54,10 +54,26 @@ pub struct Arguments {
     #[arg(default_value = "128")]
     pub max_concurrent_requests: NonZeroU16,
 
+    /// Memory that the component's instances may have together, such as 512MiB or 2GiB; a request
+    /// for which there is none left gets 503
+    #[arg(long, env = "ANONYMOUS_DOMAINS_MAX_MEMORY", value_name = "SIZE")]
+    #[arg(default_value = "1GiB", value_parser = size)]
+    pub max_memory: usize,
+
     /// Connections open at a time; more wait to be accepted
     #[arg(long, env = "ANONYMOUS_DOMAINS_MAX_CONNECTIONS", value_name = "N")]
     #[arg(default_value = "1000")]
     pub max_connections: NonZeroU16,
+
+    /// Connections open at a time from one IPv4 address or IPv6 /64; more are closed at once
+    /// [default: as many as others leave, so half for one client; any number from this machine,
+    /// where a reverse proxy may be]
+    #[arg(
+        long,
+        env = "ANONYMOUS_DOMAINS_MAX_CONNECTIONS_PER_CLIENT",
+        value_name = "N"
+    )]
+    pub max_connections_per_client: Option<NonZeroU16>,
 
     /// How long the component may take to answer a request, such as 30s or 500ms
     #[arg(
@@ -216,7 +232,8 @@ const AFTER_HELP: &str = "\
 Settings of the component:
   ca_certificate, ca_private_key, key_encryption_key, admin_token, public_origin,
   domain_key_type, credential_ttl_days, clock_tolerance, auto_create_domains,
-  machine_trust_anchors, auth_jwks, auth_issuer, auth_audience, auth_namespace_claim
+  machine_trust_anchors, auth_jwks, auth_issuer, auth_audience, auth_namespace_claim,
+  max_domains, max_key_versions_per_day, request_timeout
 
   Each comes from the first of these that has it:
     1. --set NAME=VALUE or --set NAME=@FILE (of several, the last)
@@ -224,6 +241,7 @@ Settings of the component:
     3. the --variables file
     4. the state directory: ca.pem, ca-key.pem, key-encryption-key and admin-token,
        which the first start makes where 1 to 3 have none
+  But request_timeout is what --request-timeout says, in whole seconds, unless 1 or 3 has it.
 
   ca_private_key, key_encryption_key and admin_token are secrets: the command line takes
   them only as NAME=@FILE. Nor does it take a --store with a password; the environment does.
@@ -252,6 +270,23 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A size in MiB or GiB (`512MiB`, `2GiB`), in bytes, up to 1024 GiB.
+fn size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let number: usize = digits
+        .parse()
+        .map_err(|_| "write a whole number and MiB or GiB, such as 512MiB".to_owned())?;
+    let mebibytes = match &text[digits.len()..] {
+        "MiB" => Some(number),
+        "GiB" => number.checked_mul(1024),
+        unit => return Err(format!("\"{unit}\" is no unit; there are MiB and GiB")),
+    };
+    match mebibytes {
+        Some(mebibytes) if (1..=1024 * 1024).contains(&mebibytes) => Ok(mebibytes * 1024 * 1024),
+        _ => Err("must be from 1MiB to 1024GiB".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,10 +312,13 @@ mod tests {
     #[test]
     fn no_flag_takes_a_settings_variable() {
         let settings = crate::settings::NAMES.map(crate::settings::environment_name);
+        // The setting that follows from the flag.
+        let of_the_gateway = crate::settings::environment_name("request_timeout");
         for argument in Arguments::command().get_arguments() {
             if let Some(variable) = argument.get_env() {
                 assert!(
-                    !settings.iter().any(|s| s.as_str() == variable),
+                    variable == of_the_gateway.as_str()
+                        || !settings.iter().any(|s| s.as_str() == variable),
                     "{variable:?}"
                 );
             }
@@ -342,6 +380,26 @@ mod tests {
             "99999999999999999999",
         ] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("1MiB"), Ok(1 << 20));
+        assert_eq!(size("512MiB"), Ok(512 << 20));
+        assert_eq!(size("1024GiB"), Ok(1 << 40));
+        for text in [
+            "",
+            "MiB",
+            "0MiB",
+            "-1MiB",
+            "1.5GiB",
+            "512",
+            "1GB",
+            "1025GiB",
+            "99999999999999GiB",
+        ] {
+            assert!(size(text).is_err(), "{text}");
         }
     }
 }

@@ -5,16 +5,18 @@
 //! asked and what it answers passes through.
 //!
 //! ```text
-//! http::serve -> http::service -> worker -> engine, host -> store, settings
+//! http::serve -> http::service -> worker -> cores, engine, host -> store, settings
 //! ```
 
 #![forbid(unsafe_code)]
 
 pub mod ca;
 pub mod cli;
+pub mod cores;
 pub mod engine;
 pub mod host;
 pub mod http;
+mod idle;
 pub mod run;
 pub mod settings;
 pub mod state;

@@ -3,26 +3,24 @@
 use std::io::Write as _;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use wasmtime_wasi_http::handler::{HandlerState as _, ProxyHandler};
 
 use crate::cli::Arguments;
+use crate::cores::Cores;
 use crate::engine::{self, Program};
 use crate::host::Shared;
+use crate::host::memory::Memory;
 use crate::http::serve::{Connections, serve};
 use crate::http::{Limits, Service};
 use crate::settings::{self, Settings};
 use crate::state::StateDirectory;
 use crate::storage;
 use crate::worker::Workers;
-
-/// What a request may spend besides its body's and its answer's time: waiting for its turn.
-const READ_TIMEOUT_MARGIN: Duration = Duration::from_secs(30);
 
 /// Serves until SIGTERM or SIGINT, and the requests in flight are done or the grace period is
 /// over. Prints `listening on http://ADDR` on standard output when it can serve.
@@ -39,12 +37,16 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
 
     let state = StateDirectory::open(&arguments.state)?;
+    let configured = configured(&arguments)?;
+    // So that a request can still say what the store did not do.
+    let call_limit = storage::MAX_CALL.min(arguments.request_timeout / 2);
     let opened = tokio::select! {
-        opened = storage::open(&state, &arguments.store, configured(&arguments)?) => opened?,
+        opened = storage::open(&state, &arguments.store, configured, call_limit) => opened?,
         // Waiting for a store may take a while.
         () = &mut shutdown => return Ok(()),
     };
-    let settings = opened.settings;
+    let of_the_gateway = Settings::of_the_gateway(arguments.request_timeout);
+    let settings = opened.settings.or(of_the_gateway);
     let names: Vec<_> = settings.iter().map(|(name, _)| name).collect();
     tracing::info!(settings = %names.join(", "), "configured");
 
@@ -52,16 +54,19 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let concurrent_requests = arguments.max_concurrent_requests.get();
     let program = {
         let cache = state.cache()?;
-        // Twice: an instance that is given up and its successor may overlap.
-        let max_instances = 2 * u32::from(concurrent_requests);
+        // Those that are idle were in use before, and are taken before any are made.
+        let max_instances = u32::from(concurrent_requests);
         let load = move || Program::load(&builds, cache, max_instances);
         Arc::new(tokio::task::spawn_blocking(load).await??)
     };
+    let settings = Arc::new(settings);
     let shared = Shared {
         store: opened.store,
-        settings: Arc::new(settings),
+        settings: Arc::clone(&settings),
+        memory: Memory::new(arguments.max_memory),
     };
-    let workers = Workers::new(program, shared, arguments.request_timeout);
+    let cores = Cores::new(std::thread::available_parallelism().map_or(1, usize::from));
+    let workers = Workers::new(program, shared, cores, arguments.request_timeout);
     // A component that cannot be instantiated shows it now, not at the first request.
     workers
         .instantiate()
@@ -69,17 +74,17 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .map_err(anyhow::Error::from)
         .context("the component cannot be instantiated")?;
 
-    let handler = ProxyHandler::new(workers);
     let service = Service::new(
-        handler.clone(),
+        workers,
         Limits {
             concurrent_requests: usize::from(concurrent_requests),
             request_timeout: arguments.request_timeout,
         },
+        settings.get("admin_token"),
     );
     let connections = Connections {
         max: usize::from(arguments.max_connections.get()),
-        read_timeout: 2 * arguments.request_timeout + READ_TIMEOUT_MARGIN,
+        max_per_client: arguments.max_connections_per_client,
         shutdown_grace: arguments.shutdown_grace,
     };
     let address = listener.local_addr()?;
@@ -89,7 +94,6 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     out.flush()?;
     drop(out);
     serve(listener, service, connections, shutdown).await;
-    handler.state().shut_down();
     Ok(())
 }
 

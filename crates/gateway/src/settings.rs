@@ -1,11 +1,13 @@
 //! What the operator tells the component: names, values, and where the values come from.
 //!
 //! For each setting the first of these that has it wins: `--set`, the environment, the
-//! `--variables` file, the state directory.
+//! `--variables` file, the state directory. What none of them has, the gateway may know itself
+//! ([`Settings::of_the_gateway`]).
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use zeroize::Zeroizing;
@@ -14,7 +16,7 @@ use zeroize::Zeroizing;
 pub const ENVIRONMENT_PREFIX: &str = "ANONYMOUS_DOMAINS_";
 
 /// The settings that the component knows.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 17] = [
     "admin_token",
     "auth_audience",
     "auth_issuer",
@@ -28,8 +30,15 @@ pub const NAMES: [&str; 14] = [
     "domain_key_type",
     "key_encryption_key",
     "machine_trust_anchors",
+    "max_domains",
+    "max_key_versions_per_day",
     "public_origin",
+    REQUEST_TIMEOUT,
 ];
+
+/// How long the host lets a request take, in whole seconds. The environment variable of this name
+/// is the gateway's own flag, from which the setting follows.
+const REQUEST_TIMEOUT: &str = "request_timeout";
 
 /// The settings that may not stand on the command line, where every user of the machine can read
 /// them.
@@ -104,8 +113,16 @@ impl Settings {
         Ok(settings)
     }
 
+    /// What the gateway tells the component of itself: `request_timeout`, in whole seconds,
+    /// rounded down, and at least 1.
+    pub fn of_the_gateway(request_timeout: Duration) -> Self {
+        let seconds = request_timeout.as_secs().max(1);
+        Self([(REQUEST_TIMEOUT, Zeroizing::new(seconds.to_string()))].into())
+    }
+
     /// The settings of the environment: `ANONYMOUS_DOMAINS_` and the name in upper case. An
-    /// empty variable counts as none.
+    /// empty variable counts as none. `request_timeout` is none of them: its variable is the
+    /// flag `--request-timeout`.
     ///
     /// # Errors
     ///
@@ -114,7 +131,7 @@ impl Settings {
         variable: impl Fn(&str) -> Option<std::ffi::OsString>,
     ) -> anyhow::Result<Self> {
         let mut settings = Self::default();
-        for name in NAMES {
+        for name in NAMES.into_iter().filter(|name| *name != REQUEST_TIMEOUT) {
             let variable_name = environment_name(name);
             let Some(value) = variable(&variable_name) else {
                 continue;
@@ -253,6 +270,27 @@ mod tests {
                 ("public_origin", "argument"),
             ]
         );
+    }
+
+    #[test]
+    fn the_component_is_told_how_long_a_request_may_take() {
+        let told = |milliseconds| {
+            let settings = Settings::of_the_gateway(Duration::from_millis(milliseconds));
+            settings.get("request_timeout").map(str::to_owned)
+        };
+        assert_eq!(told(30_000).as_deref(), Some("30"));
+        assert_eq!(told(2_999).as_deref(), Some("2"));
+        assert_eq!(told(1).as_deref(), Some("1"));
+
+        let set = argument("request_timeout=7").unwrap();
+        let settings = set.or(Settings::of_the_gateway(Duration::from_secs(30)));
+        assert_eq!(settings.get("request_timeout"), Some("7"));
+
+        // The flag's variable, in the flag's own form.
+        let environment = Settings::from_environment(|name| {
+            (name == "ANONYMOUS_DOMAINS_REQUEST_TIMEOUT").then(|| "500ms".into())
+        });
+        assert_eq!(environment.unwrap(), Settings::default());
     }
 
     #[test]

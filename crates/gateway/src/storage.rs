@@ -6,15 +6,16 @@
 //! claim, so that a crash in between leaves a gateway that has them and can claim the store later.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
 use crate::cli::StoreArguments;
 use crate::settings::Settings;
 use crate::state::{Locked, StateDirectory};
-use crate::store::Store;
 use crate::store::redis::{Address, Claim, RedisStore};
 use crate::store::sqlite::SqliteStore;
+use crate::store::{Bounded, Store};
 
 /// What the component's instances share.
 pub struct Opened {
@@ -24,7 +25,11 @@ pub struct Opened {
     pub settings: Settings,
 }
 
-/// Opens the store that the arguments name: a Redis, or the file in the state directory.
+/// The longest that a call to the store may take.
+pub const MAX_CALL: Duration = Duration::from_secs(10);
+
+/// Opens the store that the arguments name: a Redis, or the file in the state directory. Each call
+/// to it ends within `call_limit`.
 ///
 /// # Errors
 ///
@@ -33,18 +38,13 @@ pub async fn open(
     state: &StateDirectory,
     arguments: &StoreArguments,
     configured: Settings,
+    call_limit: Duration,
 ) -> anyhow::Result<Opened> {
     let Some(address) = arguments.address()? else {
-        let path = state.store();
-        let in_use = path
-            .exists()
-            .then(|| format!("the store {}", path.display()));
-        let settings = state.lock()?.complete(configured, in_use)?;
-        let store = SqliteStore::open(&path).context("cannot open the store")?;
-        return Ok(Opened {
-            store: Arc::new(store),
-            settings,
-        });
+        let state = state.clone();
+        // Both block: another gateway may be starting.
+        return tokio::task::spawn_blocking(move || open_file(&state, configured, call_limit))
+            .await?;
     };
     tracing::info!(store = %address, "using a store that others may share");
     if state.store().exists() {
@@ -65,7 +65,29 @@ pub async fn open(
     claim(&store, &address, &mut locked, &settings).await?;
     drop(locked);
     Ok(Opened {
-        store: Arc::new(store),
+        store: Arc::new(Bounded::new(store, call_limit)),
+        settings,
+    })
+}
+
+/// Opens the store in the state directory. The directory stays locked until the store's file is
+/// there: of gateways that start at the same time, the later ones find it, and make no secrets.
+fn open_file(
+    state: &StateDirectory,
+    configured: Settings,
+    call_limit: Duration,
+) -> anyhow::Result<Opened> {
+    let mut locked = state.lock()?;
+    let path = state.store();
+    let in_use = path
+        .exists()
+        .then(|| format!("the store {}", path.display()));
+    let settings = locked.complete(configured, in_use)?;
+    // Half of a call's time for what can still be refused without a doubt, half to be done.
+    let store = SqliteStore::open_with(&path, call_limit / 2).context("cannot open the store")?;
+    drop(locked);
+    Ok(Opened {
+        store: Arc::new(Bounded::new(store, call_limit)),
         settings,
     })
 }
@@ -129,7 +151,11 @@ mod tests {
             let key = Zeroizing::new(key.to_owned());
             configured.set("key_encryption_key", key).unwrap();
         }
-        async move { Ok(open(&state, &arguments, configured).await?.settings) }
+        async move {
+            Ok(open(&state, &arguments, configured, MAX_CALL)
+                .await?
+                .settings)
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -203,5 +229,42 @@ mod tests {
         let (server, directory) = (RedisServer::start(&[]), tempfile::tempdir().unwrap());
         start(&server, directory.path(), Some("ab")).await.unwrap();
         assert!(!server.store().await.is_claimed().await.unwrap());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_file_that_another_gateway_began_to_use_is_in_use() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = StateDirectory::open(directory.path()).unwrap();
+        // Another gateway starts, which was configured with all secrets.
+        let locked = state.lock().unwrap();
+        let arguments = Arguments::from_words(["gateway"]).unwrap().store;
+        let mut start = Box::pin(open(&state, &arguments, Settings::default(), MAX_CALL));
+        // It goes as far as it can.
+        let polled =
+            std::future::poll_fn(|cx| std::task::Poll::Ready(start.as_mut().poll(cx).is_pending()));
+        assert!(polled.await, "it does not wait for the lock");
+        drop(SqliteStore::open(&state.store()).unwrap());
+        drop(locked);
+        let error = start.await.err().expect("secrets were made for its store");
+        assert!(format!("{error:#}").contains("is in use"), "{error:#}");
+        assert!(!directory.path().join("ca.pem").exists());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn two_that_start_at_once_on_one_file_share_what_is_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let tasks = [(); 4].map(|()| {
+            let state = StateDirectory::open(directory.path()).unwrap();
+            tokio::spawn(async move {
+                let arguments = Arguments::from_words(["gateway"]).unwrap().store;
+                open(&state, &arguments, Settings::default(), MAX_CALL).await
+            })
+        });
+        let mut started = Vec::new();
+        for task in tasks {
+            started.push(task.await.unwrap().unwrap().settings);
+        }
+        assert!(started.iter().all(|settings| *settings == started[0]));
+        assert!(started[0].get("ca_private_key").is_some());
     }
 }

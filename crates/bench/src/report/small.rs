@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use anonymous_domains_bench::load::{self, Pace};
 use anonymous_domains_bench::machines::{machines, registrations};
+use anonymous_domains_gateway::cores::Cores;
 use anonymous_domains_gateway::engine::Program;
 use anonymous_domains_gateway::host::Shared;
+use anonymous_domains_gateway::host::memory::Memory;
 use anonymous_domains_gateway::settings::Settings;
 use anonymous_domains_gateway::state::StateDirectory;
 use anonymous_domains_gateway::store::sqlite::SqliteStore;
 use anonymous_domains_gateway::worker::Workers;
 use anonymous_domains_protocol::jwk::KeyType;
-use wasmtime_wasi_http::handler::HandlerState as _;
 
 use super::race::median;
 use super::{Plan, Report, number, state_directory};
@@ -110,8 +111,14 @@ fn instantiation_us(component: &Path, state: &Path) -> anyhow::Result<f64> {
     let shared = Shared {
         store: Arc::new(SqliteStore::open(&state.store())?),
         settings: Arc::new(Settings::default()),
+        memory: Memory::new(usize::MAX),
     };
-    let workers = Workers::new(Arc::new(program), shared, Duration::from_secs(30));
+    let workers = Workers::new(
+        Arc::new(program),
+        shared,
+        Cores::new(1),
+        Duration::from_secs(30),
+    );
     runtime.block_on(async {
         let mut took = Vec::new();
         for _ in 0..200 {

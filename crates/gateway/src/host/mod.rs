@@ -6,12 +6,12 @@
 
 pub mod config;
 pub mod keyvalue;
+pub mod memory;
 mod output;
 
 use std::sync::Arc;
 
 use wasmtime::component::{Linker, ResourceTable};
-use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
@@ -21,6 +21,7 @@ use wasmtime_wasi_http::{
 
 use crate::settings::Settings;
 use crate::store::Store;
+use memory::{Limiter, Memory};
 use output::LogOutput;
 
 /// Rust for the component's own imports.
@@ -36,9 +37,6 @@ mod bindings {
     });
 }
 
-/// The most memory that one instance may have, in bytes.
-const MAX_MEMORY_BYTES: usize = 256 * 1024 * 1024;
-
 /// The most handles (requests, buckets, streams) that one instance may hold at a time.
 const MAX_RESOURCES: usize = 10_000;
 
@@ -49,6 +47,8 @@ pub struct Shared {
     pub store: Arc<dyn Store>,
     /// What the operator configured.
     pub settings: Arc<Settings>,
+    /// What they may have together.
+    pub memory: Arc<Memory>,
 }
 
 /// The host's side of one wasm instance.
@@ -57,7 +57,7 @@ pub struct Instance {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: NoClient,
-    limits: StoreLimits,
+    limiter: Limiter,
     shared: Shared,
 }
 
@@ -74,16 +74,14 @@ impl Instance {
                 .build(),
             http: WasiHttpCtx::new(),
             hooks: NoClient,
-            limits: StoreLimitsBuilder::new()
-                .memory_size(MAX_MEMORY_BYTES)
-                .build(),
+            limiter: Limiter::new(Arc::clone(&shared.memory)),
             shared,
         }
     }
 
     /// The limits on the instance's memory.
-    pub fn limits(&mut self) -> &mut StoreLimits {
-        &mut self.limits
+    pub fn limiter(&mut self) -> &mut Limiter {
+        &mut self.limiter
     }
 }
 

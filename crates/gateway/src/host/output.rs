@@ -16,7 +16,8 @@ const MAX_LINE_BYTES: usize = 8 * 1024;
 /// What the guest may write at once, in bytes.
 const MAX_WRITE_BYTES: usize = 64 * 1024;
 
-/// An output stream that logs whole lines under the target `component`. All clones share the
+/// An output stream that logs whole lines under the target `component`, by what they begin with:
+/// `error: ` as errors, `warning: ` as warnings, others for information. All clones share the
 /// line that is not yet whole; it is logged when the last of them goes, as a panic's last words
 /// may lack a newline.
 #[derive(Clone, Default)]
@@ -61,7 +62,13 @@ fn log(line: &[u8]) {
             text.push(c);
         }
     }
-    tracing::info!(target: "component", "{text}");
+    if text.starts_with("error: ") {
+        tracing::error!(target: "component", "{text}");
+    } else if text.starts_with("warning: ") {
+        tracing::warn!(target: "component", "{text}");
+    } else {
+        tracing::info!(target: "component", "{text}");
+    }
 }
 
 impl IsTerminal for LogOutput {
@@ -124,6 +131,52 @@ impl AsyncWrite for LogOutput {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is logged in this thread meanwhile, without the time.
+    fn logged(what: impl FnOnce()) -> String {
+        #[derive(Clone, Default)]
+        struct Buffer(Arc<Mutex<Vec<u8>>>);
+        impl io::Write for Buffer {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .without_time()
+            .finish();
+        tracing::subscriber::with_default(subscriber, what);
+        let text = buffer.0.lock().unwrap().clone();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn a_line_has_the_level_that_it_begins_with() {
+        let text = logged(|| {
+            let line = Line::default();
+            line.write(b"error: the store is away\nwarning: soon\nready\nno error: here\n");
+            line.write(b"error: in two");
+            line.write(b" pieces");
+        });
+        let lines: Vec<_> = text.lines().map(str::trim_start).collect();
+        assert_eq!(
+            lines,
+            [
+                "ERROR component: error: the store is away",
+                "WARN component: warning: soon",
+                "INFO component: ready",
+                "INFO component: no error: here",
+                "ERROR component: error: in two pieces",
+            ]
+        );
+    }
 
     #[test]
     fn lines_are_gathered_and_split() {

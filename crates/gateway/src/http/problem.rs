@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
-use http_body_util::Full;
 
 /// Why the gateway answers in the component's place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,7 +29,7 @@ impl Problem {
     /// Members `error` and a `type` other than `about:blank` are there where the domain
     /// protocol names the error. Being overloaded or late is none of its errors: clients see
     /// plain HTTP, and retry.
-    pub fn into_response(self) -> Response<Full<Bytes>> {
+    pub fn into_response(self) -> Response<Bytes> {
         let (status, error, title, detail) = match self {
             Self::BadTarget(detail) => (
                 StatusCode::BAD_REQUEST,
@@ -48,7 +47,7 @@ impl Problem {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 Some("PAYLOAD_TOO_LARGE"),
                 "The request is too large",
-                "no request body may have more than 1 MiB",
+                "a device's request may have 64 KiB, and an operator's 1 MiB",
             ),
             Self::BodyTimeout => (
                 StatusCode::REQUEST_TIMEOUT,
@@ -91,7 +90,7 @@ impl Problem {
         if let Some(error) = error {
             document["error"] = error.into();
         }
-        let mut response = Response::new(Full::new(Bytes::from(document.to_string())));
+        let mut response = Response::new(Bytes::from(document.to_string()));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(
@@ -109,28 +108,43 @@ impl Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http_body_util::BodyExt as _;
 
-    async fn parts(problem: Problem) -> (Response<()>, serde_json::Value) {
+    fn parts(problem: Problem) -> (Response<()>, serde_json::Value) {
         let (parts, body) = problem.into_response().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
         let document = serde_json::from_slice(&body).unwrap();
         (Response::from_parts(parts, ()), document)
     }
 
-    #[tokio::test]
-    async fn a_failure_is_the_protocols_internal_error() {
-        let (response, document) = parts(Problem::GuestFailed).await;
+    #[test]
+    fn no_answer_of_the_gateways_is_to_be_kept() {
+        for problem in [
+            Problem::BadTarget("the target is no path"),
+            Problem::BadBody,
+            Problem::BodyTooLarge,
+            Problem::BodyTimeout,
+            Problem::Overloaded,
+            Problem::GuestTimeout,
+            Problem::GuestFailed,
+        ] {
+            let (response, document) = parts(problem);
+            let headers = response.headers();
+            assert_eq!(headers[CONTENT_TYPE], "application/problem+json");
+            assert_eq!(headers[CACHE_CONTROL], "no-store", "{problem:?}");
+            assert_eq!(document["status"], response.status().as_u16());
+        }
+    }
+
+    #[test]
+    fn a_failure_is_the_protocols_internal_error() {
+        let (response, document) = parts(Problem::GuestFailed);
         assert_eq!(response.status(), 500);
-        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
-        assert_eq!(document["status"], 500);
         assert_eq!(document["error"], "INTERNAL");
         assert_eq!(document["type"], "urn:anonymous-domains:error:internal");
     }
 
-    #[tokio::test]
-    async fn overload_is_no_error_of_the_protocol() {
-        let (response, document) = parts(Problem::Overloaded).await;
+    #[test]
+    fn overload_is_no_error_of_the_protocol() {
+        let (response, document) = parts(Problem::Overloaded);
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
         assert_eq!(document["type"], "about:blank");

@@ -1,24 +1,20 @@
 //! One request: checked, taken in whole, given to the component, answered and logged.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
-use wasmtime_wasi_http::handler::{ExpirationError, InstantiationError, TrapOrPanicError};
 
-use super::body::Budget;
+use super::answer::{Answer, Answers, Unsent};
+use super::body::Requests;
+use super::connection::Connection;
 use super::problem::Problem;
 use super::target::make_absolute;
-use crate::worker::Handler;
-
-/// The longest response that the component may give, in bytes.
-const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
+use crate::worker::{Failure, Workers};
 
 /// How long a request may wait for its turn.
 const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -35,25 +31,26 @@ pub struct Limits {
 /// Answers requests. Clones share one component and one set of limits.
 #[derive(Clone)]
 pub struct Service {
-    handler: Handler,
+    workers: Workers,
     permits: Arc<Semaphore>,
-    budget: Budget,
-    request_timeout: Duration,
+    requests: Arc<Requests>,
+    answers: Answers,
 }
 
 impl Service {
-    /// A service that hands requests to `handler` within `limits`.
-    pub fn new(handler: Handler, limits: Limits) -> Self {
+    /// A service that hands requests to `workers` within `limits`. Without the `admin_token` no
+    /// body is read under `/admin/v1`.
+    pub fn new(workers: Workers, limits: Limits, admin_token: Option<&str>) -> Self {
         Self {
-            handler,
+            workers,
             permits: Arc::new(Semaphore::new(limits.concurrent_requests)),
-            budget: Budget::default(),
-            request_timeout: limits.request_timeout,
+            requests: Arc::new(Requests::new(limits.request_timeout, admin_token)),
+            answers: Answers::default(),
         }
     }
 
-    /// Answers one request that came to the address `local`, and logs it. Never fails: what goes
-    /// wrong is a problem document.
+    /// Answers one request that came over `connection`, and logs it. Never fails: what goes wrong
+    /// is a problem document.
     ///
     /// # Errors
     ///
@@ -61,107 +58,55 @@ impl Service {
     pub async fn answer(
         self,
         request: Request<Incoming>,
-        local: SocketAddr,
-    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        connection: Arc<Connection>,
+    ) -> Result<Response<Answer>, Infallible> {
+        let exchange = connection.begin();
+        let version = request.version();
         let mut access = Access::new(&request);
-        let response = match self.handle(request, local).await {
+        let response = match self.handle(request, &connection).await {
             Ok(response) => response,
-            Err(problem) => problem.into_response(),
+            Err(problem) => problem.into_response().map(Unsent::from),
         };
         access.status = Some(response.status());
-        Ok(response)
+        Ok(response.map(|unsent| unsent.send(exchange, version)))
     }
 
     async fn handle(
         &self,
         mut request: Request<Incoming>,
-        local: SocketAddr,
-    ) -> Result<Response<Full<Bytes>>, Problem> {
-        make_absolute(&mut request, local)?;
-        let (parts, body) = request.into_parts();
-        let body = self
-            .budget
-            .collect(&parts.headers, body, self.request_timeout)
-            .await?;
-        let permit = Arc::clone(&self.permits).acquire_owned();
-        let permit = match tokio::time::timeout(MAX_WAIT, permit).await {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) | Err(_) => return Err(Problem::Overloaded),
+        connection: &Connection,
+    ) -> Result<Response<Unsent>, Problem> {
+        make_absolute(&mut request, connection.local)?;
+        let client = connection.client;
+        let (mut parts, body) = request.into_parts();
+        let body = self.requests.take(client, &mut parts, body).await?;
+        let unsent = self.answers.begin(client)?;
+        // Both in the order in which requests came. One whose client goes meanwhile is not begun.
+        let admitted = async {
+            let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
+            Some((permit, self.workers.turn().await))
         };
-        // A task of its own: when the client goes, the component still finishes what it began,
-        // and what it takes up stays counted.
-        let service = self.clone();
-        let call = tokio::spawn(async move {
-            let whole = Full::new(body.bytes.clone())
-                .map_err(|never| match never {})
-                .boxed_unsync();
-            let result = service.call(Request::from_parts(parts, whole)).await;
-            drop((body, permit));
-            result
-        });
-        call.await.unwrap_or(Err(Problem::GuestFailed))
-    }
-
-    /// Gives a request to the component, for as long as it may take.
-    async fn call(
-        &self,
-        request: wasmtime_wasi_http::handler::Request,
-    ) -> Result<Response<Full<Bytes>>, Problem> {
-        let start = Instant::now();
-        let response = tokio::time::timeout(self.request_timeout, self.exchange(request));
-        match response.await {
-            Err(_) => {
-                tracing::error!("the component did not answer in time");
-                Err(Problem::GuestTimeout)
-            }
-            // The instance was stopped for this request's sake, a moment before the timer here.
-            Ok(Err(Problem::GuestFailed)) if start.elapsed() >= self.request_timeout => {
-                Err(Problem::GuestTimeout)
-            }
-            Ok(result) => result,
-        }
-    }
-
-    /// Gives a request to the component and takes its response in whole. So a client that reads
-    /// slowly holds no instance, a failure in mid-body still is a plain 500, and head and body
-    /// leave in one write.
-    async fn exchange(
-        &self,
-        request: wasmtime_wasi_http::handler::Request,
-    ) -> Result<Response<Full<Bytes>>, Problem> {
-        let response = self.handler.handle((), request).await.map_err(failed)?;
-        let (parts, body) = response.into_parts();
-        let body = Limited::new(body, MAX_RESPONSE_BYTES)
-            .collect()
-            .await
-            .map_err(|error| {
-                tracing::error!(reason = %error, "the component's response broke off");
-                Problem::GuestFailed
-            })?;
-        Ok(Response::from_parts(parts, Full::new(body.to_bytes())))
+        let Ok(Some((permit, turn))) = tokio::time::timeout(MAX_WAIT, admitted).await else {
+            return Err(Problem::Overloaded);
+        };
+        let whole = Full::new(body.bytes.clone())
+            .map_err(|never| match never {})
+            .boxed_unsync();
+        let request = Request::from_parts(parts, whole);
+        let answer = self.workers.answer(turn, request, (body, permit)).await?;
+        let (parts, bytes) = answer.into_parts();
+        Ok(Response::from_parts(parts, unsent.fill(bytes)?))
     }
 }
 
-/// Logs why the component did not answer.
-fn failed(error: wasmtime::Error) -> Problem {
-    if error.is::<ExpirationError>() {
-        tracing::error!("the component did not answer in time");
-        return Problem::GuestTimeout;
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoRoom => Self::Overloaded,
+            Failure::TimedOut => Self::GuestTimeout,
+            Failure::Failed => Self::GuestFailed,
+        }
     }
-    if let Some(error) = error.downcast_ref::<InstantiationError<()>>() {
-        tracing::error!(reason = %format!("{:#}", error.error),
-            "the component could not be instantiated");
-        return if error.error.is::<wasmtime::PoolConcurrencyLimitError>() {
-            Problem::Overloaded
-        } else {
-            Problem::GuestFailed
-        };
-    }
-    // Of a trap the instance's own end says more.
-    if !error.is::<TrapOrPanicError>() {
-        tracing::error!(reason = %format!("{error:#}"), "the component failed");
-    }
-    Problem::GuestFailed
 }
 
 /// One line in the access log, written when the request is done with.

@@ -9,6 +9,8 @@
 pub mod redis;
 pub mod sqlite;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use thiserror::Error;
 
@@ -71,6 +73,9 @@ pub enum StoreError {
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
+    /// It could not be begun in time, since others use the store: nothing was written.
+    #[error("the store is busy")]
+    Busy,
     /// The store failed; whether a write took effect is unknown.
     #[error("{0}")]
     Unavailable(String),
@@ -79,14 +84,15 @@ pub enum StoreError {
 /// A durable key-value store with atomic updates, shared by all instances of the component.
 ///
 /// Every write is durable before it is answered, and every read that starts after an answer
-/// sees the write. After [`StoreError::Unavailable`] a write may or may not have happened.
+/// sees the write. After [`StoreError::Unavailable`] a write may or may not have happened, or may
+/// happen yet; after every other error it has not.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// The value of `key`, or `None` where there is none.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`] or [`StoreError::Closed`], as all methods.
+    /// [`StoreError::Unavailable`], [`StoreError::Busy`] or [`StoreError::Closed`], as all methods.
     async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError>;
 
     /// Whether `key` has a value.
@@ -142,6 +148,70 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Swap, StoreError>;
 }
 
+/// A store whose every call ends in time.
+pub struct Bounded<S> {
+    store: S,
+    limit: Duration,
+}
+
+impl<S> Bounded<S> {
+    /// Bounds the calls of `store`: each ends within `limit`, if need be with
+    /// [`StoreError::Unavailable`].
+    pub fn new(store: S, limit: Duration) -> Self {
+        Self { store, limit }
+    }
+
+    async fn within<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.limit, call).await {
+            Ok(result) => result,
+            Err(_) => {
+                tracing::error!("the store did not answer in time");
+                Err(StoreError::Unavailable("the store did not answer".into()))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl<S: Store> Store for Bounded<S> {
+    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+        self.within(self.store.get(key)).await
+    }
+
+    async fn exists(&self, key: &str) -> Result<bool, StoreError> {
+        self.within(self.store.exists(key)).await
+    }
+
+    async fn list_keys(&self, cursor: Option<&str>) -> Result<KeyPage, StoreError> {
+        self.within(self.store.list_keys(cursor)).await
+    }
+
+    async fn set(&self, key: &str, value: Vec<u8>) -> Result<(), StoreError> {
+        self.within(self.store.set(key, value)).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.within(self.store.delete(key)).await
+    }
+
+    async fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
+        self.within(self.store.increment(key, delta)).await
+    }
+
+    async fn compare_and_swap(
+        &self,
+        key: &str,
+        expected: Option<Version>,
+        value: Vec<u8>,
+    ) -> Result<Swap, StoreError> {
+        self.within(self.store.compare_and_swap(key, expected, value))
+            .await
+    }
+}
+
 /// Checks a key's length.
 fn check_key(key: &str) -> Result<(), StoreError> {
     if key.len() > MAX_KEY_BYTES {
@@ -158,5 +228,7 @@ fn check_value(value: &[u8]) -> Result<(), StoreError> {
     Ok(())
 }
 
+#[cfg(test)]
+mod bounded;
 #[cfg(test)]
 mod contract;

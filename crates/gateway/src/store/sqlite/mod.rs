@@ -5,7 +5,8 @@
 //! connections of their own and, in WAL mode, never wait for the writer.
 //!
 //! Several processes may share the file: every transaction that writes is `BEGIN IMMEDIATE`, so
-//! what it read cannot change before it commits; and they take `turns`.
+//! what it read cannot change before it commits; and they take `turns`. One that is stopped, or holds
+//! the file for long, makes the others' writes fail in time: what could not begin is not done.
 
 mod turns;
 mod writer;
@@ -15,18 +16,19 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::{Entry, KEYS_PER_PAGE, KeyPage, Store, StoreError, Swap, Version};
 use turns::Turns;
 use writer::{Command, Operation, Outcome};
 
-/// How long a transaction waits for another process that holds the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an operation waits until it can begin, unless said otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Connections that read at the start; more are opened where more reads run at a time.
 const READERS: usize = 4;
@@ -47,16 +49,29 @@ pub struct SqliteStore {
     writes: Option<mpsc::Sender<Command>>,
     writer: Option<JoinHandle<()>>,
     readers: Arc<Readers>,
+    patience: Duration,
 }
 
 impl SqliteStore {
-    /// Opens the store at `path`, and creates it (mode 0600) where there is none. Blocks.
+    /// Opens the store at `path`, and creates it (mode 0600) where there is none. Its operations
+    /// wait as long as [`PATIENCE`]. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteStore::open_with`].
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, PATIENCE)
+    }
+
+    /// Opens the store at `path`, and creates it (mode 0600) where there is none. An operation
+    /// that cannot begin within `patience`, because other processes use the file or because there
+    /// is too much to do, is given up. Blocks.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] if the file cannot be opened, is no such store, or has the
-    /// layout of a newer version.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    /// layout of a newer version; [`StoreError::Busy`] if another process does not let go of it.
+    pub fn open_with(path: &Path, patience: Duration) -> Result<Self, StoreError> {
         // SQLite gives its -wal and -shm files the mode of the database.
         OpenOptions::new()
             .write(true)
@@ -67,7 +82,13 @@ impl SqliteStore {
             .map_err(|e| StoreError::Unavailable(format!("cannot open the store: {e}")))?;
         let turns = Turns::open(path)
             .map_err(|e| StoreError::Unavailable(format!("cannot open the store's locks: {e}")))?;
-        let connection = open_writer(path).map_err(failed)?;
+        let connection = {
+            let turn = turns.wait(Instant::now() + patience).map_err(|e| {
+                StoreError::Unavailable(format!("cannot wait for other processes: {e}"))
+            })?;
+            let _turn = turn.ok_or(StoreError::Busy)?;
+            open_writer(path, patience).map_err(failed)?
+        };
         let readers = (0..READERS)
             .map(|_| open_reader(path))
             .collect::<Result<Vec<_>, _>>()
@@ -85,6 +106,7 @@ impl SqliteStore {
                 idle: Mutex::new(readers),
                 path: path.to_owned(),
             }),
+            patience,
         })
     }
 
@@ -93,11 +115,15 @@ impl SqliteStore {
         let command = Command {
             key: key.to_owned(),
             operation,
+            deadline: Instant::now() + self.patience,
             answer,
         };
         let writes = self.writes.as_ref().ok_or(StoreError::Closed)?;
-        writes.send(command).await.map_err(|_| StoreError::Closed)?;
-        answered.await.map_err(|_| StoreError::Closed)?
+        match writes.send_timeout(command, self.patience).await {
+            Ok(()) => answered.await.map_err(|_| StoreError::Closed)?,
+            Err(SendTimeoutError::Timeout(_)) => Err(StoreError::Busy),
+            Err(SendTimeoutError::Closed(_)) => Err(StoreError::Closed),
+        }
     }
 
     /// Reads on the caller's own thread: with the pages in memory that takes some microseconds,
@@ -112,17 +138,25 @@ impl SqliteStore {
             Err(error) if is_busy(&error) => {}
             read => return read.map_err(failed),
         }
+        let deadline = Instant::now() + self.patience;
         let readers = Arc::clone(&self.readers);
-        let permit = Arc::clone(&readers.patient).acquire_owned().await;
-        let permit = permit.map_err(|_| StoreError::Closed)?;
+        let permit = Arc::clone(&readers.patient).acquire_owned();
+        let permit = tokio::time::timeout(self.patience, permit)
+            .await
+            .map_err(|_| StoreError::Busy)?
+            .map_err(|_| StoreError::Closed)?;
         tokio::task::spawn_blocking(move || {
             // Held to the end of the query, also where nobody waits for it any more.
             let _permit = permit;
-            readers.with(BUSY_TIMEOUT, query)
+            readers.with(deadline.saturating_duration_since(Instant::now()), query)
         })
         .await
         .map_err(|_| StoreError::Closed)?
-        .map_err(failed)
+        .map_err(|error| {
+            let is_busy = is_busy(&error);
+            let error = failed(error);
+            if is_busy { StoreError::Busy } else { error }
+        })
     }
 }
 
@@ -258,12 +292,12 @@ fn select(db: &Connection, key: &str) -> rusqlite::Result<Option<Entry>> {
         .optional()
 }
 
-fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
+fn open_writer(path: &Path, patience: Duration) -> rusqlite::Result<Connection> {
     let mut db = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    db.busy_timeout(BUSY_TIMEOUT)?;
+    db.busy_timeout(patience)?;
     db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
     // In WAL mode anything less leaves a commit unsynced, and a power cut would lose it.
     db.pragma_update(None, "synchronous", "FULL")?;
@@ -312,7 +346,6 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 fn failed(error: rusqlite::Error) -> StoreError {
     tracing::error!(error = %error, "the store failed");
     let text = match error.sqlite_error_code() {
-        _ if is_busy(&error) => "the store is busy",
         Some(rusqlite::ErrorCode::DiskFull) => "the store's disk is full",
         Some(rusqlite::ErrorCode::ReadOnly) => "the store is read-only",
         Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {

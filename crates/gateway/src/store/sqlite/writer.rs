@@ -4,12 +4,17 @@
 //! the order in which they came. Each operation makes at most one change, by one statement, and
 //! SQLite undoes a statement that fails: an operation that is refused leaves no trace, and its
 //! neighbours stand. Nothing is answered before the `COMMIT`, and thus the `fsync`, is done.
+//!
+//! What cannot be begun in time, because another process does not let go of the file, is refused
+//! ([`StoreError::Busy`]) and not done.
+
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::turns::Turns;
-use super::{Entry, StoreError, Swap, Version, failed, select};
+use super::turns::{Turn, Turns};
+use super::{Entry, StoreError, Swap, Version, failed, is_busy, select};
 
 /// Operations in one transaction at most, so that the first to come need not wait for ever.
 const MAX_BATCH: usize = 256;
@@ -18,6 +23,8 @@ const MAX_BATCH: usize = 256;
 pub(super) struct Command {
     pub key: String,
     pub operation: Operation,
+    /// When it must have begun; afterwards it is not done.
+    pub deadline: Instant,
     pub answer: oneshot::Sender<Result<Outcome, StoreError>>,
 }
 
@@ -43,14 +50,10 @@ pub(super) enum Outcome {
 pub(super) fn run(mut db: Connection, turns: &Turns, mut commands: mpsc::Receiver<Command>) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     while commands.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
-        let turn = turns.wait();
-        let applied = match &turn {
-            Ok(_) => apply(&mut db, &batch).map_err(failed),
-            Err(error) => {
-                tracing::error!(reason = %error, "cannot wait for other processes");
-                Err(StoreError::Unavailable("the store failed".into()))
-            }
+        let Some(turn) = wait(turns, &mut batch) else {
+            continue;
         };
+        let applied = apply(&mut db, &batch);
         drop(turn);
         match applied {
             Ok(results) => {
@@ -59,32 +62,73 @@ pub(super) fn run(mut db: Connection, turns: &Turns, mut commands: mpsc::Receive
                     let _ = command.answer.send(result);
                 }
             }
+            Err(error) => refuse(batch.drain(..), &error),
+        }
+    }
+}
+
+/// Waits for the turn to write, and takes those out of the batch that wait for too long. Without a
+/// turn none is left.
+fn wait<'a>(turns: &'a Turns, batch: &mut Vec<Command>) -> Option<Turn<'a>> {
+    loop {
+        let now = Instant::now();
+        let late = batch.extract_if(.., |command| command.deadline <= now);
+        refuse(late, &StoreError::Busy);
+        let turn = turns.wait(earliest(batch)?);
+        match turn {
+            Ok(Some(turn)) => return Some(turn),
+            Ok(None) => tracing::error!("another process keeps this one from writing to the store"),
             Err(error) => {
-                for command in batch.drain(..) {
-                    let _ = command.answer.send(Err(error.clone()));
-                }
+                tracing::error!(reason = %error, "cannot wait for other processes");
+                let error = StoreError::Unavailable("the store failed".into());
+                refuse(batch.drain(..), &error);
             }
         }
     }
 }
 
-/// Applies a batch in one transaction: an error means that none of it is known to have happened.
+/// When the first of them must have begun.
+fn earliest(batch: &[Command]) -> Option<Instant> {
+    batch.iter().map(|command| command.deadline).min()
+}
+
+fn refuse(commands: impl IntoIterator<Item = Command>, error: &StoreError) {
+    for command in commands {
+        let _ = command.answer.send(Err(error.clone()));
+    }
+}
+
+/// Applies a batch in one transaction: an error means that none of it is known to have happened,
+/// and [`StoreError::Busy`] that none of it has.
 fn apply(
     db: &mut Connection,
     batch: &[Command],
-) -> rusqlite::Result<Vec<Result<Outcome, StoreError>>> {
-    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
+    // A process that takes no turns (an operator's `sqlite3`) may hold the file.
+    let patience = earliest(batch).map_or(Duration::ZERO, |deadline| {
+        deadline.saturating_duration_since(Instant::now())
+    });
+    let begun = db
+        .busy_timeout(patience)
+        .and_then(|()| db.transaction_with_behavior(TransactionBehavior::Immediate));
+    let transaction = match begun {
+        Err(error) if is_busy(&error) => {
+            tracing::error!("something else keeps the gateway from writing to the store");
+            return Err(StoreError::Busy);
+        }
+        begun => begun.map_err(failed)?,
+    };
     let mut results = Vec::with_capacity(batch.len());
     for command in batch {
         let result = match perform(&transaction, &command.key, &command.operation) {
             Ok(result) => result,
             // A full disk, say, makes SQLite roll the whole transaction back, not the statement.
-            Err(error) if transaction.is_autocommit() => return Err(error),
+            Err(error) if transaction.is_autocommit() => return Err(failed(error)),
             Err(error) => Err(failed(error)),
         };
         results.push(result);
     }
-    transaction.commit()?;
+    transaction.commit().map_err(failed)?;
     Ok(results)
 }
 
