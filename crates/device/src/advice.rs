@@ -22,7 +22,7 @@ pub fn sentence(domain: &DomainName, problem: &Problem) -> String {
             "{domain} does not take this device: it was blocked there. Ask whoever runs the domain."
         ),
         ErrorName::DeregDenied => format!(
-            "This device is not a member of {domain}, so it cannot leave it. To delete credentials that it may still hold, use leave --forget."
+            "This device is not a member of {domain}, or not under this key, so it cannot leave it. To delete credentials that it may still hold, use leave --forget."
         ),
         ErrorName::InvalidDomainName => format!(
             "The server does not accept {domain} as a domain's name. Check the URL."
@@ -54,6 +54,9 @@ pub fn sentence(domain: &DomainName, problem: &Problem) -> String {
         ErrorName::Internal => {
             "The server failed. Try again later; whoever runs it finds the reason in its log.".to_owned()
         }
+        ErrorName::RateLimited => format!(
+            "The server makes no more for {domain} for now: a limit has been reached. Try again later, or ask whoever runs the server."
+        ),
         ErrorName::StoreUnavailable => {
             "The server cannot reach its store. Try again later.".to_owned()
         }

@@ -65,6 +65,9 @@ pub fn sentence(subject: &Subject, problem: &Problem) -> String {
         ErrorName::Internal => {
             "The server failed. Its log says why; try again later.".to_owned()
         }
+        ErrorName::RateLimited => {
+            "The server takes no more requests from here for now. Try again later.".to_owned()
+        }
         ErrorName::StoreUnavailable => {
             "The server cannot reach its store. Look at its log and at /healthz, and try again later; what was asked for may or may not have happened.".to_owned()
         }

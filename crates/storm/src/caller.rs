@@ -386,9 +386,9 @@ fn granted(
         Some(error) if error.status() != status.as_u16() => {
             Outcome::Wrong(format!("{error} came with HTTP {status}"))
         }
-        Some(error @ (ErrorName::Internal | ErrorName::StoreUnavailable)) => {
-            unknown(Lost::Failed(error))
-        }
+        Some(
+            error @ (ErrorName::Internal | ErrorName::StoreUnavailable | ErrorName::RateLimited),
+        ) => unknown(Lost::Failed(error)),
         Some(error) => Outcome::Refused(error),
         None => unknown(Lost::Status(status.as_u16())),
     }
