@@ -36,15 +36,15 @@ pub async fn check_leave<S: Store, E: Environment>(
     }
     let now = domain_server_info::read_again(rows, domain).await?;
     match now.info.intent(&machine.key()) {
-        Some(noted) if is_leave_of(noted, machine) => Ok(()),
+        Some(noted) if is_dead_leave_of(rows, noted, machine) => Ok(()),
         _ => Err(no_member()),
     }
 }
 
 /// A machine leaves. When this returns, it is no member, and its departure counts.
 ///
-/// A request to leave that died is finished by the machine's next one, which is answered as the
-/// first would have been.
+/// A request to leave that died a while ago is finished by the machine's next one, which is answered
+/// as the first would have been. Of several at the same time one is answered that it is done.
 ///
 /// # Errors
 /// `DEREG_DENIED` when it is no member, or not under this key; `REQUEST_REPLAYED` when it joined
@@ -61,7 +61,7 @@ pub async fn leave<S: Store, E: Environment>(
         let Some(member) = machine.check_leave(entry.as_ref())? else {
             let is_another_key = entry.as_ref().is_some_and(|entry| entry.member().is_some());
             return match settle_departure(rows, &domain, machine.guid).await? {
-                Some(noted) if is_leave_of(&noted, machine) && !is_another_key => Ok(()),
+                Some(noted) if is_dead_leave_of(rows, &noted, machine) && !is_another_key => Ok(()),
                 _ => Err(no_member()),
             };
         };
@@ -194,8 +194,7 @@ async fn end<S: Store, E: Environment>(
         }
         Noted::Other(noted) => {
             settle(rows, domain, &noted).await?;
-            let ended_it = noted.is_departure() && noted.registration == registration;
-            Ok(ended_it && !matches!(intent.action, Action::Block))
+            Ok(false)
         }
         Noted::Ended => Ok(false),
     }
@@ -220,9 +219,15 @@ async fn settle_departure<S: Store, E: Environment>(
     Ok(Some(noted.clone()))
 }
 
-fn is_leave_of(noted: &Intent, machine: &Machine) -> bool {
-    matches!(&noted.action, Action::Leave { key_thumbprint, .. }
-        if **key_thumbprint == machine.key_thumbprint)
+/// Whether this is the machine's own request to leave, which nobody will answer any more.
+fn is_dead_leave_of<S, E: Environment>(
+    rows: &Rows<S, E>,
+    noted: &Intent,
+    machine: &Machine,
+) -> bool {
+    noted.is_overdue(rows.env.now_ms())
+        && matches!(&noted.action, Action::Leave { key_thumbprint, .. }
+            if **key_thumbprint == machine.key_thumbprint)
 }
 
 /// Whether the machine is a stranger or a member under another key is not told apart.

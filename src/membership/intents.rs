@@ -32,10 +32,6 @@ use crate::{
     },
 };
 
-/// An intent that is older than this is finished by whoever reads it, in milliseconds: its request
-/// has probably died.
-const OVERDUE_MS: i64 = 5_000;
-
 /// Finishes what other requests have left undone, and a departure of this machine; gives the domain
 /// as it is then.
 pub async fn settle_overdue<S: Store, E: Environment>(
@@ -43,11 +39,9 @@ pub async fn settle_overdue<S: Store, E: Environment>(
     domain: Domain,
     machine: &Machine,
 ) -> Result<Domain, Error> {
-    // A clock that was set back makes an intent come from the future.
     let now_ms = rows.env.now_ms();
     let is_due = |intent: &&Intent| {
-        now_ms.abs_diff(intent.at_ms) > OVERDUE_MS.unsigned_abs()
-            || (intent.is_departure() && intent.guid == machine.key())
+        intent.is_overdue(now_ms) || (intent.is_departure() && intent.guid == machine.key())
     };
     let mut settled = false;
     for intent in domain.info.intents.iter().filter(is_due) {

@@ -20,7 +20,10 @@ pub mod departure;
 pub mod intents;
 pub mod join;
 
-use crate::{error::Error, tables::domain_server_info::Intent};
+use crate::{
+    error::Error,
+    tables::domain_server_info::{Action, Intent},
+};
 
 /// After this many tries a request gives up with `STORE_UNAVAILABLE`.
 const ATTEMPTS: usize = 100;
@@ -35,12 +38,19 @@ fn contention() -> Error {
     ))
 }
 
+/// An intent that is older than this is finished by whoever reads it, in milliseconds: its request
+/// has probably died.
+const OVERDUE_MS: u64 = 5_000;
+
 impl Intent {
+    /// Whether its request has probably died.
+    fn is_overdue(&self, now_ms: i64) -> bool {
+        // A clock that was set back makes an intent come from the future.
+        now_ms.abs_diff(self.at_ms) > OVERDUE_MS
+    }
+
     /// Whether it ends a membership, and so requires a rollover.
     fn is_departure(&self) -> bool {
-        !matches!(
-            self.action,
-            crate::tables::domain_server_info::Action::Join { .. }
-        )
+        !matches!(self.action, Action::Join { .. })
     }
 }

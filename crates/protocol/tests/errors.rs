@@ -29,7 +29,7 @@ Every error is a problem document (RFC 9457), `{MEDIA_TYPE}`:
 - `code` is the reference implementation's number, which only its own errors have. It is the
   protocol's and has nothing to do with HTTP: `status` is HTTP's.
 - A 401 has `WWW-Authenticate: Bearer`, with `error=\"invalid_token\"` where a token was sent; a 405
-  has `Allow`; a 503 has `Retry-After`.
+  has `Allow`; a 429 and a 503 have `Retry-After`.
 - An error leaves domains, members and keys as they were; only a domain that did not exist may have
   been inserted by the registration that was then refused.
 - A host or a proxy may answer for itself, when it is overloaded or an answer takes too long. Such an
