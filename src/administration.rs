@@ -127,7 +127,7 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
                 Ok(((), domain)) => domain,
                 Err(error) if error.refusal() == Some(ErrorName::UnknownDomain) => {
                     return Err(match precondition.holds(None) {
-                        true => Error::Unavailable("the domain was deleted meanwhile".into()),
+                        true => domain_server_info::deleted_meanwhile(),
                         false => precondition_failed(),
                     });
                 }

@@ -74,6 +74,12 @@ pub enum Mutation {
     NoFence,
     /// A machine is removed before its departure is noted.
     RemoveWithoutIntent,
+    /// A departure gets the newest epoch whatever it has.
+    RaiseAnyEpoch,
+    /// A membership that was written and forgotten may begin again.
+    BeginTwice,
+    /// A machine is unblocked although a block is under way.
+    UnblockAround,
     /// A membership that has ended may end again.
     EndTwice,
     /// A departure counts when it is noted, not when the machine is gone.
@@ -134,6 +140,9 @@ impl Mutation {
         Self::ForgetPlaces,
         Self::NoFence,
         Self::RemoveWithoutIntent,
+        Self::RaiseAnyEpoch,
+        Self::BeginTwice,
+        Self::UnblockAround,
         Self::EndTwice,
         Self::CountDepartureEarly,
         Self::ForgetDeparture,

@@ -184,10 +184,11 @@ impl Issuer for DomainCa {
 }
 
 /// How long a key of this type may be in the making before another request makes it, in seconds:
-/// many times what it takes, and less than the gateway lets a request take.
+/// many times what it takes, more than clocks should differ, and less than the gateway lets a request
+/// take.
 pub fn takeover_s(key_type: KeyType) -> u32 {
     match key_type {
-        KeyType::EcP256 => 2,
+        KeyType::EcP256 => 10,
         KeyType::Rsa2048 => 10,
         KeyType::Rsa3072 => 15,
         KeyType::Rsa4096 => 20,

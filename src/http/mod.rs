@@ -140,9 +140,8 @@ impl<S: Store, E: Environment> App<S, E> {
 
     /// Whether the store can be read and written, and is this server's.
     async fn check_store(&self, now_ms: i64) -> Result<(), Error> {
-        health::check(&self.rows.store, now_ms).await?;
         directory::open(&self.rows).await?;
-        Ok(())
+        Ok(health::check(&self.rows.store, now_ms).await?)
     }
 
     fn settings(&self) -> Result<&Settings, Error> {

@@ -78,8 +78,8 @@ pub async fn leave<S: Store, E: Environment>(
     Err(contention())
 }
 
-/// An operator removes a machine. Whether it was a member, or about to be removed. When this returns, it is none, and its
-/// departure counts.
+/// An operator removes a machine. When this returns, it is no member, and its departure counts.
+/// `false` when it was no member, and none was about to be removed.
 pub async fn remove<S: Store, E: Environment>(
     rows: &Rows<S, E>,
     mut domain: Domain,
@@ -149,6 +149,10 @@ pub(super) async fn unblock<S: Store, E: Environment>(
     domain: &Domain,
     guid: MachineGuid,
 ) -> Result<(), Error> {
+    // A block that is under way, or died, comes before this.
+    if !broken(Mutation::UnblockAround) {
+        settle_departure(rows, domain, guid).await?;
+    }
     let key = key(guid);
     roster(rows, domain)
         .update(&key, |leaf| {
@@ -200,8 +204,8 @@ async fn end<S: Store, E: Environment>(
     }
 }
 
-/// Finishes what is noted of a machine that was seen to be no member, and gives it: so nobody is
-/// told that a machine is gone before its departure counts.
+/// Finishes a departure that is noted of a machine, and gives it: so nobody is told that a machine is
+/// gone before its departure counts.
 async fn settle_departure<S: Store, E: Environment>(
     rows: &Rows<S, E>,
     domain: &Domain,

@@ -32,6 +32,9 @@ use crate::{
     },
 };
 
+/// So much of what others have left undone one request finishes.
+const MOST_SETTLED: usize = 8;
+
 /// Finishes what other requests have left undone, and a departure of this machine; gives the domain
 /// as it is then.
 pub async fn settle_overdue<S: Store, E: Environment>(
@@ -44,8 +47,13 @@ pub async fn settle_overdue<S: Store, E: Environment>(
         intent.is_overdue(now_ms) || (intent.is_departure() && intent.guid == machine.key())
     };
     let mut settled = false;
-    for intent in domain.info.intents.iter().filter(is_due) {
-        settle(rows, &domain, intent).await?;
+    let due = domain.info.intents.iter().filter(is_due);
+    for intent in due.take(MOST_SETTLED) {
+        let result = settle(rows, &domain, intent).await;
+        // What concerns others may wait for another request.
+        if intent.guid == machine.key() {
+            result?;
+        }
         settled = true;
     }
     if settled {
@@ -128,9 +136,9 @@ pub(super) async fn change<S: Store, E: Environment, R>(
 ) -> Result<R, Error> {
     match domain_server_info::update(rows, domain, decide).await {
         Ok((answer, _)) => Ok(answer),
-        Err(error) if error.refusal() == Some(ErrorName::UnknownDomain) => Err(Error::Unavailable(
-            "the domain was deleted in the meantime".into(),
-        )),
+        Err(error) if error.refusal() == Some(ErrorName::UnknownDomain) => {
+            Err(domain_server_info::deleted_meanwhile())
+        }
         Err(error) => Err(error),
     }
 }
@@ -189,7 +197,7 @@ pub(super) async fn complete_departure<S: Store, E: Environment>(
         if remove(rows, domain, intent, epoch).await? {
             return finish_departure(rows, domain, intent).await;
         }
-        match raise_epoch(rows, domain, intent).await? {
+        match raise_epoch(rows, domain, intent, epoch).await? {
             Some(raised) => epoch = raised,
             // Another request has finished it.
             None => return Ok(()),
@@ -236,20 +244,27 @@ async fn remove<S: Store, E: Environment>(
         .await
 }
 
-/// Makes a departure part of the count that has begun since, and gives its epoch; `None` when the
-/// departure is done.
+/// Makes a departure, whose leaf is part of a newer count than `epoch`, part of the count that is
+/// the newest, and gives its epoch; `None` when the departure is done.
+///
+/// Where somebody has raised it above `epoch` already, it stays as it is: they may be about to remove
+/// the entry as part of that count.
 async fn raise_epoch<S: Store, E: Environment>(
     rows: &Rows<S, E>,
     domain: &Domain,
     intent: &Intent,
+    epoch: u64,
 ) -> Result<Option<u64>, Error> {
     change(rows, domain, |info| {
-        let epoch = info.epoch;
+        let newest = info.epoch;
         let Some(noted) = find(info, intent) else {
             return Ok(Change::Keep(None));
         };
-        noted.epoch = epoch;
-        Ok(Change::Write(Some(epoch)))
+        if noted.epoch > epoch && !broken(Mutation::RaiseAnyEpoch) {
+            return Ok(Change::Keep(Some(noted.epoch)));
+        }
+        noted.epoch = newest;
+        Ok(Change::Write(Some(newest)))
     })
     .await
 }

@@ -6,6 +6,8 @@
 //! entry is added, if the leaf is still as it was when the place was taken; then the place becomes
 //! a member. A place whose request died is given back by the next one that needs it.
 
+use std::cell::{Cell, RefCell};
+
 use anonymous_domains_protocol::problem::ErrorName;
 
 use super::{
@@ -25,6 +27,10 @@ use crate::{
         domain_server_info::{self, Action, Count, Domain, DomainServerInfo, Intent},
     },
 };
+
+/// No more than this many places are taken, and departures under way, at the same time in a domain:
+/// the next one waits. It bounds the domain's row.
+const MOST_INTENTS: usize = 256;
 
 /// A machine that is a member now.
 #[derive(Debug)]
@@ -111,17 +117,29 @@ async fn add<S: Store, E: Environment>(
     let epoch = domain.info.epoch;
     let is_uncounted =
         |header: &LeafHeader| header.epoch <= epoch || broken(Mutation::IgnoreEpochs);
-    let registration = rows.env.random_u64();
-    insert(rows, roster, machine, registration, is_uncounted).await
+    // A number for each try: one that was written, forgotten by the row and ended by an operator must
+    // not begin again.
+    let tried = RefCell::new(Vec::new());
+    let next = || {
+        let registration = rows.env.random_u64();
+        tried.borrow_mut().push(registration);
+        Some(registration)
+    };
+    insert(rows, roster, machine, is_uncounted, next, |it| {
+        tried.borrow().contains(&it)
+    })
+    .await
 }
 
-/// Adds an entry if the header of its leaf does; gives the member that there is then.
+/// Adds an entry if the header of its leaf does, with the next registration's number, as long as there
+/// is one; gives the member that there is then. `is_own` tells registrations of this request.
 async fn insert<S: Store, E: Environment>(
     rows: &Rows<S, E>,
     roster: &Roster<'_, S, E>,
     machine: &Machine,
-    registration: u64,
     does: impl Fn(&LeafHeader) -> bool,
+    next: impl Fn() -> Option<u64>,
+    is_own: impl Fn(u64) -> bool,
 ) -> Result<Option<Admitted>, Error> {
     roster
         .update(&machine.key(), |leaf: &mut RosterLeaf<'_>| {
@@ -130,10 +148,13 @@ async fn insert<S: Store, E: Environment>(
             }
             if let Some(member) = machine.check_join(leaf.get(&machine.key()))? {
                 // It may be this request's own, which the row has forgotten.
-                let is_new = member.registration == registration;
+                let is_new = is_own(member.registration);
                 let member = member.clone();
                 return Ok(Change::Keep(Some(Admitted { member, is_new })));
             }
+            let Some(registration) = next() else {
+                return Ok(Change::Keep(None));
+            };
             let member = Member {
                 key_thumbprint: machine.key_thumbprint,
                 registered_at_s: rows.env.now_s(),
@@ -200,7 +221,7 @@ async fn add_counted<S: Store, E: Environment>(
             || broken(Mutation::IgnoreEpochs)
             || (broken(Mutation::NoFence) && leaf.epoch == intent.epoch)
     };
-    let inserted = insert(rows, roster, machine, intent.registration, is_as_seen).await;
+    let inserted = insert_counted(rows, domain, roster, machine, &intent, is_as_seen).await;
     match &inserted {
         Ok(Some(admitted)) => finish_join(rows, domain, &intent, admitted.is_new).await?,
         // The place is given back; whether by this request or another one, nobody was added.
@@ -212,6 +233,38 @@ async fn add_counted<S: Store, E: Environment>(
         Err(_) => {}
     }
     inserted
+}
+
+/// Adds an entry in a place that was taken, as long as that is there; `None` when it cannot be used.
+async fn insert_counted<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: &Domain,
+    roster: &Roster<'_, S, E>,
+    machine: &Machine,
+    intent: &Intent,
+    is_as_seen: impl Fn(&LeafHeader) -> bool,
+) -> Result<Option<Admitted>, Error> {
+    let registration = intent.registration;
+    for _ in 0..ATTEMPTS {
+        // Once: a second try may follow a write that the row has forgotten, and a departure since.
+        let tries = Cell::new(0);
+        let next = || {
+            tries.set(tries.get() + 1);
+            let is_first = tries.get() == 1 || broken(Mutation::BeginTwice);
+            is_first.then_some(registration)
+        };
+        let is_own = |it| it == registration;
+        let inserted = insert(rows, roster, machine, &is_as_seen, next, is_own).await?;
+        if inserted.is_some() || tries.get() < 2 {
+            return Ok(inserted);
+        }
+        // A membership ends only when its place is a member's: while the place is there, none has.
+        let now = domain_server_info::read_again(rows, domain).await?;
+        if !now.info.intents.contains(intent) {
+            return Ok(None);
+        }
+    }
+    Err(contention())
 }
 
 async fn take_place<S: Store, E: Environment>(
@@ -229,7 +282,7 @@ async fn take_place<S: Store, E: Environment>(
             Some(other) => return Ok(Change::Keep(Place::Busy(other.clone()))),
             None => {}
         }
-        if !has_room(info) {
+        if !has_room(info) || info.intents.len() >= MOST_INTENTS {
             return Ok(Change::Keep(Place::Full(info.intents.clone())));
         }
         info.intents.push(intent.clone());
@@ -253,19 +306,21 @@ fn has_room(info: &DomainServerInfo) -> bool {
     members + taken < maximum
 }
 
-/// Waits a moment for other requests, and finishes what they have begun if they do not.
+/// Waits a moment for other requests, and finishes what they have begun if they do not, after some
+/// looks.
 async fn await_others<S: Store, E: Environment>(
     rows: &Rows<S, E>,
     domain: &Domain,
     intents: &[Intent],
     looks: usize,
 ) -> Result<(), Error> {
+    rows.back_off(looks).await;
     if looks < LOOKS {
-        rows.back_off(looks).await;
         return Ok(());
     }
-    for intent in intents {
-        settle(rows, domain, intent).await?;
+    let now = domain_server_info::read_again(rows, domain).await?;
+    for intent in intents.iter().filter(|it| now.info.intents.contains(it)) {
+        settle(rows, &now, intent).await?;
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! What an instance remembers of the directory.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
 
 use anonymous_domains_protocol::ids::DomainName;
 
@@ -12,15 +15,19 @@ const MOST_KNOWN: usize = 4096;
 /// The places of domains that the directory has named. A name is given once and for ever, so what
 /// is known stays true as long as the store is the same one.
 #[derive(Debug, Default)]
-pub(crate) struct KnownDomains(RefCell<BTreeMap<DomainName, RowId>>);
+pub(crate) struct KnownDomains {
+    places: RefCell<BTreeMap<DomainName, RowId>>,
+    /// Until when there is no room for another domain, in milliseconds since 1970.
+    pub(crate) full_until_ms: Cell<i64>,
+}
 
 impl KnownDomains {
     pub(crate) fn get(&self, name: &DomainName) -> Option<RowId> {
-        self.0.borrow().get(name).copied()
+        self.places.borrow().get(name).copied()
     }
 
     pub(crate) fn learn(&self, name: &DomainName, id: RowId) {
-        let mut known = self.0.borrow_mut();
+        let mut known = self.places.borrow_mut();
         if known.len() >= MOST_KNOWN {
             known.clear();
         }
@@ -29,6 +36,6 @@ impl KnownDomains {
 
     /// Forgets a place, because its row cannot be read: the store may have been replaced.
     pub(crate) fn forget(&self, id: RowId) {
-        self.0.borrow_mut().retain(|_, known| *known != id);
+        self.places.borrow_mut().retain(|_, known| *known != id);
     }
 }

@@ -24,6 +24,9 @@ use crate::{
 /// operator makes it.
 const ROOM_RETRY_AFTER_S: u32 = 3600;
 
+/// So long an instance remembers that there is no room for another domain, in milliseconds.
+const FULL_FOR_MS: i64 = 5_000;
+
 /// What the directory's first row says of the store.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Ownership {
@@ -74,16 +77,17 @@ async fn open_or_create<S: Store, E: Environment>(rows: &Rows<S, E>) -> Result<R
     Ok(root)
 }
 
-/// Checks, once in an instance's life, that the store is the owner's.
+/// Checks, once in an instance's life, that the store is the owner's. An instance without usable
+/// settings can seal nothing, and may describe domains.
 async fn check_owner<S: Store, E: Environment>(
     rows: &Rows<S, E>,
     root: RowId,
 ) -> Result<(), Error> {
-    if rows.is_owned.get() {
+    if rows.is_owned.get() || rows.owner.is_none() {
         return Ok(());
     }
     let found = tree(rows, root).root_header().await?.owner;
-    if rows.owner.is_some() && found != rows.owner && !broken(Mutation::AnyOwner) {
+    if found != rows.owner && !broken(Mutation::AnyOwner) {
         return Err(Error::fault(
             "the store belongs to another key_encryption_key: what it holds was sealed under that \
              one, and nothing may be added under this one",
@@ -174,6 +178,20 @@ pub(super) async fn check_room<S: Store, E: Environment>(
     let (Some(most), Some(root)) = (max_domains, open(rows).await?) else {
         return Ok(());
     };
+    let full = || {
+        Err(Error::RateLimited(RateLimit {
+            name: "domains",
+            quota: most,
+            window_s: None,
+            retry_after_s: ROOM_RETRY_AFTER_S,
+        }))
+    };
+    // Whoever asks for one domain after the other is not to have the directory read each time.
+    let now_ms = rows.env.now_ms();
+    let full_until_ms = &rows.known_domains.full_until_ms;
+    if now_ms < full_until_ms.get() {
+        return full();
+    }
     let mut from = None;
     let mut domains = 0;
     loop {
@@ -181,12 +199,8 @@ pub(super) async fn check_room<S: Store, E: Environment>(
         let existing = leaf.entries.iter().filter(|(_, place)| !place.is_deleted);
         domains += existing.count() as u64;
         if domains >= most {
-            return Err(Error::RateLimited(RateLimit {
-                name: "domains",
-                quota: most,
-                window_s: None,
-                retry_after_s: ROOM_RETRY_AFTER_S,
-            }));
+            full_until_ms.set(now_ms + FULL_FOR_MS);
+            return full();
         }
         match leaf.upper {
             Some(upper) => from = Some(upper),

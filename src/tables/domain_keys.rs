@@ -18,7 +18,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::domain_server_info::{Domain, DomainServerInfo};
+use super::domain_server_info::{self, Domain, DomainServerInfo};
 use crate::{
     credential::{Issuer, Order},
     error::{Error, RateLimit},
@@ -247,9 +247,7 @@ pub async fn read<S: Store, E: Environment>(
 ) -> Result<DomainKeys, Error> {
     let keys: DomainKeys = rows.read(Table::DomainKeys, domain.info.keys).await?;
     if keys.erased {
-        return Err(Error::Unavailable(
-            "the domain was deleted in the meantime".into(),
-        ));
+        return Err(domain_server_info::deleted_meanwhile());
     }
     Ok(keys)
 }
@@ -312,7 +310,7 @@ pub async fn read_or_roll_over<S: Store, E: Environment, I: Issuer>(
             Ok(made) => made,
             Err(error) => {
                 if !broken(Mutation::KeepClaim) {
-                    release(rows, domain, claim).await?;
+                    let _ = release(rows, domain, claim).await;
                 }
                 return Err(error);
             }
@@ -323,7 +321,11 @@ pub async fn read_or_roll_over<S: Store, E: Environment, I: Issuer>(
             let _ = save(rows, domain, version, made).await;
             return Ok(unsaved);
         }
-        save(rows, domain, version, made).await?;
+        if let Err(error) = save(rows, domain, version, made).await {
+            // It may be saved yet; if not, another request need not wait for it.
+            let _ = release(rows, domain, claim).await;
+            return Err(error);
+        }
     }
     Err(Error::Unavailable(format!(
         "the key of domain {} was claimed by others {CLAIMS} times in a row",

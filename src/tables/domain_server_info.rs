@@ -243,9 +243,12 @@ pub async fn read_again<S: Store, E: Environment>(
     if now.exists() && now.info.keys == domain.info.keys {
         return Ok(now);
     }
-    Err(Error::Unavailable(
-        "the domain was deleted in the meantime".into(),
-    ))
+    Err(deleted_meanwhile())
+}
+
+/// For a request that was under way when its domain was deleted.
+pub fn deleted_meanwhile() -> Error {
+    Error::Unavailable("the domain was deleted in the meantime".into())
 }
 
 /// Looks a domain up, and inserts it with the defaults if there is none, unless there are
@@ -288,14 +291,18 @@ pub async fn find_or_insert_with<S: Store, E: Environment>(
             Table::DomainServerInfo,
             id,
             |info: &mut DomainServerInfo| {
-                if info.deletion == Deletion::No {
-                    return Ok(Change::Keep((info.clone(), false)));
+                // Only in place of the one whose rows were erased just now.
+                if info.keys != domain.info.keys {
+                    return Ok(Change::Keep((info.clone(), info.keys == fresh.keys)));
                 }
                 *info = fresh.clone();
                 Ok(Change::Write((fresh.clone(), true)))
             },
         )
         .await?;
+    if info.deletion != Deletion::No {
+        return Err(deleted_meanwhile());
+    }
     if info.keys != fresh.keys {
         rows.discard(Table::DomainMembership, fresh.membership)
             .await;
@@ -326,6 +333,7 @@ async fn read<S: Store, E: Environment>(rows: &Rows<S, E>, id: RowId) -> Result<
         Ok(info) => Ok(Domain { id, info }),
         Err(error) => {
             rows.known_domains.forget(id);
+            rows.is_owned.set(false);
             Err(error)
         }
     }
@@ -408,7 +416,19 @@ pub async fn delete<S: Store, E: Environment>(
         Ok(Change::Write(()))
     };
     let deleted = match domain.info.deletion {
-        Deletion::No => update(rows, domain, begin).await?.1,
+        Deletion::No => match update(rows, domain, begin).await {
+            Ok(((), deleted)) => deleted,
+            // Another request has begun it, or this one without being told.
+            Err(error) if error.refusal() == Some(ErrorName::UnknownDomain) => {
+                let now = read(rows, domain.id).await?;
+                let is_same = now.info.keys == domain.info.keys;
+                if !is_same || now.info.deletion != Deletion::Begun {
+                    return Err(error);
+                }
+                now
+            }
+            Err(error) => return Err(error),
+        },
         Deletion::Begun | Deletion::Done => domain.clone(),
     };
     finish_deletion(rows, &deleted).await

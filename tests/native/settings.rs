@@ -74,7 +74,7 @@ fn each_setting_that_cannot_be_used_is_named_and_its_text_is_not_repeated() {
 fn a_request_may_take_longer_than_a_key_is_waited_for() {
     let ca = self_signed(ca_params("Domain CA"));
     for (key_type, takeover_s) in [
-        ("EC-P256", 2),
+        ("EC-P256", 10),
         ("RSA-2048", 10),
         ("RSA-3072", 15),
         ("RSA-4096", 20),

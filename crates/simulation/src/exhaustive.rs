@@ -185,5 +185,5 @@ fn finish(run: &mut Run) -> Result<(), Violation> {
     run.finish(machines, domains, false)?;
     run.pause();
     run.finish(machines, domains, true)?;
-    run.check_quiet()
+    run.check_quiet(machines, domains)
 }

@@ -48,6 +48,8 @@ pub(crate) struct Request {
     /// Whether its writes changed members or keys.
     changed: Option<&'static str>,
     added_member: bool,
+    /// Whether the machine that it is about was a member when it started.
+    was_member: bool,
 }
 
 /// What holds of a join from its start on.
@@ -112,6 +114,9 @@ impl Model {
         domain
             .must_be_members
             .retain(|machine, _| !op.may_remove(*machine, op.domain()));
+        let was_member = op
+            .machine()
+            .is_some_and(|machine| domain.has_member(machine));
         let request = Request {
             op: op.clone(),
             started: self.step,
@@ -121,6 +126,7 @@ impl Model {
             promised,
             changed: None,
             added_member: false,
+            was_member,
         };
         self.requests.insert(task, request);
     }
@@ -389,6 +395,7 @@ impl Model {
                 request.added_member,
                 request.promised.blocked,
                 request.changed.is_some(),
+                request.was_member,
             ];
             let flags = flags.iter().fold(0, |all, flag| 2 * all + u64::from(*flag));
             digest.number(flags);

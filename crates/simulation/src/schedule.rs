@@ -201,14 +201,14 @@ impl Scheduler {
         }
         self.run.pause();
         self.run.finish(machines, domains, true)?;
-        self.run.check_quiet()
+        self.run.check_quiet(machines, domains)
     }
 
     /// Crashes, hold-ups and the passing of time.
     fn weather(&mut self) {
         let weather = self.scenario.weather;
         if self.random.chance(weather.time) {
-            let ms = self.random.pick(&[1, 20, 60, 250, 3000]);
+            let ms = self.random.pick(&[1, 20, 60, 250, 3000, 130_000]);
             let now_ms = self.run.world.now_ms();
             self.run.world.advance_to(now_ms + ms);
         }

@@ -10,6 +10,7 @@ use std::{
 
 use anonymous_domains::{
     error::Error,
+    membership::blocking,
     ports::Environment,
     store::{
         Store, StoreError, Swapped,
@@ -22,7 +23,12 @@ use anonymous_domains::{
 };
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 
-use crate::{host::Host, model::Violation, operation::domain_name, random::Random};
+use crate::{
+    host::Host,
+    model::Violation,
+    operation::{domain_name, machine_guid},
+    random::Random,
+};
 
 /// A domain at one instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,18 +126,36 @@ pub fn look(host: &Host, domains: u8) -> Result<Rc<Views>, Violation> {
         .map_err(|error| format!("6: the tables cannot be read: {error}"))
 }
 
+/// Whether an operator finds a machine on the list of those that are blocked, if it is.
+pub fn is_listed_if_blocked(host: &Host, domain: u8, machine: u8) -> Result<bool, Violation> {
+    let (rows, guid) = (rows(host), machine_guid(machine));
+    let found = at_once(async {
+        let Some(domain) = domain_server_info::find(&rows, &domain_name(domain)).await? else {
+            return Ok(true);
+        };
+        if !domain_membership::is_blocked(&rows, &domain, guid).await? {
+            return Ok(true);
+        }
+        let listed = blocking::list(&rows, &domain, None, usize::MAX).await?;
+        Ok(listed.iter().any(|(listed, _)| *listed == guid))
+    });
+    found.map_err(|error| format!("6: the tables cannot be read: {error}"))
+}
+
+fn rows(host: &Host) -> Rows<ViewStore<'_>, ViewEnvironment<'_>> {
+    let store = ViewStore {
+        host,
+        written: RefCell::default(),
+    };
+    let env = ViewEnvironment {
+        host,
+        random: Cell::new(Random::new(0x005e_ed0f_71e5)),
+    };
+    Rows::new(store, env, None)
+}
+
 fn look_at(host: &Host, name: &DomainName) -> Result<Option<DomainView>, Error> {
-    let rows = Rows::new(
-        ViewStore {
-            host,
-            written: RefCell::default(),
-        },
-        ViewEnvironment {
-            host,
-            random: Cell::new(Random::new(0x005e_ed0f_71e5)),
-        },
-        None,
-    );
+    let rows = rows(host);
     at_once(async {
         let Some(domain) = domain_server_info::find(&rows, name).await? else {
             return Ok(None);

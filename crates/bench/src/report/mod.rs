@@ -3,6 +3,7 @@
 mod flat;
 mod instructions;
 mod limits;
+mod maximum;
 mod peers;
 mod race;
 mod rollover;
@@ -43,6 +44,8 @@ pub enum Section {
     Peers,
     /// Many members, versions and domains.
     Flat,
+    /// A maximum on a large domain.
+    Maximum,
     /// After a departure.
     Rollover,
     /// Sizes, starts, memory.
@@ -168,11 +171,12 @@ impl Plan {
     /// If a server does not start or a request fails.
     pub fn report(&self) -> anyhow::Result<Vec<(&'static str, String)>> {
         type Measure = fn(&Plan, &mut Report) -> anyhow::Result<()>;
-        let sections: [(Section, &str, Measure); 7] = [
+        let sections: [(Section, &str, Measure); 8] = [
             (Section::Steady, "steady", steady::measure),
             (Section::Limits, "limits", limits::measure),
             (Section::Peers, "peers", peers::measure),
             (Section::Flat, "flat", flat::measure),
+            (Section::Maximum, "maximum", maximum::measure),
             (Section::Rollover, "rollover", rollover::measure),
             (Section::Small, "small", small::measure),
             (Section::Instructions, "instructions", instructions::measure),

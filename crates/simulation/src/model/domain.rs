@@ -185,7 +185,7 @@ impl DomainModel {
             Op::Leave { machine, .. } | Op::Expel { machine, .. } | Op::Block { machine, .. } => {
                 let gone = self.gone.get(&machine_guid(machine));
                 let went = gone.is_some_and(|(step, _)| *step > request.started);
-                if !went && !deleted && self.has_member(machine) {
+                if request.was_member && !went && !deleted && self.has_member(machine) {
                     return Err(format!(
                         "2: {:?} is done, and the machine was there all along",
                         request.op

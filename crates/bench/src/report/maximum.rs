@@ -1,0 +1,117 @@
+//! A maximum on a large domain, set and lifted under load.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anonymous_domains_client::{Client, ClientOptions, Token};
+use anonymous_domains_domainctl::{Admin, ServerUrl, SettingsChange};
+use anonymous_domains_protocol::ids::DomainName;
+use anonymous_domains_protocol::jwk::KeyType;
+use anyhow::{Context as _, anyhow, ensure};
+
+use super::steady::{CONNECTIONS, MACHINES};
+use super::{Plan, Report, number, state_directory};
+use crate::server::Build;
+use anonymous_domains_bench::load::{self, Pace, Sample};
+use anonymous_domains_bench::machines::{machines, registrations};
+use anonymous_domains_bench::seed::{self, Seed};
+
+/// How long a load runs at a time.
+const SLICE: Duration = Duration::from_millis(500);
+
+pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
+    let members: u64 = if plan.quick { 3_000 } else { 1_000_000 };
+    let state = state_directory()?;
+    eprintln!("bench: filling a store");
+    let seed = Seed {
+        members,
+        versions: 0,
+        domains: 0,
+    };
+    seed::seed(state.path(), &seed)?;
+    let server = plan.programs.gateway(Build::Wide, state.path(), &[])?;
+    let url = server.domain("large");
+    let residents = machines(MACHINES, KeyType::EcP256);
+    load::post(&registrations(&residents, &url, None))?;
+    let admin = {
+        let token = std::fs::read_to_string(state.path().join("admin-token"))?;
+        let token = Token::parse(token.trim()).map_err(|_| anyhow!("it is no token"))?;
+        let options = ClientOptions {
+            token: Some(token),
+            ..ClientOptions::default()
+        };
+        Admin::new(ServerUrl::parse(&server.origin)?, Client::new(options))
+    };
+    report.section(
+        "A maximum on a large domain",
+        &format!(
+            "One domain of {members} members, on the gateway with the wide build. {MACHINES} members ask \
+             again over {CONNECTIONS} connections meanwhile. After each `PUT` a new machine tries to \
+             join."
+        ),
+    );
+    report.table(&[
+        "maximum",
+        "`PUT` ms",
+        "members told",
+        "steady joins/s",
+        "p99 ms",
+        "a new machine",
+    ]);
+    for maximum in [Some(0), Some(10), None, Some(2 * members), None] {
+        let ended = AtomicBool::new(false);
+        let (put, sample) = thread::scope(|scope| {
+            let load = scope.spawn(|| under_load(&registrations(&residents, &url, None), &ended));
+            thread::sleep(SLICE);
+            let put = set(&admin, maximum);
+            ended.store(true, Ordering::Relaxed);
+            (put, load.join())
+        });
+        let (took, told) = put?;
+        let sample = sample.map_err(|_| anyhow!("the load panicked"))??;
+        let newcomer = machines(1, KeyType::EcP256);
+        let is_admitted = load::post(&registrations(&newcomer, &url, None)).is_ok();
+        ensure!(
+            is_admitted == maximum.is_none_or(|maximum| maximum > told),
+            "with a maximum of {maximum:?} and {told} members a new machine was judged wrongly"
+        );
+        let shown = maximum.map_or_else(|| "none".to_owned(), |maximum| maximum.to_string());
+        report.row(&[
+            shown,
+            number(took.as_secs_f64() * 1000.0),
+            told.to_string(),
+            number(sample.rate),
+            number(sample.percentile_ms(0.99)),
+            if is_admitted { "joined" } else { "refused" }.to_owned(),
+        ]);
+    }
+    Ok(())
+}
+
+/// Sets the maximum; gives how long that took, and the number of members that was told.
+fn set(admin: &Admin, maximum: Option<u64>) -> anyhow::Result<(Duration, u64)> {
+    let domain = DomainName::parse("large").map_err(|error| anyhow!("{error}"))?;
+    let change = SettingsChange {
+        max_membership: Some(maximum),
+        ..SettingsChange::default()
+    };
+    let start = Instant::now();
+    let outcome = admin.set(&domain, &change, true)?;
+    let took = start.elapsed();
+    let told = outcome.domain().member_count;
+    Ok((took, told.context("the answer has no number of members")?))
+}
+
+/// Asks until the end.
+fn under_load(requests: &load::Requests, ended: &AtomicBool) -> anyhow::Result<Sample> {
+    let mut all = Sample::default();
+    let start = Instant::now();
+    while !ended.load(Ordering::Relaxed) {
+        let sample = load::run(requests, CONNECTIONS, Pace::Closed(SLICE))?;
+        all.latencies_us.extend(sample.latencies_us);
+    }
+    all.rate = all.latencies_us.len() as f64 / start.elapsed().as_secs_f64();
+    all.latencies_us.sort_unstable();
+    Ok(all)
+}
