@@ -43,13 +43,14 @@ def gateway_with(programs, tmp_path_factory):
 
 @pytest.fixture
 def own_gateway(programs, tmp_path):
-    """A gateway that a test may kill and start again; call it with settings."""
+    """A gateway that a test may kill and start again; call it with settings, and options."""
     started: list[Gateway] = []
 
-    def start(**settings: str) -> Gateway:
+    def start(*options: str, **settings: str) -> Gateway:
         state = tmp_path / f"state-{len(started)}"
         state.mkdir()
-        started.append(Gateway(programs, state, {**USUAL, **settings}).start())
+        settings = {**USUAL, **settings}
+        started.append(Gateway(programs, state, settings, options=options).start())
         return started[-1]
 
     yield start

@@ -45,12 +45,18 @@ class Gateway:
     """A gateway on a free port, with a state directory that outlives it."""
 
     def __init__(
-        self, programs: Programs, state: Path, settings: dict[str, str], store: str | None = None
+        self,
+        programs: Programs,
+        state: Path,
+        settings: dict[str, str],
+        store: str | None = None,
+        options: tuple[str, ...] = (),
     ):
         self.programs = programs
         self.state = state
         self.settings = settings
         self.store = store
+        self.options = options
         self.process: subprocess.Popen | None = None
         self.address = "127.0.0.1:0"
         self.log: list[str] = []
@@ -61,6 +67,7 @@ class Gateway:
         command += ["--state", str(self.state), "--component", str(self.programs.component)]
         if self.store is not None:
             command += ["--store", self.store]
+        command += self.options
         for name, value in self.settings.items():
             if value is not None:
                 command += ["--set", f"{name}={value}"]
