@@ -130,7 +130,7 @@ impl Workers {
             }
         };
         let made = Mutex::new(None);
-        let mut run = Box::pin(turn.run(async {
+        let mut run = Box::pin(self.cores.run(turn, async {
             let mut guest = match self.idle.take() {
                 Some(guest) => guest,
                 None => self.instantiate().await?,
