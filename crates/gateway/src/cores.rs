@@ -3,87 +3,197 @@
 //! A guest computes only while it holds a [`Turn`]. It keeps its turn until it waits for the host
 //! (the store, a clock), and then lets the next one in; when it can go on, it queues again. So a
 //! request that was begun is finished before a later one is begun, instead of sharing the cores
-//! with all of them. A guest that computes for long, as the making of an RSA key does, goes to
-//! the back of the queue after [`FIRST_SLICE`], and from then on after each [`SLICE`].
+//! with all of them.
+//!
+//! A guest that computes for longer than [`FIRST_SLICE`], as the making of an RSA key does, goes to
+//! another queue, whose turns end with each epoch ([`crate::engine`]). As long as there is somebody
+//! in either, that queue gets a quarter of the time: those that compute for long neither hold the
+//! others up nor are kept from ending.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 
-/// How long a guest may compute before it has to let others in. Longer than all but the making of
-/// keys and the longest answers take, so that those are not interrupted.
+/// How long a guest may compute before it counts as one that computes for long. More than all but
+/// the making of keys and the longest answers take.
 const FIRST_SLICE: Duration = Duration::from_millis(10);
 
-/// How long it may compute each time after that. A guest can only stop at the end of an epoch
-/// ([`crate::engine`]), so this may become as much as one epoch more.
-const SLICE: Duration = Duration::from_millis(2);
+/// How many times the time of guests that compute for long the others get, where both wait.
+const SHARE: u32 = 3;
 
 /// The cores on which guests compute. Clones share them.
 #[derive(Clone)]
 pub struct Cores {
-    permits: Arc<Semaphore>,
-    /// How long a guest's first turn may be, and each later one.
-    slices: [Duration; 2],
+    queues: Arc<Mutex<Queues>>,
+    first_slice: Duration,
 }
 
 /// The right to compute on one core, until it is dropped.
 pub struct Turn {
-    cores: Cores,
-    _permit: OwnedSemaphorePermit,
+    /// `None` where nobody took it.
+    cores: Option<Cores>,
+    kind: Kind,
+    began: Instant,
 }
 
-/// Waits for a permit.
-type Waiting = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
+/// What a guest counts as.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Short,
+    Long,
+}
+
+/// Those that wait, and what they are owed.
+struct Queues {
+    /// Cores that nobody computes on. Nobody waits while there is one.
+    free: usize,
+    short: Queue,
+    long: Queue,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<oneshot::Sender<Turn>>,
+    /// The time that was had, divided by the share. Of two queues the one that has had less is
+    /// next.
+    had: Duration,
+}
+
+impl Queues {
+    fn of(&mut self, kind: Kind) -> (&mut Queue, &Queue) {
+        match kind {
+            Kind::Short => (&mut self.short, &self.long),
+            Kind::Long => (&mut self.long, &self.short),
+        }
+    }
+
+    /// Joins a queue.
+    fn wait(&mut self, kind: Kind) -> oneshot::Receiver<Turn> {
+        let (sender, receiver) = oneshot::channel();
+        let (queue, other) = self.of(kind);
+        if queue.waiting.is_empty() {
+            // Nothing is owed for a time when nobody waited.
+            queue.had = queue.had.max(other.had);
+        }
+        queue.waiting.push_back(sender);
+        receiver
+    }
+
+    /// Notes that somebody has computed for so long.
+    fn charge(&mut self, kind: Kind, time: Duration) {
+        let share = match kind {
+            Kind::Short => SHARE,
+            Kind::Long => 1,
+        };
+        self.of(kind).0.had += time / share;
+    }
+
+    /// Takes out who is next.
+    fn next(&mut self) -> Option<(Kind, oneshot::Sender<Turn>)> {
+        let kind = match (self.short.waiting.is_empty(), self.long.waiting.is_empty()) {
+            (false, false) if self.long.had < self.short.had => Kind::Long,
+            (true, _) => Kind::Long,
+            (false, _) => Kind::Short,
+        };
+        let next = self.of(kind).0.waiting.pop_front();
+        next.map(|next| (kind, next))
+    }
+}
 
 impl Cores {
     /// So many cores.
     pub fn new(count: usize) -> Self {
-        Self::with_slices(count, [FIRST_SLICE, SLICE])
+        Self::with_first_slice(count, FIRST_SLICE)
     }
 
-    fn with_slices(count: usize, slices: [Duration; 2]) -> Self {
+    fn with_first_slice(count: usize, first_slice: Duration) -> Self {
         Self {
-            permits: Arc::new(Semaphore::new(count)),
-            slices,
+            queues: Arc::new(Mutex::new(Queues {
+                free: count,
+                short: Queue::default(),
+                long: Queue::default(),
+            })),
+            first_slice,
         }
     }
 
     /// Waits for a turn. Whoever asked first gets it first.
-    ///
-    /// # Panics
-    ///
-    /// Never: the semaphore is not closed.
     pub async fn turn(&self) -> Turn {
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        self.granted(permit)
-    }
-
-    fn granted(&self, permit: Result<OwnedSemaphorePermit, AcquireError>) -> Turn {
-        Turn {
-            cores: self.clone(),
-            _permit: permit.expect("nobody closes the semaphore"),
+        match self.ask(Kind::Short) {
+            Ok(turn) => turn,
+            Err(waiting) => granted(waiting.await),
         }
     }
-}
 
-impl Turn {
-    /// Runs `guest` to its end, beginning with this turn.
-    pub fn run<F: Future>(self, guest: F) -> Run<F> {
-        let cores = self.cores.clone();
+    /// Runs `guest` to its end, beginning with a turn that it has.
+    pub fn run<F: Future>(&self, turn: Turn, guest: F) -> Run<F> {
         Run {
-            slice: cores.slices[0],
-            cores,
+            cores: self.clone(),
             guest: Box::pin(guest),
-            turn: Some((self, Instant::now())),
-            waiting: None,
+            kind: turn.kind,
+            state: State::Has(turn),
             watch: Arc::new(Watch {
                 was_woken: AtomicBool::new(false),
                 task: Waker::noop().clone(),
             }),
+        }
+    }
+
+    /// A turn, or a place in the queue.
+    fn ask(&self, kind: Kind) -> Result<Turn, oneshot::Receiver<Turn>> {
+        let mut queues = self.lock();
+        if queues.free == 0 {
+            return Err(queues.wait(kind));
+        }
+        queues.free -= 1;
+        Ok(self.begin(kind))
+    }
+
+    fn begin(&self, kind: Kind) -> Turn {
+        Turn {
+            cores: Some(self.clone()),
+            kind,
+            began: Instant::now(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a core to whoever is next.
+    fn pass_on(&self) {
+        loop {
+            let mut queues = self.lock();
+            let Some((kind, next)) = queues.next() else {
+                queues.free += 1;
+                return;
+            };
+            drop(queues);
+            match next.send(self.begin(kind)) {
+                Ok(()) => return,
+                // That one does not wait any more.
+                Err(mut turn) => turn.cores = None,
+            }
+        }
+    }
+}
+
+/// The turn that was waited for. Its sender is only dropped once it was used.
+fn granted(turn: Result<Turn, oneshot::error::RecvError>) -> Turn {
+    turn.expect("whoever waits gets a turn")
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(cores) = self.cores.take() {
+            cores.lock().charge(self.kind, self.began.elapsed());
+            cores.pass_on();
         }
     }
 }
@@ -93,13 +203,18 @@ impl Turn {
 pub struct Run<F> {
     cores: Cores,
     guest: Pin<Box<F>>,
-    /// The turn, while there is one, and when it began.
-    turn: Option<(Turn, Instant)>,
-    /// How long a turn may be.
-    slice: Duration,
-    /// The place in the queue, where it waits for a turn.
-    waiting: Option<Waiting>,
+    kind: Kind,
+    state: State,
     watch: Arc<Watch>,
+}
+
+enum State {
+    /// It has its turn.
+    Has(Turn),
+    /// It can go on, and waits for a turn.
+    Waits(oneshot::Receiver<Turn>),
+    /// It waits for something else.
+    Rests,
 }
 
 /// Passes wake-ups on, and remembers that there were any.
@@ -120,22 +235,26 @@ impl Wake for Watch {
 }
 
 impl<F> Run<F> {
-    /// Ready as soon as there is a turn.
+    /// Ready as soon as there is a turn. Gives when it began.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
-        if let Some((_, began)) = &self.turn {
-            return Poll::Ready(*began);
+        loop {
+            self.state = match &mut self.state {
+                State::Has(turn) => return Poll::Ready(turn.began),
+                State::Waits(waiting) => match Pin::new(waiting).poll(cx) {
+                    Poll::Ready(turn) => {
+                        let mut turn = granted(turn);
+                        // What it took to be woken is not its own.
+                        turn.began = Instant::now();
+                        State::Has(turn)
+                    }
+                    Poll::Pending => return Poll::Pending,
+                },
+                State::Rests => match self.cores.ask(self.kind) {
+                    Ok(turn) => State::Has(turn),
+                    Err(waiting) => State::Waits(waiting),
+                },
+            };
         }
-        let waiting = self
-            .waiting
-            .get_or_insert_with(|| Box::pin(Arc::clone(&self.cores.permits).acquire_owned()));
-        let permit = match waiting.as_mut().poll(cx) {
-            Poll::Ready(permit) => permit,
-            Poll::Pending => return Poll::Pending,
-        };
-        self.waiting = None;
-        let began = Instant::now();
-        self.turn = Some((self.cores.granted(permit), began));
-        Poll::Ready(began)
     }
 }
 
@@ -159,11 +278,15 @@ impl<F: Future> Future for Run<F> {
         let poll = this.guest.as_mut().poll(&mut Context::from_waker(&waker));
         // One that woke itself only stopped to let others look in: it has more to compute.
         let goes_on = poll.is_pending() && this.watch.was_woken.load(Ordering::Acquire);
-        if !goes_on {
-            this.turn = None;
-        } else if began.elapsed() >= this.slice {
-            this.turn = None;
-            this.slice = this.cores.slices[1];
+        let is_over = match this.kind {
+            Kind::Short => began.elapsed() >= this.cores.first_slice,
+            Kind::Long => true,
+        };
+        if goes_on && is_over {
+            this.kind = Kind::Long;
+        }
+        if !goes_on || is_over {
+            this.state = State::Rests;
         }
         poll
     }
@@ -193,7 +316,7 @@ mod tests {
 
     /// Cores whose turns are never over by themselves.
     fn patient(count: usize) -> Cores {
-        Cores::with_slices(count, [Duration::MAX; 2])
+        Cores::with_first_slice(count, Duration::MAX)
     }
 
     /// A guest that computes in `steps`, and lets others look in after each.
@@ -206,7 +329,7 @@ mod tests {
                     yields().await;
                 }
             };
-            cores.turn().await.run(guest).await;
+            cores.run(cores.turn().await, guest).await;
         })
     }
 
@@ -248,7 +371,7 @@ mod tests {
                     let () = answered.await.unwrap();
                     log.write("goes on");
                 };
-                cores.turn().await.run(guest).await;
+                cores.run(cores.turn().await, guest).await;
             })
         };
         computes(&cores, &log, "next", 1).await.unwrap();
@@ -269,7 +392,7 @@ mod tests {
     #[tokio::test]
     async fn a_guest_that_computes_for_long_holds_nobody_up() {
         // Every turn is too long for the guest that is there.
-        let cores = Cores::with_slices(1, [Duration::ZERO; 2]);
+        let cores = Cores::with_first_slice(1, Duration::ZERO);
         let log = Log::default();
         let guests = [("long", 100), ("a", 1), ("b", 2)];
         for guest in guests.map(|(who, steps)| computes(&cores, &log, who, steps)) {
@@ -280,16 +403,65 @@ mod tests {
         assert_eq!(all.iter().filter(|who| **who == "long").count(), 100);
     }
 
-    #[tokio::test]
-    async fn later_turns_have_a_length_of_their_own() {
-        let (cores, log) = (
-            Cores::with_slices(1, [Duration::ZERO, Duration::MAX]),
-            Log::default(),
-        );
-        for guest in ["a", "b"].map(|who| computes(&cores, &log, who, 3)) {
-            guest.await.unwrap();
+    #[test]
+    fn both_queues_get_their_share() {
+        let mut queues = Queues {
+            free: 0,
+            short: Queue::default(),
+            long: Queue::default(),
+        };
+        let slice = Duration::from_millis(6);
+        let mut had = Vec::new();
+        let waiting: Vec<_> = [Kind::Long, Kind::Short]
+            .into_iter()
+            .flat_map(|kind| [kind; 40])
+            .map(|kind| queues.wait(kind))
+            .collect();
+        for _ in 0..40 {
+            let (kind, _) = queues.next().expect("somebody waits");
+            queues.charge(kind, slice);
+            had.push(kind);
         }
-        assert_eq!(log.read(), ["a", "b", "a", "a", "b", "b"]);
+        // Who computes for a short time comes first, and three times as often.
+        assert_eq!(
+            had[..4],
+            [Kind::Short, Kind::Long, Kind::Short, Kind::Short]
+        );
+        let long = had.iter().filter(|kind| **kind == Kind::Long).count();
+        assert_eq!(long, 10);
+        drop(waiting);
+
+        // Where only one kind waits it has all the time, and the other one is owed nothing for it.
+        for _ in 0..10 {
+            assert_eq!(queues.next().expect("somebody waits").0, Kind::Short);
+        }
+        queues.short.waiting.clear();
+        for _ in 0..20 {
+            let (kind, _) = queues.next().expect("somebody waits");
+            queues.charge(kind, slice);
+        }
+        let _short = [(); 9].map(|()| queues.wait(Kind::Short));
+        let next = [(); 4].map(|()| {
+            let (kind, _) = queues.next().expect("somebody waits");
+            queues.charge(kind, slice);
+            kind
+        });
+        assert_eq!(next, [Kind::Short, Kind::Long, Kind::Short, Kind::Short]);
+    }
+
+    #[tokio::test]
+    async fn who_does_not_wait_any_more_is_passed_over() {
+        let cores = patient(1);
+        let turn = cores.turn().await;
+        let gone = cores.ask(Kind::Short).err().expect("there is no core");
+        let given_up_later = cores.ask(Kind::Short).err().expect("there is no core");
+        let patient = cores.ask(Kind::Short).err().expect("there is no core");
+        drop(gone);
+        drop(turn);
+        // It was given the turn, and never looked.
+        drop(given_up_later);
+        drop(patient.await.expect("a turn"));
+        assert!(cores.ask(Kind::Long).is_ok());
     }
 
     #[tokio::test]
@@ -305,7 +477,7 @@ mod tests {
     #[tokio::test]
     async fn a_guest_that_is_given_up_gives_its_turn_back() {
         let cores = patient(1);
-        let guest = cores.turn().await.run(async {
+        let guest = cores.run(cores.turn().await, async {
             loop {
                 yields().await;
             }

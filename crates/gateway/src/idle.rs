@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::host::memory::Reclaim;
+
 /// A stack: the one that was used last is used next. So those that are not needed are not used,
 /// and end.
 pub(crate) struct Idle<T> {
@@ -35,12 +37,6 @@ impl<T: Send + 'static> Idle<T> {
     /// The one that was used last, if there is one.
     pub(crate) fn take(&self) -> Option<T> {
         self.lock().stack.pop().map(|(one, _)| one)
-    }
-
-    /// The one that has been idle for longest, if there is one.
-    pub(crate) fn take_oldest(&self) -> Option<T> {
-        let mut kept = self.lock();
-        (!kept.stack.is_empty()).then(|| kept.stack.remove(0).0)
     }
 
     /// Keeps one.
@@ -80,6 +76,20 @@ impl<T: Send + 'static> Idle<T> {
     }
 }
 
+impl<T: Send + 'static> Reclaim for Idle<T> {
+    /// Ends the one that has been idle for longest.
+    fn reclaim(&self) -> bool {
+        let mut kept = self.lock();
+        if kept.stack.is_empty() {
+            return false;
+        }
+        let oldest = kept.stack.remove(0);
+        drop(kept);
+        drop(oldest);
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,11 +102,11 @@ mod tests {
             idle.put(one);
         }
         assert_eq!(idle.take(), Some(3));
-        assert_eq!(idle.take_oldest(), Some(1));
+        assert!(idle.reclaim(), "1 gives way");
         idle.put(4);
         assert_eq!(idle.take(), Some(4));
         assert_eq!(idle.take(), Some(2));
-        assert_eq!(idle.take_oldest(), None);
+        assert!(!idle.reclaim());
     }
 
     #[tokio::test]
@@ -126,7 +136,7 @@ mod tests {
         idle.lock().stack[0].1 = since;
         let next = idle.end_expired().expect("one is left");
         assert!(next > Instant::now());
-        assert_eq!(idle.take_oldest(), Some(2));
+        assert_eq!(idle.take(), Some(2));
         assert_eq!(idle.end_expired(), None);
     }
 }

@@ -8,13 +8,21 @@ use std::time::Duration;
 use anonymous_domains_gateway::cli::Arguments;
 use anonymous_domains_gateway::{run, telemetry};
 
+/// After so many steps of tasks a thread looks for what came in from outside. A step may be as long
+/// as a guest computes at a time, and requests are to be taken on in the order in which they come.
+const STEPS_BETWEEN_EVENTS: u32 = 4;
+
 /// How long background work may take to end after the last request.
 const LAST_GRACE: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let arguments = Arguments::read();
     let result = telemetry::start(&arguments.log, arguments.log_format)
-        .and_then(|()| Ok(tokio::runtime::Runtime::new()?))
+        .and_then(|()| {
+            let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            runtime.enable_all().event_interval(STEPS_BETWEEN_EVENTS);
+            Ok(runtime.build()?)
+        })
         .and_then(|runtime| {
             let result = runtime.block_on(run::run(arguments));
             runtime.shutdown_timeout(LAST_GRACE);

@@ -71,12 +71,6 @@ pub struct Guest {
 /// How the transfer of a request's body to the guest ends.
 type Sent = Pin<Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>>;
 
-impl Reclaim for Idle<Guest> {
-    fn reclaim(&self) -> bool {
-        self.take_oldest().is_some()
-    }
-}
-
 impl Workers {
     /// Instances of `program` that compute on `cores` and must answer within `request_timeout`.
     pub fn new(
@@ -136,7 +130,7 @@ impl Workers {
             }
         };
         let made = Mutex::new(None);
-        let mut run = Box::pin(turn.run(async {
+        let mut run = Box::pin(self.cores.run(turn, async {
             let mut guest = match self.idle.take() {
                 Some(guest) => guest,
                 None => self.instantiate().await?,

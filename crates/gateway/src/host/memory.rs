@@ -124,11 +124,12 @@ impl Drop for Limiter {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::time::Duration;
 
     use wasmtime::{Engine, Instance, Module, Store};
 
     use super::*;
+    use crate::idle::Idle;
 
     const PAGE: usize = 64 * 1024;
 
@@ -199,27 +200,22 @@ mod tests {
         assert_eq!(memory.used_bytes(), MAX_INSTANCE_BYTES);
     }
 
-    /// Instances that are not in use.
-    struct Unused(Mutex<Vec<Guest>>);
-
-    impl Reclaim for Unused {
-        fn reclaim(&self) -> bool {
-            let one = self.0.lock().unwrap().pop();
-            one.is_some()
-        }
-    }
-
-    #[test]
-    fn those_that_are_not_in_use_give_way_as_far_as_needed() {
+    #[tokio::test]
+    async fn those_that_are_idle_give_way_as_far_as_needed() {
         let (module, memory) = (module(), Memory::new(10 * PAGE));
-        let unused = (0..6).map(|_| Guest::new(&module, &memory).unwrap());
-        let unused = Arc::new(Unused(Mutex::new(unused.collect())));
-        memory.ask_when_short(Arc::downgrade(&(Arc::clone(&unused) as Arc<dyn Reclaim>)));
+        let idle = Idle::new(Duration::from_secs(3600));
+        let reclaim: Arc<dyn Reclaim> = Arc::clone(&idle) as _;
+        memory.ask_when_short(Arc::downgrade(&reclaim));
+        for _ in 0..6 {
+            idle.put(Guest::new(&module, &memory).unwrap());
+        }
         let mut guest = Guest::new(&module, &memory).unwrap();
         assert_eq!(guest.grow(5).unwrap(), 1);
-        assert_eq!(unused.0.lock().unwrap().len(), 4);
+        // Of the six four are left.
+        assert_eq!(memory.used_bytes(), 10 * PAGE);
         assert_eq!(guest.grow(4).unwrap(), 6);
-        assert_eq!(unused.0.lock().unwrap().len(), 0);
+        assert_eq!(memory.used_bytes(), 10 * PAGE);
+        assert!(idle.take().is_none());
         assert!(guest.grow(1).unwrap_err().is::<OutOfMemory>());
     }
 }

@@ -8,7 +8,8 @@
 //! A process that is stopped keeps what it has, so nobody waits for ever. Waiting for a lock of the
 //! system's cannot be given up, though, and asking again and again would lose the place in the
 //! queue. So where a lock is not free at once another thread waits for it. When its process has
-//! given up, that thread keeps waiting, and lets go of what it gets if nobody wants it by then.
+//! given up, that thread keeps waiting, and lets go of what it gets. Until then whoever wants to
+//! write is refused at once.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -32,7 +33,7 @@ struct Queue {
 
 struct Place {
     state: State,
-    /// Whether somebody waits for the turn.
+    /// Whether somebody waits for the turn. If not, what the thread waits for has come too late.
     is_wanted: bool,
     /// Whether there is a thread that waits for the locks.
     has_thread: bool,
@@ -77,13 +78,16 @@ impl Turns {
         })))
     }
 
-    /// Waits for its turn, but not longer than until `deadline`: then there is none. Only one may
-    /// wait at a time.
+    /// Waits for its turn, but not longer than until `deadline`: then there is none, and none until
+    /// whoever has it lets go. Only one may wait at a time.
     pub(super) fn wait(&self, deadline: Instant) -> io::Result<Option<Turn<'_>>> {
         let queue = &*self.0;
         let mut place = queue.lock();
-        if matches!(place.state, State::Away) {
-            place.state = queue.queue_up()?;
+        match place.state {
+            State::Away => place.state = queue.queue_up()?,
+            // Somebody has waited for long enough.
+            State::Waiting { .. } => return Ok(None),
+            _ => {}
         }
         if let State::Waiting { holds_gate } = place.state
             && !place.has_thread
@@ -119,6 +123,10 @@ impl Turns {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 place.is_wanted = false;
+                tracing::error!(
+                    "another process does not let this one write to the store; \
+                     writes are refused until it does"
+                );
                 return Ok(None);
             }
             let waited = queue.changed.wait_timeout(place, left);
@@ -176,9 +184,12 @@ impl Queue {
             place.state = match turn {
                 Err(error) => State::Failed(error),
                 Ok(()) if place.is_wanted => State::Ready,
-                // Too late. Nobody else may wait for a turn that nobody uses.
+                // Nobody else may wait for a turn that nobody uses.
                 Ok(()) => match self.turn.unlock() {
-                    Ok(()) => State::Away,
+                    Ok(()) => {
+                        tracing::info!("writes to the store are possible again");
+                        State::Away
+                    }
                     Err(error) => State::Failed(error),
                 },
             };
@@ -226,7 +237,6 @@ mod tests {
 
     /// How long anything may take before a test gives up.
     const LONG: Duration = Duration::from_secs(60);
-    const SHORT: Duration = Duration::from_millis(20);
 
     fn after(time: Duration) -> Instant {
         Instant::now() + time
@@ -276,13 +286,17 @@ mod tests {
     }
 
     #[test]
-    fn who_gave_up_may_wait_again() {
+    fn after_one_has_given_up_nobody_waits_until_there_may_be_a_turn() {
         let (_directory, [one, other]) = two();
         let turn = one.wait(after(LONG)).unwrap().expect("the turn");
-        for _ in 0..3 {
-            assert!(other.wait(after(SHORT)).unwrap().is_none());
-        }
+        assert!(other.wait(after(Duration::ZERO)).unwrap().is_none());
+        // That would take the whole time, or more than the test has.
+        assert!(other.wait(after(100 * LONG)).unwrap().is_none());
         drop(turn);
-        assert!(other.wait(after(LONG)).unwrap().is_some());
+        let start = Instant::now();
+        while other.wait(after(LONG)).unwrap().is_none() {
+            assert!(start.elapsed() < LONG);
+            std::thread::yield_now();
+        }
     }
 }

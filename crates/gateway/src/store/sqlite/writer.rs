@@ -19,6 +19,9 @@ use super::{Entry, StoreError, Swap, Version, failed, is_busy, select};
 /// Operations in one transaction at most, so that the first to come need not wait for ever.
 const MAX_BATCH: usize = 256;
 
+/// How long a transaction waits for the file after the one before it has waited in vain.
+const IMPATIENCE: Duration = Duration::from_millis(50);
+
 /// A write that waits for its turn.
 pub(super) struct Command {
     pub key: String,
@@ -49,12 +52,18 @@ pub(super) enum Outcome {
 /// Serves until all senders are gone and the queue is empty.
 pub(super) fn run(mut db: Connection, turns: &Turns, mut commands: mpsc::Receiver<Command>) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
+    let mut patience = Duration::MAX;
     while commands.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
         let Some(turn) = wait(turns, &mut batch) else {
             continue;
         };
-        let applied = apply(&mut db, &batch);
+        let applied = apply(&mut db, &batch, patience);
         drop(turn);
+        // Whoever holds the file for so long may do so for longer: the next ones are told soon.
+        patience = match &applied {
+            Err(StoreError::Busy) => IMPATIENCE,
+            _ => Duration::MAX,
+        };
         match applied {
             Ok(results) => {
                 for (command, result) in batch.drain(..).zip(results) {
@@ -67,24 +76,23 @@ pub(super) fn run(mut db: Connection, turns: &Turns, mut commands: mpsc::Receive
     }
 }
 
-/// Waits for the turn to write, and takes those out of the batch that wait for too long. Without a
-/// turn none is left.
+/// Waits for the turn to write, and refuses those of the batch that have waited for too long: all of
+/// them where there is no turn.
 fn wait<'a>(turns: &'a Turns, batch: &mut Vec<Command>) -> Option<Turn<'a>> {
-    loop {
-        let now = Instant::now();
-        let late = batch.extract_if(.., |command| command.deadline <= now);
-        refuse(late, &StoreError::Busy);
-        let turn = turns.wait(earliest(batch)?);
-        match turn {
-            Ok(Some(turn)) => return Some(turn),
-            Ok(None) => tracing::error!("another process keeps this one from writing to the store"),
-            Err(error) => {
-                tracing::error!(reason = %error, "cannot wait for other processes");
-                let error = StoreError::Unavailable("the store failed".into());
-                refuse(batch.drain(..), &error);
-            }
+    let now = Instant::now();
+    let late = batch.extract_if(.., |command| command.deadline <= now);
+    refuse(late, &StoreError::Busy);
+    let error = match turns.wait(earliest(batch)?) {
+        Ok(Some(turn)) => return Some(turn),
+        // Who came later might wait longer, but nobody knows for what.
+        Ok(None) => StoreError::Busy,
+        Err(error) => {
+            tracing::error!(reason = %error, "cannot wait for other processes");
+            StoreError::Unavailable("the store failed".into())
         }
-    }
+    };
+    refuse(batch.drain(..), &error);
+    None
 }
 
 /// When the first of them must have begun.
@@ -103,13 +111,14 @@ fn refuse(commands: impl IntoIterator<Item = Command>, error: &StoreError) {
 fn apply(
     db: &mut Connection,
     batch: &[Command],
+    patience: Duration,
 ) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
     // A process that takes no turns (an operator's `sqlite3`) may hold the file.
-    let patience = earliest(batch).map_or(Duration::ZERO, |deadline| {
+    let left = earliest(batch).map_or(Duration::ZERO, |deadline| {
         deadline.saturating_duration_since(Instant::now())
     });
     let begun = db
-        .busy_timeout(patience)
+        .busy_timeout(left.min(patience))
         .and_then(|()| db.transaction_with_behavior(TransactionBehavior::Immediate));
     let transaction = match begun {
         Err(error) if is_busy(&error) => {
