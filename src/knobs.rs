@@ -76,8 +76,6 @@ pub enum Mutation {
     RemoveWithoutIntent,
     /// A departure gets the newest epoch whatever it has.
     RaiseAnyEpoch,
-    /// A membership that was written and forgotten may begin again.
-    BeginTwice,
     /// A machine is unblocked although a block is under way.
     UnblockAround,
     /// A membership that has ended may end again.
@@ -141,7 +139,6 @@ impl Mutation {
         Self::NoFence,
         Self::RemoveWithoutIntent,
         Self::RaiseAnyEpoch,
-        Self::BeginTwice,
         Self::UnblockAround,
         Self::EndTwice,
         Self::CountDepartureEarly,

@@ -54,6 +54,7 @@ pub async fn find_or_add<S: Store, E: Environment>(
     mut domain: Domain,
     machine: &Machine,
 ) -> Result<(Admitted, Domain), Error> {
+    let own = Registrations::default();
     for looks in 0..ATTEMPTS {
         // It asked to leave, or an operator removes it, and that is not done: whoever is told now
         // that it is a member must not be removed later.
@@ -68,12 +69,13 @@ pub async fn find_or_add<S: Store, E: Environment>(
         let roster = roster(rows, &domain);
         let (entry, header) = roster.get_with_header(&machine.key()).await?;
         if let Some(member) = machine.check_join(entry.as_ref())? {
-            let (member, is_new) = (member.clone(), false);
-            return Ok((Admitted { member, is_new }, domain));
+            return Ok((own.admitted(member), domain));
         }
         let added = match &domain.info.count {
-            Count::None => add(rows, &domain, &roster, machine).await?,
-            Count::Known(_) => add_counted(rows, &domain, &roster, machine, header, looks).await?,
+            Count::None => add(rows, &domain, &roster, machine, &own).await?,
+            Count::Known(_) => {
+                add_counted(rows, &domain, &roster, machine, &own, header, looks).await?
+            }
             Count::Running { .. } => {
                 count::await_count(rows, &domain, looks).await?;
                 None
@@ -85,6 +87,27 @@ pub async fn find_or_add<S: Store, E: Environment>(
         domain = domain_server_info::read_again(rows, &domain).await?;
     }
     Err(contention())
+}
+
+/// The numbers of the memberships that a request has tried to begin. The one that a machine has may
+/// be among them although the request was not told: its write came late, or the row has forgotten it.
+#[derive(Debug, Default)]
+struct Registrations(RefCell<Vec<u64>>);
+
+impl Registrations {
+    fn next(&self, env: &impl Environment) -> u64 {
+        let registration = env.random_u64();
+        self.0.borrow_mut().push(registration);
+        registration
+    }
+
+    /// The answer about a machine that is a member.
+    fn admitted(&self, member: &Member) -> Admitted {
+        Admitted {
+            member: member.clone(),
+            is_new: self.0.borrow().contains(&member.registration),
+        }
+    }
 }
 
 /// Waits until the places that a domain was seen with are used or given back. When this returns
@@ -113,33 +136,26 @@ async fn add<S: Store, E: Environment>(
     domain: &Domain,
     roster: &Roster<'_, S, E>,
     machine: &Machine,
+    own: &Registrations,
 ) -> Result<Option<Admitted>, Error> {
     let epoch = domain.info.epoch;
     let is_uncounted =
         |header: &LeafHeader| header.epoch <= epoch || broken(Mutation::IgnoreEpochs);
-    // A number for each try: one that was written, forgotten by the row and ended by an operator must
-    // not begin again.
-    let tried = RefCell::new(Vec::new());
-    let next = || {
-        let registration = rows.env.random_u64();
-        tried.borrow_mut().push(registration);
-        Some(registration)
-    };
-    insert(rows, roster, machine, is_uncounted, next, |it| {
-        tried.borrow().contains(&it)
-    })
-    .await
+    // A number for each try: a membership that was written, forgotten by the row and ended by an
+    // operator must not begin again.
+    let next = || Some(own.next(&rows.env));
+    insert(rows, roster, machine, own, is_uncounted, next).await
 }
 
 /// Adds an entry if the header of its leaf does, with the next registration's number, as long as there
-/// is one; gives the member that there is then. `is_own` tells registrations of this request.
+/// is one; gives the member that there is then.
 async fn insert<S: Store, E: Environment>(
     rows: &Rows<S, E>,
     roster: &Roster<'_, S, E>,
     machine: &Machine,
+    own: &Registrations,
     does: impl Fn(&LeafHeader) -> bool,
     next: impl Fn() -> Option<u64>,
-    is_own: impl Fn(u64) -> bool,
 ) -> Result<Option<Admitted>, Error> {
     roster
         .update(&machine.key(), |leaf: &mut RosterLeaf<'_>| {
@@ -147,10 +163,7 @@ async fn insert<S: Store, E: Environment>(
                 return Ok(Change::Keep(None));
             }
             if let Some(member) = machine.check_join(leaf.get(&machine.key()))? {
-                // It may be this request's own, which the row has forgotten.
-                let is_new = is_own(member.registration);
-                let member = member.clone();
-                return Ok(Change::Keep(Some(Admitted { member, is_new })));
+                return Ok(Change::Keep(Some(own.admitted(member))));
             }
             let Some(registration) = next() else {
                 return Ok(Change::Keep(None));
@@ -186,12 +199,13 @@ async fn add_counted<S: Store, E: Environment>(
     domain: &Domain,
     roster: &Roster<'_, S, E>,
     machine: &Machine,
+    own: &Registrations,
     header: LeafHeader,
     looks: usize,
 ) -> Result<Option<Admitted>, Error> {
     let intent = Intent {
         guid: machine.key(),
-        registration: rows.env.random_u64(),
+        registration: own.next(&rows.env),
         epoch: domain.info.epoch,
         at_ms: rows.env.now_ms(),
         action: Action::Join {
@@ -221,7 +235,7 @@ async fn add_counted<S: Store, E: Environment>(
             || broken(Mutation::IgnoreEpochs)
             || (broken(Mutation::NoFence) && leaf.epoch == intent.epoch)
     };
-    let inserted = insert_counted(rows, domain, roster, machine, &intent, is_as_seen).await;
+    let inserted = insert_counted(rows, domain, roster, machine, own, &intent, is_as_seen).await;
     match &inserted {
         Ok(Some(admitted)) => finish_join(rows, domain, &intent, admitted.is_new).await?,
         // The place is given back; whether by this request or another one, nobody was added.
@@ -241,20 +255,18 @@ async fn insert_counted<S: Store, E: Environment>(
     domain: &Domain,
     roster: &Roster<'_, S, E>,
     machine: &Machine,
+    own: &Registrations,
     intent: &Intent,
     is_as_seen: impl Fn(&LeafHeader) -> bool,
 ) -> Result<Option<Admitted>, Error> {
-    let registration = intent.registration;
     for _ in 0..ATTEMPTS {
         // Once: a second try may follow a write that the row has forgotten, and a departure since.
         let tries = Cell::new(0);
         let next = || {
             tries.set(tries.get() + 1);
-            let is_first = tries.get() == 1 || broken(Mutation::BeginTwice);
-            is_first.then_some(registration)
+            (tries.get() == 1).then_some(intent.registration)
         };
-        let is_own = |it| it == registration;
-        let inserted = insert(rows, roster, machine, &is_as_seen, next, is_own).await?;
+        let inserted = insert(rows, roster, machine, own, &is_as_seen, next).await?;
         if inserted.is_some() || tries.get() < 2 {
             return Ok(inserted);
         }

@@ -7,7 +7,7 @@ use anonymous_domains::{
     http::{App, Body},
     ports::Environment,
     settings::Settings,
-    store::{Store, StoreError, Swapped, rows::Rows},
+    store::{Store, StoreError, Swapped, rows},
 };
 use http::{Request, Response};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
@@ -71,7 +71,7 @@ pub fn settings(ca: &Ca, replaced: &[(&str, &str)]) -> Result<Settings, Vec<Stri
 /// A store as the contract has it, which counts the calls.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    pub rows: RefCell<BTreeMap<String, Vec<u8>>>,
+    pub rows: RefCell<Rows>,
     pub reads: Cell<usize>,
     pub writes: Cell<usize>,
     pub is_down: Cell<bool>,
@@ -80,8 +80,11 @@ pub struct MemoryStore {
     /// After how many writes they fail.
     pub writes_left: Cell<Option<usize>>,
     /// After so many reads, what others have made of the store.
-    pub others: RefCell<Option<(usize, BTreeMap<String, Vec<u8>>)>>,
+    pub others: RefCell<Option<(usize, Rows)>>,
 }
+
+/// What a store holds.
+type Rows = BTreeMap<String, Vec<u8>>;
 
 impl MemoryStore {
     fn writable(&self) -> Result<(), StoreError> {
@@ -191,7 +194,7 @@ pub type TestApp = App<MemoryStore, TestEnvironment>;
 
 pub fn app(settings: Result<Settings, Vec<String>>) -> TestApp {
     let owner = settings.as_ref().ok().map(Settings::owner);
-    let rows = Rows::new(MemoryStore::default(), TestEnvironment::default(), owner);
+    let rows = rows::Rows::new(MemoryStore::default(), TestEnvironment::default(), owner);
     App::new(rows, settings)
 }
 

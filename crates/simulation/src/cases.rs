@@ -235,6 +235,21 @@ impl Case {
         .with(&[(Trouble::None, Some(2))])
     }
 
+    /// Two requests that finish one departure, while counts begin one after the other.
+    pub fn finished_by_two() -> Self {
+        let maximum = set_maximum(Some(9));
+        Self::new(
+            "count: finished by two",
+            &[join(0)],
+            &[
+                &[leave(0)],
+                &[maximum.clone(), join(0)],
+                &[set_maximum(None), maximum],
+            ],
+        )
+        .with(&[(Trouble::None, Some(4))])
+    }
+
     /// Takes the requests through every schedule.
     ///
     /// # Errors

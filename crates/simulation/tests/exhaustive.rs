@@ -5,6 +5,7 @@ use std::{
     thread,
 };
 
+use anonymous_domains::knobs::Mutation;
 use anonymous_domains_simulation::{Behaviour, cases::Case};
 
 #[test]
@@ -31,4 +32,17 @@ fn the_seven_hold_in_every_schedule_of_two_requests_on_all_stores() {
             scope.spawn(work);
         }
     });
+}
+
+/// Random schedules hardly ever come to this.
+#[test]
+fn a_departure_that_two_finish_changes_the_number_of_members_once() {
+    let case = Case::finished_by_two();
+    let with = case.troubles[0];
+    if let Err(failure) = case.explore(Behaviour::Contract, with, None) {
+        panic!("{failure}");
+    }
+    let broken = case.explore(Behaviour::Contract, with, Some(Mutation::RaiseAnyEpoch));
+    let violation = broken.expect_err("it is noticed").violation;
+    assert!(violation.starts_with("1: "), "{violation}");
 }
