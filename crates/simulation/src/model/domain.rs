@@ -33,8 +33,8 @@ pub struct DomainModel {
     keys: BTreeMap<String, (usize, usize)>,
     /// For each request, the last departure or rollover it caused: how many keys were made by then.
     caused: BTreeMap<TaskId, usize>,
-    /// When each machine was last seen to go: the step, and how many keys were made by then.
-    gone: BTreeMap<MachineGuid, (u64, usize)>,
+    /// When each machine was seen to go: the steps, and how many keys were made by then.
+    gone: BTreeMap<MachineGuid, Vec<(u64, usize)>>,
     /// When the domain was last seen to be deleted.
     deleted: Option<u64>,
 }
@@ -125,7 +125,7 @@ impl DomainModel {
         for guid in old_members {
             if !now.members.contains(guid) {
                 changes.removed.push(*guid);
-                self.gone.insert(*guid, (step, made));
+                self.gone.entry(*guid).or_default().push((step, made));
             }
         }
         if now.departures < old_departures {
@@ -183,15 +183,14 @@ impl DomainModel {
         let deleted = self.was_deleted_since(request.started);
         match request.op {
             Op::Leave { machine, .. } | Op::Expel { machine, .. } | Op::Block { machine, .. } => {
-                let gone = self.gone.get(&machine_guid(machine));
-                let went = gone.is_some_and(|(step, _)| *step > request.started);
+                let went = self.last_went(machine) > Some(request.started);
                 if request.was_member && !went && !deleted && self.has_member(machine) {
                     return Err(format!(
                         "2: {:?} is done, and the machine was there all along",
                         request.op
                     ));
                 }
-                self.told_gone(machine);
+                self.told_gone(machine, request.started);
                 if let Op::Block { machine, domain } = request.op {
                     let let_in = |op: &Op| match op {
                         Op::Unblock { machine: m, .. } => *m == machine,
@@ -212,10 +211,19 @@ impl DomainModel {
         Ok(())
     }
 
-    /// Somebody was told that a machine is no member: whoever joins from now on gets a key that was
-    /// made after it went.
-    fn told_gone(&mut self, machine: u8) {
-        if let Some((_, made)) = self.gone.get(&machine_guid(machine)) {
+    /// When a machine went last.
+    fn last_went(&self, machine: u8) -> Option<u64> {
+        let gone = self.gone.get(&machine_guid(machine))?;
+        gone.last().map(|(step, _)| *step)
+    }
+
+    /// Somebody who asked at `started` was told that a machine is no member: whoever joins from now on
+    /// gets a key that was made after it went. It may have come again, and gone again, since.
+    fn told_gone(&mut self, machine: u8, started: u64) {
+        let gone = self.gone.get(&machine_guid(machine));
+        let gone = gone.map(Vec::as_slice).unwrap_or_default();
+        let first = gone.iter().find(|(step, _)| *step > started);
+        if let Some((_, made)) = first.or(gone.last()) {
             self.made_after = self.made_after.max(*made);
         }
     }
@@ -224,7 +232,9 @@ impl DomainModel {
     pub fn refused(&mut self, request: &Request, name: ErrorName) {
         match (&request.op, name) {
             (Op::Leave { machine, .. }, ErrorName::DeregDenied)
-            | (Op::Expel { machine, .. }, ErrorName::NotFound) => self.told_gone(*machine),
+            | (Op::Expel { machine, .. }, ErrorName::NotFound) => {
+                self.told_gone(*machine, request.started);
+            }
             _ => {}
         }
     }
@@ -244,11 +254,9 @@ impl DomainModel {
             return Ok(());
         }
         let missing = self.must_be_members.iter().any(|(machine, told)| {
-            let guid = machine_guid(*machine);
-            let went = self.gone.get(&guid);
             *told < request.started
-                && went.is_none_or(|(step, _)| *step < request.started)
-                && !listed.contains(&guid)
+                && self.last_went(*machine) < Some(request.started)
+                && !listed.contains(&machine_guid(*machine))
         });
         if missing {
             return Err("a list of members misses one that was there all the while".to_owned());
@@ -275,7 +283,7 @@ impl DomainModel {
     /// Moments whose order among all moments counts.
     pub fn moments(&self) -> impl Iterator<Item = u64> {
         let told = self.must_be_members.values().copied();
-        let gone = self.gone.values().map(|(step, _)| *step);
+        let gone = self.gone.values().flatten().map(|(step, _)| *step);
         let began = [self.began, self.deleted.unwrap_or(0)];
         told.chain(gone).chain(began)
     }
@@ -292,9 +300,11 @@ impl DomainModel {
         for (task, made) in &self.caused {
             digest.number((*task * 1000 + made) as u64);
         }
-        for (guid, (_, made)) in &self.gone {
+        for (guid, gone) in &self.gone {
             digest.bytes(guid.as_bytes());
-            digest.number(*made as u64);
+            for (_, made) in gone {
+                digest.number(*made as u64);
+            }
         }
     }
 }
