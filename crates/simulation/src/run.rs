@@ -356,14 +356,25 @@ impl Run {
         self.world.advance_to(self.world.now_ms() + LONG_AFTER_MS);
     }
 
+    /// An operator finds every blocked machine. (Where a block and its undoing die both, one may be
+    /// missing: docs/store.md.)
+    pub fn check_lists(&self, machines: u8, domains: u8) -> Result<(), Violation> {
+        let host = self.world.host.borrow();
+        for domain in 0..domains {
+            for machine in 0..machines {
+                if !view::is_listed_if_blocked(&host, domain, machine)? {
+                    return Err("6: a blocked machine is not on the list".to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What must hold at the end of all. In the end every member can be removed.
     pub fn check_quiet(&mut self, machines: u8, domains: u8) -> Result<(), Violation> {
         self.model.check_quiet(&self.world.host.borrow())?;
         for domain in 0..domains {
             for machine in 0..machines {
-                if !view::is_listed_if_blocked(&self.world.host.borrow(), domain, machine)? {
-                    return Err("6: a blocked machine is not on the list".to_owned());
-                }
                 if !self.model.is_member(machine, domain) {
                     continue;
                 }

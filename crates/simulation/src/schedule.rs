@@ -201,6 +201,7 @@ impl Scheduler {
         }
         self.run.pause();
         self.run.finish(machines, domains, true)?;
+        self.run.check_lists(machines, domains)?;
         self.run.check_quiet(machines, domains)
     }
 
