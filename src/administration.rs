@@ -135,8 +135,11 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
             }
         };
         join::settle_places(self.rows, &domain).await?;
-        let domain = count::finish(self.rows, &domain).await?;
-        Ok((self.describe_with_count(&domain).await?, created))
+        // As this request has set it, whatever another operator may have done since.
+        let mut described = self.describe(&domain).await?;
+        let counted = count::finish(self.rows, &domain).await?;
+        described.document.member_count = Some(count::members(self.rows, &counted).await?);
+        Ok((described, created))
     }
 
     /// Deletes a domain's rows in all three tables.

@@ -365,3 +365,30 @@ fn what_has_no_body_is_not_to_be_kept_either() {
         assert_eq!(answer.headers()["cache-control"], "no-store");
     }
 }
+
+#[test]
+fn an_operator_is_shown_what_it_has_set() {
+    let app = working_app();
+    Machine::new().join(&app);
+    let put = |maximum: u64| {
+        let answer = admin(
+            &app,
+            "PUT",
+            DOMAIN,
+            Some(json!({ "maxMembership": maximum })),
+        );
+        assert_eq!(answer.status(), 200);
+        json(&answer)["maxMembership"].clone()
+    };
+    let before = app.rows.store.rows.borrow().clone();
+    put(5);
+    put(7);
+    // What another operator's 7 after it makes of the store, after any read of the request.
+    let after = app.rows.store.rows.borrow().clone();
+    for reads in 0..20 {
+        app.rows.store.rows.replace(before.clone());
+        app.rows.store.others.replace(Some((reads, after.clone())));
+        assert_eq!(put(5), 5, "after {reads} reads");
+        app.rows.store.others.take();
+    }
+}
