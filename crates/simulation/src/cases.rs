@@ -240,14 +240,14 @@ impl Case {
         let maximum = set_maximum(Some(9));
         Self::new(
             "count: finished by two",
-            &[join(0)],
+            &[join(0), join(1)],
             &[
                 &[leave(0)],
                 &[maximum.clone(), join(0)],
                 &[set_maximum(None), maximum],
             ],
         )
-        .with(&[(Trouble::None, Some(4))])
+        .with(&[(Trouble::None, Some(3)), (Trouble::None, Some(4))])
     }
 
     /// Takes the requests through every schedule.

@@ -38,11 +38,13 @@ fn the_seven_hold_in_every_schedule_of_two_requests_on_all_stores() {
 #[test]
 fn a_departure_that_two_finish_changes_the_number_of_members_once() {
     let case = Case::finished_by_two();
-    let with = case.troubles[0];
-    if let Err(failure) = case.explore(Behaviour::Contract, with, None) {
+    let [three, four] = case.troubles[..] else {
+        panic!("it is explored with three interruptions, and without the rule with four");
+    };
+    if let Err(failure) = case.explore(Behaviour::Contract, three, None) {
         panic!("{failure}");
     }
-    let broken = case.explore(Behaviour::Contract, with, Some(Mutation::RaiseAnyEpoch));
+    let broken = case.explore(Behaviour::Contract, four, Some(Mutation::RaiseAnyEpoch));
     let violation = broken.expect_err("it is noticed").violation;
     assert!(violation.starts_with("1: "), "{violation}");
 }
