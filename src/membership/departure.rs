@@ -79,7 +79,7 @@ pub async fn leave<S: Store, E: Environment>(
 }
 
 /// An operator removes a machine. When this returns, it is no member, and its departure counts.
-/// `false` when it was no member, and none was about to be removed.
+/// `false` when it was no member; of several requests at the same time one is told that it was.
 pub async fn remove<S: Store, E: Environment>(
     rows: &Rows<S, E>,
     mut domain: Domain,
@@ -88,7 +88,8 @@ pub async fn remove<S: Store, E: Environment>(
     for _ in 0..ATTEMPTS {
         let entry = roster(rows, &domain).get(&key(guid)).await?;
         let Some(member) = entry.as_ref().and_then(Entry::member) else {
-            return Ok(settle_departure(rows, &domain, guid).await?.is_some());
+            let settled = settle_departure(rows, &domain, guid).await?;
+            return Ok(settled.is_some_and(|noted| noted.is_overdue(rows.env.now_ms())));
         };
         if end(rows, &domain, guid, member.registration, Action::Remove).await? {
             return Ok(true);
