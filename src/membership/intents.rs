@@ -15,7 +15,7 @@
 //! leaf that was not counted yet changes no number. So when an intent goes, its epoch tells whether
 //! the number of members changes.
 
-use anonymous_domains_protocol::problem::ErrorName;
+use anonymous_domains_protocol::{ids::MachineGuid, problem::ErrorName};
 
 use super::{ATTEMPTS, contention};
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
         rows::{Change, Rows},
     },
     tables::{
+        blocked,
         domain_membership::{Departure, Entry, Machine, roster},
         domain_server_info::{self, Action, Count, Domain, DomainServerInfo, Intent},
     },
@@ -195,6 +196,10 @@ pub(super) async fn complete_departure<S: Store, E: Environment>(
     let mut epoch = intent.epoch;
     for _ in 0..ATTEMPTS {
         if remove(rows, domain, intent, epoch).await? {
+            // Whoever finishes a block also puts the machine on the list: it may have been taken off.
+            if let (Action::Block, Some(list)) = (&intent.action, domain.info.blocked) {
+                blocked::put_on(rows, list, MachineGuid::from_bytes(*intent.guid)).await?;
+            }
             return finish_departure(rows, domain, intent).await;
         }
         match raise_epoch(rows, domain, intent, epoch).await? {
