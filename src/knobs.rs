@@ -76,8 +76,6 @@ pub enum Mutation {
     RemoveWithoutIntent,
     /// A departure gets the newest epoch whatever it has.
     RaiseAnyEpoch,
-    /// A machine is unblocked although a block is under way.
-    UnblockAround,
     /// A membership that has ended may end again.
     EndTwice,
     /// A departure counts when it is noted, not when the machine is gone.
@@ -139,7 +137,6 @@ impl Mutation {
         Self::NoFence,
         Self::RemoveWithoutIntent,
         Self::RaiseAnyEpoch,
-        Self::UnblockAround,
         Self::EndTwice,
         Self::CountDepartureEarly,
         Self::ForgetDeparture,

@@ -151,9 +151,7 @@ pub(super) async fn unblock<S: Store, E: Environment>(
     guid: MachineGuid,
 ) -> Result<(), Error> {
     // A block that is under way, or died, comes before this.
-    if !broken(Mutation::UnblockAround) {
-        settle_departure(rows, domain, guid).await?;
-    }
+    settle_departure(rows, domain, guid).await?;
     let key = key(guid);
     roster(rows, domain)
         .update(&key, |leaf| {

@@ -84,7 +84,6 @@ const NOTICED: &[(&str, &[Mutation])] = &[
             Mutation::NoTakeover,
             Mutation::UntimedClaim,
             Mutation::KeepClaim,
-            Mutation::UnblockAround,
             Mutation::DiscardNamedRows,
             Mutation::RowsWrittenLate,
         ],
