@@ -12,9 +12,7 @@
 //! breaks off is taken up where it stopped, by the operator's next try or by a machine that wants
 //! to join. Many may walk at the same time.
 
-use anonymous_domains_protocol::problem::ErrorName;
-
-use super::{LOOKS, intents::change};
+use super::{LOOKS, intents::change, limit_reached};
 use crate::{
     error::Error,
     knobs::{Mutation, broken},
@@ -84,10 +82,7 @@ pub(super) async fn await_count<S: Store, E: Environment>(
         return Ok(());
     };
     if sum.saturating_sub(*departed) >= maximum {
-        return Err(Error::refused(
-            ErrorName::DomLimitReached,
-            "the domain has as many members as it may",
-        ));
+        return Err(limit_reached());
     }
     if looks > LOOKS {
         return Err(Error::Unavailable(

@@ -8,11 +8,10 @@
 
 use std::cell::{Cell, RefCell};
 
-use anonymous_domains_protocol::problem::ErrorName;
-
 use super::{
     ATTEMPTS, LOOKS, contention, count,
     intents::{change, finish_join, settle},
+    limit_reached,
 };
 use crate::{
     error::Error,
@@ -220,10 +219,7 @@ async fn add_counted<S: Store, E: Environment>(
             return Ok(None);
         }
         Place::Full(others) if others.is_empty() || broken(Mutation::ForgetPlaces) => {
-            return Err(Error::refused(
-                ErrorName::DomLimitReached,
-                "the domain has as many members as it may",
-            ));
+            return Err(limit_reached());
         }
         Place::Full(others) => {
             await_others(rows, domain, &others, looks).await?;

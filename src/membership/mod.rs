@@ -20,6 +20,8 @@ pub mod departure;
 pub mod intents;
 pub mod join;
 
+use anonymous_domains_protocol::problem::ErrorName;
+
 use crate::{
     error::Error,
     tables::domain_server_info::{Action, Intent},
@@ -31,6 +33,13 @@ const ATTEMPTS: usize = 100;
 /// How often a request looks again whether another one finishes what it has begun, before it
 /// finishes that itself. It waits a little longer each time, some hundredths of a second in all.
 const LOOKS: usize = 6;
+
+fn limit_reached() -> Error {
+    Error::refused(
+        ErrorName::DomLimitReached,
+        "the domain has as many members as it may",
+    )
+}
 
 fn contention() -> Error {
     Error::Unavailable(format!(
