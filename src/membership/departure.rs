@@ -21,10 +21,11 @@ use crate::{
     },
 };
 
-/// Looks whether a machine could leave.
+/// Looks whether a machine could leave. A request of the machine's own to leave that died a while
+/// ago stays as it is, for [`leave`] to finish.
 ///
 /// # Errors
-/// Those of [`leave`], with nothing changed.
+/// Those of [`leave`].
 pub async fn check_leave<S: Store, E: Environment>(
     rows: &Rows<S, E>,
     domain: &Domain,
@@ -35,10 +36,13 @@ pub async fn check_leave<S: Store, E: Environment>(
         return Ok(());
     }
     let now = domain_server_info::read_again(rows, domain).await?;
-    match now.info.intent(&machine.key()) {
-        Some(noted) if is_dead_leave_of(rows, noted, machine) => Ok(()),
-        _ => Err(no_member()),
+    if let Some(noted) = now.info.intent(&machine.key())
+        && is_dead_leave_of(rows, noted, machine)
+    {
+        return Ok(());
     }
+    settle_departure(rows, domain, machine.guid).await?;
+    Err(no_member())
 }
 
 /// A machine leaves. When this returns, it is no member, and its departure counts.
@@ -205,7 +209,7 @@ async fn end<S: Store, E: Environment>(
 
 /// Finishes a departure that is noted of a machine, and gives it: so nobody is told that a machine is
 /// gone before its departure counts.
-async fn settle_departure<S: Store, E: Environment>(
+pub(super) async fn settle_departure<S: Store, E: Environment>(
     rows: &Rows<S, E>,
     domain: &Domain,
     guid: MachineGuid,

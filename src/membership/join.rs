@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell};
 
 use super::{
     ATTEMPTS, LOOKS, contention, count,
+    departure::settle_departure,
     intents::{change, finish_join, settle},
     limit_reached,
 };
@@ -49,6 +50,23 @@ pub struct Admitted {
 /// `Unavailable` for a new one while the members of a large domain are counted, after a maximum was
 /// set.
 pub async fn find_or_add<S: Store, E: Environment>(
+    rows: &Rows<S, E>,
+    domain: Domain,
+    machine: &Machine,
+) -> Result<(Admitted, Domain), Error> {
+    let seen = domain.clone();
+    let result = look_up_or_add(rows, domain, machine).await;
+    if result
+        .as_ref()
+        .is_err_and(|error| error.refusal().is_some())
+    {
+        // The refusal may say that the machine is no member.
+        settle_departure(rows, &seen, machine.guid).await?;
+    }
+    result
+}
+
+async fn look_up_or_add<S: Store, E: Environment>(
     rows: &Rows<S, E>,
     mut domain: Domain,
     machine: &Machine,

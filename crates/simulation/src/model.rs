@@ -37,6 +37,7 @@ pub struct Leniency {
 pub(crate) struct Request {
     pub op: Op,
     pub started: u64,
+    started_ms: i64,
     /// When it was answered or crashed.
     pub ended: Option<u64>,
     /// Whether it was answered that it is done.
@@ -91,7 +92,7 @@ impl Model {
     }
 
     /// A request arrives at the server.
-    pub fn started(&mut self, task: TaskId, op: &Op) {
+    pub fn started(&mut self, task: TaskId, op: &Op, now_ms: i64) {
         self.step += 1;
         let domain = &mut self.domains[usize::from(op.domain())];
         let mut promised = Promise::default();
@@ -120,6 +121,7 @@ impl Model {
         let request = Request {
             op: op.clone(),
             started: self.step,
+            started_ms: now_ms,
             ended: None,
             done: false,
             lingers: false,
@@ -219,7 +221,8 @@ impl Model {
                 self.request(task).done = true;
                 let overlapped = self.others_since(task, request.started);
                 let domain = &mut self.domains[usize::from(request.op.domain())];
-                domain.acknowledged(task, &request, &overlapped)
+                let took_ms = host.now_ms - request.started_ms;
+                domain.acknowledged(task, &request, took_ms, &overlapped)
             }
         }
     }
@@ -389,6 +392,7 @@ impl Model {
         for request in self.requests.values() {
             digest.number(request.promised.generation as u64);
             digest.number(request.promised.made_after as u64);
+            digest.number(request.started_ms as u64);
             let flags = [
                 request.done,
                 request.lingers,

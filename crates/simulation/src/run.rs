@@ -191,7 +191,8 @@ impl Run {
             Wants::Start => {
                 let op = &task.op;
                 self.world.trace(|| format!("#{id:<3} begins: {op:?}"));
-                self.model.started(id, op);
+                let now_ms = self.world.now_ms();
+                self.model.started(id, op, now_ms);
                 Answer::Start
             }
             Wants::Wake(_) => Answer::Awake,
@@ -242,7 +243,8 @@ impl Run {
         self.world.trace(|| format!("#{id:<3} CRASHES"));
         if matches!(task.wants, Wants::Start) {
             // It never arrived; the model wants to know of it all the same.
-            self.model.started(id, &task.op);
+            let now_ms = self.world.now_ms();
+            self.model.started(id, &task.op, now_ms);
         }
         self.model.crashed(id);
         self.note_lingering(id);

@@ -59,8 +59,8 @@ const REGRESSIONS: &[Regression] = &[
     ),
     (
         "a maker was killed, and each request waited for it from its own beginning",
-        5_088_912_094_096_442_171,
-        Behaviour::DynamoDb,
+        17_995_007_906_407_740_620,
+        Behaviour::Contract,
         Mutation::UntimedClaim,
     ),
 ];

@@ -241,7 +241,8 @@ impl<'a> Explorer<'a> {
         let process = &mut self.processes[caller][at];
         let mut place = place;
         if matches!(process.wants(place), Wants::Start) {
-            Rc::make_mut(&mut state.model).started(task, process.op());
+            let now_ms = state.host.now_ms;
+            Rc::make_mut(&mut state.model).started(task, process.op(), now_ms);
             place = self.go(state, caller, place, &Answer::Start);
         }
         let process = &self.processes[caller][at];

@@ -15,6 +15,10 @@ use crate::{
     view::DomainView,
 };
 
+/// No host lets a request run longer (`request_timeout` of the gateway). What one that does is told
+/// may be what others, who took it for dead, were told.
+const LONGEST_REQUEST_MS: i64 = 30_000;
+
 /// A domain name through its generations.
 #[derive(Debug, Clone, Default)]
 pub struct DomainModel {
@@ -35,6 +39,8 @@ pub struct DomainModel {
     caused: BTreeMap<TaskId, usize>,
     /// When each machine was seen to go: the steps, and how many keys were made by then.
     gone: BTreeMap<MachineGuid, Vec<(u64, usize)>>,
+    /// How many departures of each machine were answered as done.
+    departures: BTreeMap<u8, usize>,
     /// When the domain was last seen to be deleted.
     deleted: Option<u64>,
 }
@@ -173,11 +179,12 @@ impl DomainModel {
         generation.ok_or_else(|| "3: there is no key".to_owned())
     }
 
-    /// An operator or a leaver was told that it is done.
+    /// An operator or a leaver was told that it is done, so long after it asked.
     pub fn acknowledged(
         &mut self,
         task: TaskId,
         request: &Request,
+        took_ms: i64,
         overlapped: &[Op],
     ) -> Result<(), Violation> {
         let deleted = self.was_deleted_since(request.started);
@@ -191,6 +198,9 @@ impl DomainModel {
                     ));
                 }
                 self.told_gone(machine, request.started);
+                if !matches!(request.op, Op::Block { .. }) && took_ms <= LONGEST_REQUEST_MS {
+                    self.departed_once(machine)?;
+                }
                 if let Op::Block { machine, domain } = request.op {
                     let let_in = |op: &Op| match op {
                         Op::Unblock { machine: m, .. } => *m == machine,
@@ -207,6 +217,19 @@ impl DomainModel {
                 None => return Err("4: a rollover that was asked for is not required".to_owned()),
             },
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Of several requests that end one membership at the same time, one is told that it has.
+    fn departed_once(&mut self, machine: u8) -> Result<(), Violation> {
+        let answered = self.departures.entry(machine).or_default();
+        *answered += 1;
+        let gone = self.gone.get(&machine_guid(machine)).map_or(0, Vec::len);
+        if *answered > gone && self.deleted.is_none() {
+            return Err(format!(
+                "2: machine {machine} went {gone} times, and {answered} were told that it did"
+            ));
         }
         Ok(())
     }
@@ -231,8 +254,12 @@ impl DomainModel {
     /// A request was refused. That a machine is no member is told only when its departure counts.
     pub fn refused(&mut self, request: &Request, name: ErrorName) {
         match (&request.op, name) {
-            (Op::Leave { machine, .. }, ErrorName::DeregDenied)
-            | (Op::Expel { machine, .. }, ErrorName::NotFound) => {
+            (Op::Leave { machine, .. } | Op::Preview { machine, .. }, ErrorName::DeregDenied)
+            | (Op::Expel { machine, .. }, ErrorName::NotFound)
+            | (
+                Op::Join { machine, .. },
+                ErrorName::DomLimitReached | ErrorName::DomRegDenied | ErrorName::RequestReplayed,
+            ) => {
                 self.told_gone(*machine, request.started);
             }
             _ => {}
@@ -296,6 +323,9 @@ impl DomainModel {
         digest.number(self.must_be_members.len() as u64);
         for machine in self.must_be_members.keys().chain(&self.blocked) {
             digest.number(u64::from(*machine));
+        }
+        for (machine, answered) in &self.departures {
+            digest.number((usize::from(*machine) * 1000 + answered) as u64);
         }
         for (task, made) in &self.caused {
             digest.number((*task * 1000 + made) as u64);

@@ -36,10 +36,18 @@ pub(super) fn was_member(operation: &Operation) -> Option<bool> {
     }
 }
 
+/// Whether an answer says that a machine is no member in a way that promises a rollover.
+///
+/// One that joins while its departure is under way may be told that it is new before the departure
+/// counts; the promise is about departures that were answered.
+fn is_refused_as_gone(operation: &Operation) -> bool {
+    was_member(operation) == Some(false) && matches!(operation.outcome, Outcome::Refused(_))
+}
+
 /// Every departure and required rollover of a domain that is known to have happened.
 ///
-/// These are the answered ones, and for each machine that was a member and later was not, the
-/// first of those without an answer that may have taken it out.
+/// These are the answered ones, and for each machine that was a member and later was refused as
+/// none, the first of those without an answer that may have taken it out.
 pub(super) fn known<'a>(domain: &DomainHistory<'a>) -> Vec<Departure<'a>> {
     let mut known: Vec<_> = domain
         .operations
@@ -61,7 +69,7 @@ pub(super) fn known<'a>(domain: &DomainHistory<'a>) -> Vec<Departure<'a>> {
         for operation in operations {
             if let Some(join) = joined
                 && join.end < operation.start
-                && was_member(operation) == Some(false)
+                && is_refused_as_gone(operation)
             {
                 let first = operations
                     .iter()
