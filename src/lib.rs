@@ -18,8 +18,6 @@ pub mod error;
 #[cfg(target_family = "wasm")]
 mod host;
 pub mod http;
-#[doc(hidden)]
-pub mod knobs;
 pub mod machine_trust;
 pub mod membership;
 pub mod ports;

@@ -3,11 +3,7 @@
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use super::delivery::Delivery;
-use crate::{
-    knobs::{Mutation, broken},
-    store::rows::RowId,
-    tables::domain_server_info::Domain,
-};
+use crate::{store::rows::RowId, tables::domain_server_info::Domain};
 
 /// How much of it an instance remembers, in bytes; then it forgets all.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -33,8 +29,7 @@ impl KnownKeys {
     pub fn of(&self, domain: &Domain, now_s: i64) -> Option<Rc<Delivery>> {
         let known = self.0.borrow();
         let delivery = known.deliveries.get(&domain.info.keys)?;
-        let is_current =
-            delivery.departures_covered == domain.info.departures || broken(Mutation::KnownForEver);
+        let is_current = delivery.departures_covered == domain.info.departures;
         let is_fresh = delivery
             .renewable_from_s
             .is_none_or(|from_s| now_s < from_s);

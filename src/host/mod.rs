@@ -21,7 +21,7 @@ use crate::{
     http::{App, Body},
     ports::Environment,
     settings::Settings,
-    store::rows::Rows,
+    store::rows::{Limits, Rows},
 };
 
 mod bindings {
@@ -55,7 +55,7 @@ fn app() -> Rc<App<KeyValue, Wasi>> {
         None => {
             let settings = Settings::read(setting);
             let owner = settings.as_ref().ok().map(Settings::owner);
-            let rows = Rows::new(KeyValue::open(), Wasi, owner);
+            let rows = Rows::new(KeyValue::open(), Wasi, owner, Limits::default());
             let app = Rc::new(App::new(rows, settings));
             match &app.settings {
                 Ok(_) if app.rows.store.is_open() => *kept = Some(Rc::clone(&app)),

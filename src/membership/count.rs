@@ -15,7 +15,6 @@
 use super::{LOOKS, intents::change, limit_reached};
 use crate::{
     error::Error,
-    knobs::{Mutation, broken},
     ports::Environment,
     store::{
         Store,
@@ -144,9 +143,6 @@ async fn step<S: Store, E: Environment>(rows: &Rows<S, E>, domain: &Domain) -> R
 fn take_over(leaf: &mut RosterLeaf<'_>, epoch: u64) -> Change<u64> {
     if leaf.header.epoch >= epoch {
         return Change::Keep(leaf.header.counted);
-    }
-    if broken(Mutation::CountWithoutTakingOver) {
-        return Change::Keep(leaf.members());
     }
     leaf.join_count(epoch);
     Change::Write(leaf.header.counted)

@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{
     error::Error,
-    knobs::{Mutation, broken},
     ports::Environment,
     store::{
         Store,
@@ -189,11 +188,6 @@ async fn end<S: Store, E: Environment>(
         at_ms: rows.env.now_ms(),
         action,
     };
-    if broken(Mutation::RemoveWithoutIntent) {
-        complete_departure(rows, domain, &intent).await?;
-        domain_server_info::require_rollover(rows, domain).await?;
-        return Ok(true);
-    }
     match note_departure(rows, domain, &intent).await? {
         Noted::Departure(noted) => {
             complete_departure(rows, domain, &noted).await?;
@@ -214,9 +208,6 @@ pub(super) async fn settle_departure<S: Store, E: Environment>(
     domain: &Domain,
     guid: MachineGuid,
 ) -> Result<Option<Intent>, Error> {
-    if broken(Mutation::ForgetDeparture) {
-        return Ok(None);
-    }
     // As it is now: the departure may have been noted since the domain was looked up.
     let now = domain_server_info::read_again(rows, domain).await?;
     let Some(noted) = now.info.intent(&key(guid)).filter(|it| it.is_departure()) else {

@@ -20,7 +20,6 @@ use anonymous_domains_protocol::{ids::MachineGuid, problem::ErrorName};
 use super::{ATTEMPTS, contention};
 use crate::{
     error::Error,
-    knobs::{Mutation, broken},
     ports::Environment,
     store::{
         Store,
@@ -94,7 +93,7 @@ async fn give_up_join<S: Store, E: Environment>(
                 return Ok(Change::Keep(true));
             }
             let is_open = leaf.header.epoch == intent.epoch && leaf.header.fence == fence;
-            if !is_open || broken(Mutation::NoFence) {
+            if !is_open {
                 return Ok(Change::Keep(false));
             }
             leaf.header.fence += 1;
@@ -171,7 +170,7 @@ pub(super) async fn note_departure<S: Store, E: Environment>(
         let departed_since = info.departures.saturating_sub(domain.info.departures);
         let may_have_ended =
             departed_since > ENDED_KEPT as u64 || info.ended.contains(&intent.registration);
-        if may_have_ended && !broken(Mutation::EndTwice) {
+        if may_have_ended {
             return Ok(Change::Keep(Noted::Ended));
         }
         let noted = Intent {
@@ -179,9 +178,6 @@ pub(super) async fn note_departure<S: Store, E: Environment>(
             ..intent.clone()
         };
         info.intents.push(noted.clone());
-        if broken(Mutation::CountDepartureEarly) {
-            info.departures += 1;
-        }
         Ok(Change::Write(Noted::Departure(noted)))
     })
     .await
@@ -224,7 +220,7 @@ async fn remove<S: Store, E: Environment>(
             if member.is_none_or(|member| member.registration != intent.registration) {
                 return Ok(Change::Keep(true));
             }
-            if leaf.header.epoch > epoch && !broken(Mutation::IgnoreEpochs) {
+            if leaf.header.epoch > epoch {
                 return Ok(Change::Keep(false));
             }
             leaf.join_count(epoch);
@@ -265,7 +261,7 @@ async fn raise_epoch<S: Store, E: Environment>(
         let Some(noted) = find(info, intent) else {
             return Ok(Change::Keep(None));
         };
-        if noted.epoch > epoch && !broken(Mutation::RaiseAnyEpoch) {
+        if noted.epoch > epoch {
             return Ok(Change::Keep(Some(noted.epoch)));
         }
         noted.epoch = newest;
@@ -285,9 +281,7 @@ async fn finish_departure<S: Store, E: Environment>(
         };
         info.intents
             .retain(|noted| !is_same_departure(noted, intent));
-        if !broken(Mutation::CountDepartureEarly) {
-            info.departures += 1;
-        }
+        info.departures += 1;
         info.ended.insert(0, intent.registration);
         info.ended.truncate(ENDED_KEPT);
         if matches!(intent.action, Action::Remove | Action::Block) {

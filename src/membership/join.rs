@@ -16,7 +16,6 @@ use super::{
 };
 use crate::{
     error::Error,
-    knobs::{Mutation, broken},
     ports::Environment,
     store::{
         Store,
@@ -137,7 +136,7 @@ pub async fn settle_places<S: Store, E: Environment>(
     let mut places = domain.info.intents.clone();
     places.retain(|intent| !intent.is_departure());
     for looks in 0.. {
-        if places.is_empty() || broken(Mutation::KeepPlaces) {
+        if places.is_empty() {
             break;
         }
         await_others(rows, domain, &places, looks).await?;
@@ -156,8 +155,7 @@ async fn add<S: Store, E: Environment>(
     own: &Registrations,
 ) -> Result<Option<Admitted>, Error> {
     let epoch = domain.info.epoch;
-    let is_uncounted =
-        |header: &LeafHeader| header.epoch <= epoch || broken(Mutation::IgnoreEpochs);
+    let is_uncounted = |header: &LeafHeader| header.epoch <= epoch;
     // A number for each try: a membership that was written, forgotten by the row and ended by an
     // operator must not begin again.
     let next = || Some(own.next(&rows.env));
@@ -236,7 +234,7 @@ async fn add_counted<S: Store, E: Environment>(
             await_others(rows, domain, &[other], looks).await?;
             return Ok(None);
         }
-        Place::Full(others) if others.is_empty() || broken(Mutation::ForgetPlaces) => {
+        Place::Full(others) if others.is_empty() => {
             return Err(limit_reached());
         }
         Place::Full(others) => {
@@ -244,11 +242,7 @@ async fn add_counted<S: Store, E: Environment>(
             return Ok(None);
         }
     }
-    let is_as_seen = |leaf: &LeafHeader| {
-        (leaf.epoch, leaf.fence) == (intent.epoch, header.fence)
-            || broken(Mutation::IgnoreEpochs)
-            || (broken(Mutation::NoFence) && leaf.epoch == intent.epoch)
-    };
+    let is_as_seen = |leaf: &LeafHeader| (leaf.epoch, leaf.fence) == (intent.epoch, header.fence);
     let inserted = insert_counted(rows, domain, roster, machine, own, &intent, is_as_seen).await;
     match &inserted {
         Ok(Some(admitted)) => finish_join(rows, domain, &intent, admitted.is_new).await?,
@@ -324,11 +318,6 @@ fn has_room(info: &DomainServerInfo) -> bool {
     };
     let takes_a_place = |intent: &&Intent| !intent.is_departure() && intent.epoch == info.epoch;
     let taken = info.intents.iter().filter(takes_a_place).count() as u64;
-    let taken = if broken(Mutation::IgnorePlaces) {
-        0
-    } else {
-        taken
-    };
     members + taken < maximum
 }
 

@@ -19,11 +19,7 @@ use super::{
     Store, StoreError, Swapped,
     rows::{PREFIX, RowId, Rows, Table},
 };
-use crate::{
-    error::Error,
-    knobs::{Mutation, broken},
-    ports::Environment,
-};
+use crate::{error::Error, ports::Environment};
 
 /// How often the cell is tried before the request gives up.
 const ATTEMPTS: usize = 20;
@@ -59,8 +55,7 @@ pub async fn find_or_create<S: Store, E: Environment>(
     }
     rows.put(Table::Directory, RowId::of_root(mine), first)
         .await?;
-    let overwriting = broken(Mutation::AlwaysIncrement)
-        || (!broken(Mutation::NeverProbe) && creators_can_overwrite(rows).await?);
+    let overwriting = creators_can_overwrite(rows).await?;
     let key = key();
     for attempt in 0..ATTEMPTS {
         let (cas, cell) = rows.store.begin(&key).await?;
@@ -69,14 +64,10 @@ pub async fn find_or_create<S: Store, E: Environment>(
             return Ok(root);
         }
         if missing && overwriting {
-            let delta = i64::from(broken(Mutation::IncrementByOne));
-            rows.store.increment(&key, delta).await?;
+            rows.store.increment(&key, 0).await?;
         } else {
             // Won, failed or unknown: what the cell says afterwards is true.
             let _ = rows.store.swap(cas, &mine).await;
-            if broken(Mutation::TrustRootSwap) {
-                return Ok(RowId::of_root(mine));
-            }
         }
         if attempt > 2 {
             rows.back_off(attempt).await;
@@ -108,7 +99,7 @@ async fn creators_can_overwrite<S: Store, E: Environment>(
     }
     match found.as_deref() {
         Some(b"first") => Ok(false),
-        Some(b"second") if both_won || broken(Mutation::JudgeProbeByValue) => Ok(true),
+        Some(b"second") if both_won => Ok(true),
         _ => Err(Error::Unavailable(
             "a probe of the store was not written".into(),
         )),

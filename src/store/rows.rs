@@ -5,22 +5,36 @@ use std::{cell::Cell, fmt};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Store, Swapped, known::KnownDomains};
-use crate::{
-    error::Error,
-    knobs::{Mutation, broken, knobs},
-    ports::Environment,
-};
+use crate::{error::Error, ports::Environment};
 
 /// What every key of ours begins with, so that a store can be shared with other programs.
 pub const PREFIX: &str = "anonymous-domains";
 
-/// How many writers' revisions a row remembers: 32.
-///
-/// A writer that is overtaken by this many others between a swap that the host did not confirm and
-/// its look at the row takes its write for lost and decides anew. That keeps every promise of the
-/// tables; only the caller may be told of the second decision (already a member, already left).
-fn revisions_kept() -> usize {
-    knobs().revisions_kept
+/// How large rows become.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// A leaf of a tree with this many entries is split before it takes another; at least 2.
+    pub leaf_entries: usize,
+    /// A branch of a tree with this many children is split before a search goes below it; at
+    /// least 3.
+    pub branch_children: usize,
+    /// How many writers' revisions a row remembers; at least 1.
+    ///
+    /// A writer that is overtaken by this many others between a swap that the host did not confirm
+    /// and its look at the row takes its write for lost and decides again. That keeps every
+    /// guarantee of the tables; only the caller may be told of the second decision (already a
+    /// member, already left).
+    pub revisions_kept: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            leaf_entries: 256,
+            branch_children: 256,
+            revisions_kept: 32,
+        }
+    }
 }
 
 /// After this many tries to change one row the request gives up with `STORE_UNAVAILABLE`.
@@ -151,17 +165,20 @@ pub struct Rows<S, E> {
     pub(crate) owner: Option<Digest>,
     /// Whether the store was found to be the owner's.
     pub(crate) is_owned: Cell<bool>,
+    /// How large rows become.
+    pub(super) limits: Limits,
 }
 
 impl<S, E> Rows<S, E> {
     /// The rows in a store, for the owner of a key-encryption key with this digest.
-    pub fn new(store: S, env: E, owner: Option<Digest>) -> Self {
+    pub fn new(store: S, env: E, owner: Option<Digest>, limits: Limits) -> Self {
         Self {
             store,
             env,
             known_domains: KnownDomains::default(),
             owner,
             is_owned: Cell::new(false),
+            limits,
         }
     }
 }
@@ -273,24 +290,18 @@ impl<S: Store, E: Environment> Rows<S, E> {
                 continue;
             }
             let revision = self.env.random_u64();
-            if !broken(Mutation::NoRevisions) {
-                revisions.insert(0, revision);
-            }
-            revisions.truncate(revisions_kept());
+            revisions.insert(0, revision);
+            revisions.truncate(self.limits.revisions_kept);
             let Some(changed) = decide(row.value, &|| Row::begin(&revisions))? else {
                 return Ok(None);
             };
             let swapped = self.store.swap(cas, &changed).await;
-            let forgotten = match &swapped {
-                Swapped::Won => return Ok(Some(pending.len())),
-                Swapped::Failed(..) => broken(Mutation::TrustFailedSwap),
-                Swapped::Unknown(_) => broken(Mutation::UnknownIsLost),
-            };
             (cas, bytes) = match swapped {
+                Swapped::Won => return Ok(Some(pending.len())),
                 Swapped::Failed(next, now) => (next, now),
-                _ => self.store.begin(key).await?,
+                Swapped::Unknown(_) => self.store.begin(key).await?,
             };
-            pending.push(if forgotten { 0 } else { revision });
+            pending.push(revision);
             if pending.len() == ATTEMPTS {
                 return Err(Error::Unavailable(format!(
                     "row {key} was changed by others {ATTEMPTS} times in a row"

@@ -21,13 +21,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     Store,
-    rows::{Change, RowId, Rows, Table},
+    rows::{Change, Limits, RowId, Rows, Table},
 };
-use crate::{
-    error::Error,
-    knobs::{Mutation, broken, knobs},
-    ports::Environment,
-};
+use crate::{error::Error, ports::Environment};
 
 /// How often a search starts over because of splits before the request gives up.
 const RESTARTS: usize = 100;
@@ -80,11 +76,11 @@ enum Content<K, V> {
 
 impl<K, V> Content<K, V> {
     /// Whether a leaf must be split before it takes another entry, or a branch before a search goes
-    /// below it: at 256.
-    fn is_full(&self) -> bool {
+    /// below it.
+    fn is_full(&self, limits: &Limits) -> bool {
         match self {
-            Self::Leaf(entries) => entries.len() >= knobs().leaf_entries,
-            Self::Branch(children) => children.len() >= knobs().branch_children,
+            Self::Leaf(entries) => entries.len() >= limits.leaf_entries,
+            Self::Branch(children) => children.len() >= limits.branch_children,
         }
     }
 
@@ -310,10 +306,10 @@ where
                     else {
                         return Ok(Change::Keep(Look::Gone));
                     };
-                    if *state != State::Open && !broken(Mutation::WriteToFrozenLeaf) {
+                    if *state != State::Open {
                         return Ok(Change::Keep(Look::Gone));
                     }
-                    if content.is_full() {
+                    if content.is_full(&self.rows.limits) {
                         return Ok(Change::Keep(Look::Full));
                     }
                     let entries = leaf_of(content)?;
@@ -394,7 +390,7 @@ where
                 let Content::Branch(children) = &found.node.content else {
                     return Ok(found);
                 };
-                if to_write && found.node.content.is_full() {
+                if to_write && found.node.content.is_full(&self.rows.limits) {
                     self.split(found.id, found.parent).await?;
                     continue 'restart;
                 }
@@ -514,7 +510,7 @@ where
     async fn split(&self, id: RowId, parent: Option<RowId>) -> Result<(), Error> {
         let frozen = State::Frozen(self.rows.env.random_u64());
         let freeze = |node: &mut Node<K, V, H>| {
-            if node.state != State::Open || !node.content.is_full() {
+            if node.state != State::Open || !node.content.is_full(&self.rows.limits) {
                 return Ok(Change::Keep(()));
             }
             node.state = frozen;
@@ -543,18 +539,10 @@ where
             let part = Node::<K, V, H>::part(header, content);
             pair.push((least, self.rows.create(self.table, part).await?));
         }
-        if broken(Mutation::EmptyBeforeNamed) && parent.is_some() {
-            let _ = self.empty(id).await;
-        }
         let named = match parent {
             None => self.replace_root(frozen, &pair).await?,
             Some(parent) => self.replace_child(parent, id, &pair).await?,
         };
-        if broken(Mutation::DiscardLosersPair) && !named {
-            for (_, id) in &pair {
-                self.rows.discard(self.table, *id).await;
-            }
-        }
         // The pair of a loser stays behind as orphans: one that was named and forgotten about, by a
         // writer overtaken very often, must not be removed.
         if named && parent.is_some() {
@@ -566,8 +554,7 @@ where
     async fn replace_root(&self, frozen: State, pair: &[(K, RowId)]) -> Result<bool, Error> {
         self.rows
             .update(self.table, self.root, |root: &mut Node<K, V, H>| {
-                let is_any = matches!(root.state, State::Frozen(_));
-                if root.state != frozen && !(is_any && broken(Mutation::AnySplit)) {
+                if root.state != frozen {
                     return Ok(Change::Keep(false));
                 }
                 root.state = State::Open;

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use super::domain_server_info::{self, DomainServerInfo};
 use crate::{
     error::{Error, RateLimit},
-    knobs::{Mutation, broken},
     ports::Environment,
     store::{
         Store, root,
@@ -87,7 +86,7 @@ async fn check_owner<S: Store, E: Environment>(
         return Ok(());
     }
     let found = tree(rows, root).root_header().await?.owner;
-    if found != rows.owner && !broken(Mutation::AnyOwner) {
+    if found != rows.owner {
         return Err(Error::fault(
             "the store belongs to another key_encryption_key: what it holds was sealed under that \
              one, and nothing may be added under this one",
@@ -145,7 +144,7 @@ pub(super) async fn find_or_insert<S: Store, E: Environment>(
     let mine = rows.create(Table::DomainServerInfo, info).await?;
     let named = directory
         .update(&key, |leaf| {
-            if let Some(theirs) = leaf.get(&key).filter(|_| !broken(Mutation::NameTwice)) {
+            if let Some(theirs) = leaf.get(&key) {
                 return Ok(Change::Keep(theirs.id));
             }
             let place = Place {
@@ -156,7 +155,7 @@ pub(super) async fn find_or_insert<S: Store, E: Environment>(
             Ok(Change::Write(mine))
         })
         .await?;
-    if named != mine || broken(Mutation::DiscardNamedRows) {
+    if named != mine {
         // A name is given once, so nothing will ever lead to these.
         rows.discard(Table::DomainServerInfo, mine).await;
         rows.discard(Table::DomainMembership, membership).await;

@@ -22,7 +22,6 @@ use super::domain_server_info::{self, Domain, DomainServerInfo};
 use crate::{
     credential::{Issuer, Order},
     error::{Error, RateLimit},
-    knobs::{Mutation, broken},
     ports::Environment,
     store::{
         Store,
@@ -295,11 +294,6 @@ pub async fn read_or_roll_over<S: Store, E: Environment, I: Issuer>(
         let Some((claim, version)) = claim(rows, domain, keys.claim).await? else {
             continue;
         };
-        let version = if broken(Mutation::StaleVersion) {
-            keys.newest_version() + 1
-        } else {
-            version
-        };
         let made = issuer.make(&Order {
             domain: &domain.info.domain,
             server_url,
@@ -309,18 +303,10 @@ pub async fn read_or_roll_over<S: Store, E: Environment, I: Issuer>(
         let made = match made {
             Ok(made) => made,
             Err(error) => {
-                if !broken(Mutation::KeepClaim) {
-                    let _ = release(rows, domain, claim).await;
-                }
+                let _ = release(rows, domain, claim).await;
                 return Err(error);
             }
         };
-        if broken(Mutation::AnswerBeforeSave) {
-            let mut unsaved = keys;
-            unsaved.push(made.clone(), rows.env.now_s(), false);
-            let _ = save(rows, domain, version, made).await;
-            return Ok(unsaved);
-        }
         if let Err(error) = save(rows, domain, version, made).await {
             // It may be saved yet; if not, another request need not wait for it.
             let _ = release(rows, domain, claim).await;
@@ -343,12 +329,11 @@ async fn wait<S: Store, E: Environment>(
     let mut waited_ms = 0;
     while let Some(claim) = keys.claim
         && keys.key_required(&domain.info)
-        && !broken(Mutation::IgnoreClaims)
     {
         // By the claim's own time; where clocks differ, by the time that was spent here.
         let age_ms = rows.env.now_ms().saturating_sub(claim.since_ms);
-        let is_overdue = age_ms >= takeover_ms.cast_signed() && !broken(Mutation::UntimedClaim);
-        if (is_overdue || waited_ms >= takeover_ms) && !broken(Mutation::NoTakeover) {
+        let is_overdue = age_ms >= takeover_ms.cast_signed();
+        if is_overdue || waited_ms >= takeover_ms {
             return Ok(keys);
         }
         rows.env.sleep_ms(LOOK_EVERY_MS).await;
@@ -380,9 +365,6 @@ async fn claim<S: Store, E: Environment>(
                 return Ok(Change::Keep(None));
             }
             keys.claim = Some(claim);
-            if broken(Mutation::ClearFlagFirst) {
-                keys.departures_covered = domain.info.departures;
-            }
             // Not what was read before: another key may have been saved since.
             Ok(Change::Write(Some((claim, keys.newest_version() + 1))))
         },
@@ -421,24 +403,18 @@ async fn save<S: Store, E: Environment>(
 ) -> Result<(), Error> {
     let now_s = rows.env.now_s();
     let info = &domain.info;
-    let departures = if broken(Mutation::CoverLate) {
-        let late: DomainServerInfo = rows.read(Table::DomainServerInfo, domain.id).await?;
-        late.departures
-    } else {
-        info.departures
-    };
     rows.update(
         Table::DomainKeys,
         domain.info.keys,
         |keys: &mut DomainKeys| {
             let is_wanted =
                 keys.newest_version() + 1 == version && !keys.erased && keys.key_required(info);
-            if !is_wanted && !broken(Mutation::SaveAlways) {
+            if !is_wanted {
                 return Ok(Change::Keep(()));
             }
             let by_operator = keys.is_by_operator(info.departures_by_operators);
             keys.push(made.clone(), now_s, by_operator);
-            keys.departures_covered = departures;
+            keys.departures_covered = info.departures;
             keys.departures_by_operators_covered = info.departures_by_operators;
             keys.claim = None;
             Ok(Change::Write(()))

@@ -194,7 +194,12 @@ pub type TestApp = App<MemoryStore, TestEnvironment>;
 
 pub fn app(settings: Result<Settings, Vec<String>>) -> TestApp {
     let owner = settings.as_ref().ok().map(Settings::owner);
-    let rows = rows::Rows::new(MemoryStore::default(), TestEnvironment::default(), owner);
+    let rows = rows::Rows::new(
+        MemoryStore::default(),
+        TestEnvironment::default(),
+        owner,
+        rows::Limits::default(),
+    );
     App::new(rows, settings)
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anonymous_domains::error::Error;
 use anonymous_domains::http::{App, Body};
 use anonymous_domains::settings::Settings;
-use anonymous_domains::store::rows::Rows;
+use anonymous_domains::store::rows::{Limits, Rows};
 use anonymous_domains_gateway::store::sqlite::SqliteStore;
 use anonymous_domains_protocol::problem::ErrorName;
 use anyhow::Context as _;
@@ -62,7 +62,12 @@ fn work(
     settings: Settings,
     store: Arc<SqliteStore>,
 ) -> anyhow::Result<()> {
-    let rows = Rows::new(Sqlite(store), Native, Some(settings.owner()));
+    let rows = Rows::new(
+        Sqlite(store),
+        Native,
+        Some(settings.owner()),
+        Limits::default(),
+    );
     let app = Rc::new(Server::new(rows, Ok(settings)));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

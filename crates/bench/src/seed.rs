@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anonymous_domains::membership::join;
 use anonymous_domains::settings::Settings;
-use anonymous_domains::store::rows::Rows;
+use anonymous_domains::store::rows::{Limits, Rows};
 use anonymous_domains::tables::domain_membership::Machine;
 use anonymous_domains::tables::{domain_keys, domain_server_info};
 use anonymous_domains_gateway::store::Store as _;
@@ -60,7 +60,12 @@ pub fn seed(directory: &Path, seed: &Seed) -> anyhow::Result<BTreeMap<String, Si
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let rows = Rows::new(Memory::default(), Native, Some(settings.owner()));
+        let rows = Rows::new(
+            Memory::default(),
+            Native,
+            Some(settings.owner()),
+            Limits::default(),
+        );
         fill(&rows, &settings, seed)
             .await
             .map_err(|error| anyhow!("{error}"))?;

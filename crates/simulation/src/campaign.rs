@@ -8,10 +8,9 @@ use std::{
     thread,
 };
 
-use anonymous_domains::knobs::Mutation;
-
 use crate::{
     behaviour::Behaviour,
+    host::Defect,
     random::mix,
     scenario::Options,
     schedule::{self, Counts, Failure},
@@ -26,10 +25,10 @@ pub struct Campaign {
     pub seed: u64,
     /// The stores, in turn.
     pub behaviours: Vec<Behaviour>,
-    /// The rule that is broken, if one is.
-    pub mutation: Option<Mutation>,
+    /// A defect that no supported store has.
+    pub defect: Option<Defect>,
     /// Only violations that begin with this count: the number of a promise.
-    pub promise: &'static str,
+    pub promise: String,
 }
 
 impl Campaign {
@@ -59,7 +58,7 @@ impl Campaign {
                 let (seed, behaviour) = self.schedule(nth);
                 match schedule::run(seed, self.options(behaviour, false)) {
                     Ok(more) => counts.add(&more),
-                    Err(other) if !other.violation.starts_with(self.promise) => {}
+                    Err(other) if !other.violation.starts_with(&self.promise) => {}
                     Err(_) => {
                         stop.store(true, Ordering::Relaxed);
                         failed = Some(nth);
@@ -89,7 +88,7 @@ impl Campaign {
     fn options(&self, behaviour: Behaviour, traced: bool) -> Options {
         Options {
             behaviour,
-            mutation: self.mutation,
+            defect: self.defect,
             traced,
         }
     }

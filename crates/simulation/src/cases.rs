@@ -3,8 +3,6 @@
 
 use std::{fmt, slice::from_ref};
 
-use anonymous_domains::knobs::Mutation;
-
 use crate::{
     behaviour::Behaviour,
     exhaustive::{Exploration, Explored, Failure},
@@ -136,6 +134,14 @@ impl Case {
         [Self::pairs(), Self::first_uses(), Self::splits(), others].concat()
     }
 
+    /// The cases whose names contain this; among them also those that only a mutant needs.
+    pub fn named(name: &str) -> Vec<Self> {
+        let mut cases = Self::all();
+        cases.push(Self::finished_by_two());
+        cases.retain(|case| case.name.contains(name));
+        cases
+    }
+
     /// Every pair of kinds on a domain with two members, and of the first seven on one that is full
     /// and on one that a machine has left.
     fn pairs() -> Vec<Self> {
@@ -258,7 +264,6 @@ impl Case {
         &self,
         behaviour: Behaviour,
         (trouble, preemptions): (Trouble, Option<u8>),
-        mutation: Option<Mutation>,
     ) -> Result<Explored, Box<Failure>> {
         Exploration {
             behaviour,
@@ -275,7 +280,6 @@ impl Case {
                 _ => 0,
             },
             preemptions,
-            mutation,
         }
         .explore()
     }

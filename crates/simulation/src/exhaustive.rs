@@ -14,7 +14,7 @@ mod state;
 
 use std::{fmt, rc::Rc};
 
-use anonymous_domains::knobs::{self, Knobs, Mutation};
+use anonymous_domains::store::rows::Limits;
 
 use crate::{
     behaviour::Behaviour,
@@ -42,7 +42,6 @@ pub(crate) struct Exploration {
     pub early_wakes: u8,
     /// How often at most a request is interrupted by another although it could go on.
     pub preemptions: Option<u8>,
-    pub mutation: Option<Mutation>,
 }
 
 /// How many schedules there were.
@@ -92,20 +91,17 @@ const SEED: u64 = 1;
 impl Exploration {
     /// Follows every schedule.
     pub fn explore(&self) -> Result<Explored, Box<Failure>> {
-        knobs::turn(Knobs {
-            leaf_entries: self.leaf_entries,
-            branch_children: 3,
-            revisions_kept: 32,
-            broken: self.mutation,
-        });
-        let result = Explorer::new(self).and_then(Explorer::follow);
-        knobs::turn(Knobs::default());
-        result
+        Explorer::new(self).and_then(Explorer::follow)
     }
 
     /// What is done before.
     fn begin(&self, traced: bool) -> Result<Run, Box<Failure>> {
-        let world = World::new(Host::new(self.behaviour), 0, SEED, traced);
+        let limits = Limits {
+            leaf_entries: self.leaf_entries,
+            branch_children: 3,
+            ..Limits::default()
+        };
+        let world = World::new(Host::new(self.behaviour, limits, None), 0, SEED, traced);
         let ops = || self.callers.iter().flatten().chain(&self.before);
         let domains = 1 + ops().map(Op::domain).max().unwrap_or(0);
         let mut run = Run::new(

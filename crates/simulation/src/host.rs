@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use anonymous_domains::knobs::{Mutation, broken};
+use anonymous_domains::store::rows::Limits;
 
 use crate::{
     behaviour::Behaviour,
@@ -69,20 +69,34 @@ impl By {
     }
 }
 
+/// A store that cannot be supported, to see that the simulation notices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Defect {
+    /// Swaps write whatever is there.
+    SwapAlwaysWrites,
+    /// Plain writes take effect only after the next swap of the same request.
+    LateWrites,
+}
+
 /// A host's store, its clock, and the key pairs made by its requests.
 #[derive(Debug, Clone)]
 pub struct Host {
+    /// How large the server that runs here makes its rows.
+    pub limits: Limits,
+    pub defect: Option<Defect>,
     pub cells: Cells,
     pub delayed: Vec<Delayed>,
     pub made: Rc<Vec<Made>>,
     pub now_ms: i64,
-    /// Plain writes that wait for the next swap, where [`Mutation::RowsWrittenLate`] is at work.
+    /// Plain writes that wait for the next swap, on a store with [`Defect::LateWrites`].
     late: Vec<(TaskId, Rc<str>, Bytes)>,
 }
 
 impl Host {
-    pub fn new(behaviour: Behaviour) -> Self {
+    pub fn new(behaviour: Behaviour, limits: Limits, defect: Option<Defect>) -> Self {
         Self {
+            limits,
+            defect,
             cells: Cells::new(behaviour),
             delayed: Vec::new(),
             made: Rc::default(),
@@ -91,9 +105,12 @@ impl Host {
         }
     }
 
-    /// The same at a time, in milliseconds since 1970.
-    pub fn at(self, now_ms: i64) -> Self {
-        Self { now_ms, ..self }
+    /// An unused one like this, at the same time.
+    pub fn unused(&self) -> Self {
+        Self {
+            now_ms: self.now_ms,
+            ..Self::new(self.behaviour(), self.limits, self.defect)
+        }
     }
 
     pub fn behaviour(&self) -> Behaviour {
@@ -152,7 +169,7 @@ impl Host {
         value: &Bytes,
     ) -> Result<bool, HostError> {
         let stamp = self.stamp(by);
-        if broken(Mutation::SwapAlwaysWrites) {
+        if self.defect == Some(Defect::SwapAlwaysWrites) {
             return self.cells.set(key, value.clone(), stamp).map(|()| true);
         }
         let written = self.cells.swap(key, seen, value.clone(), stamp);
@@ -174,7 +191,7 @@ impl Host {
                 let (seen, value) = self.cells.begin(key)?;
                 Answer::Begun(seen, value)
             }
-            Call::Set(key, value) if broken(Mutation::RowsWrittenLate) => {
+            Call::Set(key, value) if self.defect == Some(Defect::LateWrites) => {
                 self.late.push((by.task, key.clone(), value.clone()));
                 Answer::Done
             }

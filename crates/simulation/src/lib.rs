@@ -32,5 +32,6 @@ mod view;
 mod world;
 
 pub use behaviour::Behaviour;
+pub use host::Defect;
 pub use random::Random;
 pub use scenario::Options;

@@ -3,7 +3,6 @@
 
 use std::{process::ExitCode, time::Instant};
 
-use anonymous_domains::knobs::Mutation;
 use anonymous_domains_simulation::{
     Behaviour, Options, campaign::Campaign, cases::Case, exhaustive::Explored, schedule,
 };
@@ -31,17 +30,9 @@ struct Cli {
     /// of all cases without a name
     #[arg(long, value_name = "NAME", conflicts_with = "replay", num_args = 0..=1, default_missing_value = "")]
     exhaustive: Option<String>,
-    /// Break a rule of the protocol (src/knobs.rs), such as RemoveBeforeRaise
-    #[arg(long, value_name = "RULE", value_parser = mutation)]
-    broken: Option<Mutation>,
-}
-
-fn mutation(text: &str) -> Result<Mutation, String> {
-    Mutation::ALL
-        .iter()
-        .copied()
-        .find(|mutation| format!("{mutation:?}") == text)
-        .ok_or_else(|| format!("the rules are {:?}", Mutation::ALL))
+    /// Stop only where the guarantee with this number does not hold
+    #[arg(long, value_name = "NUMBER")]
+    guarantee: Option<u8>,
 }
 
 fn main() -> ExitCode {
@@ -55,7 +46,7 @@ fn main() -> ExitCode {
             seed,
             Options {
                 behaviour,
-                mutation: cli.broken,
+                defect: None,
                 traced: true,
             },
         ),
@@ -66,8 +57,10 @@ fn main() -> ExitCode {
                 Some(behaviour) => vec![behaviour],
                 None => Behaviour::SUPPORTED.to_vec(),
             },
-            mutation: cli.broken,
-            promise: "",
+            defect: None,
+            promise: cli
+                .guarantee
+                .map_or_else(String::new, |number| format!("{number}: ")),
         }
         .run(),
     };
@@ -95,14 +88,14 @@ fn explore(name: &str, cli: &Cli) -> ExitCode {
     let began = Instant::now();
     let mut total = Explored::default();
     let mut count = 0;
-    for case in Case::all().iter().filter(|case| case.name.contains(name)) {
+    for case in Case::named(name) {
         for &with @ (trouble, preemptions) in &case.troubles {
             let bound = match preemptions {
                 Some(most) => format!("{most} interruptions at most"),
                 None => "every interleaving".to_owned(),
             };
             for behaviour in &behaviours {
-                match case.explore(*behaviour, with, cli.broken) {
+                match case.explore(*behaviour, with) {
                     Ok(explored) => {
                         let Explored {
                             states, schedules, ..

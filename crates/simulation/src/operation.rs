@@ -192,6 +192,7 @@ pub struct Instance {
 impl Instance {
     /// One that remembers nothing.
     pub fn new(world: &Rc<World>, owner: Owner, short_lived_certificates: bool) -> Rc<Self> {
+        let limits = world.host.borrow().limits;
         let store = SimStore {
             world: world.clone(),
         };
@@ -199,7 +200,7 @@ impl Instance {
             world: world.clone(),
         };
         Rc::new(Self {
-            rows: Rows::new(store, env, Some(owner.digest())),
+            rows: Rows::new(store, env, Some(owner.digest()), limits),
             known_keys: KnownKeys::default(),
             issuer: SimIssuer {
                 world: world.clone(),

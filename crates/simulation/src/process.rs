@@ -58,7 +58,7 @@ impl Process {
             op,
             nth,
             seed,
-            host: Host::new(host.behaviour()).at(host.now_ms),
+            host: host.unused(),
             places: vec![begin],
             live: None,
         }

@@ -1,16 +1,16 @@
 //! Scenarios drawn from a seed: who asks for what, and what goes wrong.
 
-use anonymous_domains::knobs::{Knobs, Mutation};
+use anonymous_domains::store::rows::Limits;
 
-use crate::{behaviour::Behaviour, operation::Op, random::Random};
+use crate::{behaviour::Behaviour, host::Defect, operation::Op, random::Random};
 
 /// What a schedule is to be.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// The store.
     pub behaviour: Behaviour,
-    /// The rule that is broken, if one is.
-    pub mutation: Option<Mutation>,
+    /// A defect that no supported store has.
+    pub defect: Option<Defect>,
     /// Whether to keep a trace.
     pub traced: bool,
 }
@@ -58,7 +58,7 @@ pub struct Scenario {
     pub callers: Vec<Vec<Op>>,
     pub weather: Weather,
     pub order: Order,
-    pub knobs: Knobs,
+    pub limits: Limits,
     pub short_lived_certificates: bool,
     /// Whether makers of keys fail now and then.
     pub makers_fail: bool,
@@ -68,13 +68,12 @@ pub struct Scenario {
 
 impl Scenario {
     /// Draws a scenario.
-    pub fn draw(random: &mut Random, mutation: Option<Mutation>) -> Self {
+    pub fn draw(random: &mut Random) -> Self {
         // Small trees split all the time.
-        let knobs = Knobs {
+        let limits = Limits {
             leaf_entries: random.pick(&[2, 3, 4, 4, 256]),
             branch_children: random.pick(&[3, 4]),
             revisions_kept: random.pick(&[32, 32, 32, 32, 2]),
-            broken: mutation,
         };
         let domains = random.pick(&[1, 1, 1, 2, 3]);
         let (machines, operators, requests) = match random.below(8) {
@@ -122,7 +121,7 @@ impl Scenario {
                 2 => Order::Sticky(random.pick(&[600, 900])),
                 _ => Order::Priorities,
             },
-            knobs,
+            limits,
             short_lived_certificates: random.chance(200),
             makers_fail: random.chance(150),
             wrong_owner: random.pick(&[0, 0, 0, 0, 0, 150]),

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use anonymous_domains::knobs;
-
 use crate::{
     behaviour::Behaviour,
     call::Kind,
@@ -93,12 +91,12 @@ const MOST_STEPS: u64 = 200_000;
 /// What did not hold.
 pub fn run(seed: u64, options: Options) -> Result<Counts, Box<Failure>> {
     let mut random = Random::new(seed);
-    let scenario = Scenario::draw(&mut random, options.mutation);
-    knobs::turn(scenario.knobs);
-    let world = World::new(Host::new(options.behaviour), 0, seed, options.traced);
+    let scenario = Scenario::draw(&mut random);
+    let host = Host::new(options.behaviour, scenario.limits, options.defect);
+    let world = World::new(host, 0, seed, options.traced);
     world.trace(|| format!("{scenario:#?}"));
     let leniency = Leniency {
-        forgetful_rows: scenario.knobs.revisions_kept < 32,
+        forgetful_rows: scenario.limits.revisions_kept < 32,
         wasted_keys: !scenario.weather.is_calm(),
     };
     let model = Model::new(scenario.domains, leniency);
@@ -126,7 +124,6 @@ pub fn run(seed: u64, options: Options) -> Result<Counts, Box<Failure>> {
         counts: Counts::default(),
     };
     let result = scheduler.run();
-    knobs::turn(knobs::Knobs::default());
     match result {
         Ok(()) => Ok(scheduler.counts()),
         Err(violation) => Err(Box::new(Failure {

@@ -14,7 +14,7 @@ use anonymous_domains::{
     ports::Environment,
     store::{
         Store, StoreError, Swapped,
-        rows::{RowId, Rows},
+        rows::{Limits, RowId, Rows},
     },
     tables::{
         domain_keys, domain_membership,
@@ -151,7 +151,7 @@ fn rows(host: &Host) -> Rows<ViewStore<'_>, ViewEnvironment<'_>> {
         host,
         random: Cell::new(Random::new(0x005e_ed0f_71e5)),
     };
-    Rows::new(store, env, None)
+    Rows::new(store, env, None, Limits::default())
 }
 
 fn look_at(host: &Host, name: &DomainName) -> Result<Option<DomainView>, Error> {

@@ -5,7 +5,6 @@ use std::{
     thread,
 };
 
-use anonymous_domains::knobs::Mutation;
 use anonymous_domains_simulation::{Behaviour, cases::Case};
 
 #[test]
@@ -21,7 +20,7 @@ fn the_seven_hold_in_every_schedule_of_two_requests_on_all_stores() {
     let work = || {
         while let Some((case, trouble, behaviour)) = todo.get(next.fetch_add(1, Ordering::Relaxed))
         {
-            if let Err(failure) = case.explore(*behaviour, *trouble, None) {
+            if let Err(failure) = case.explore(*behaviour, *trouble) {
                 panic!("{failure}\n{}, {trouble:?}, {behaviour}", case.name);
             }
         }
@@ -34,17 +33,12 @@ fn the_seven_hold_in_every_schedule_of_two_requests_on_all_stores() {
     });
 }
 
-/// Random schedules hardly ever come to this.
+/// Random schedules hardly ever come to this. The mutant `raise-any-epoch` fails with one
+/// interruption more.
 #[test]
 fn a_departure_that_two_finish_changes_the_number_of_members_once() {
     let case = Case::finished_by_two();
-    let [three, four] = case.troubles[..] else {
-        panic!("it is explored with three interruptions, and without the rule with four");
-    };
-    if let Err(failure) = case.explore(Behaviour::Contract, three, None) {
+    if let Err(failure) = case.explore(Behaviour::Contract, case.troubles[0]) {
         panic!("{failure}");
     }
-    let broken = case.explore(Behaviour::Contract, four, Some(Mutation::RaiseAnyEpoch));
-    let violation = broken.expect_err("it is noticed").violation;
-    assert!(violation.starts_with("1: "), "{violation}");
 }
