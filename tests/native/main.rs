@@ -8,4 +8,5 @@ mod limits;
 mod machine_trust;
 mod requests;
 mod settings;
+mod stored_bytes;
 mod support;
