@@ -13,15 +13,13 @@ use anonymous_domains_protocol::{
 
 use crate::{
     credential::delivery,
+    domain::{deletion, insertion},
+    environment::Environment,
     error::Error,
     membership::{blocking, count, departure, join},
-    ports::Environment,
-    store::{
-        Store,
-        rows::{Change, Rows},
-    },
+    store::{Store, rows::Change},
     tables::{
-        directory, domain_keys, domain_membership,
+        Tables, directory, domain_keys, domain_membership,
         domain_server_info::{self, Domain, DomainServerInfo},
     },
 };
@@ -54,7 +52,7 @@ pub struct Page<T> {
 #[derive(Debug)]
 pub struct Administration<'a, S, E> {
     /// The three tables.
-    pub rows: &'a Rows<S, E>,
+    pub tables: &'a Tables<S, E>,
 }
 
 impl<S: Store, E: Environment> Administration<'_, S, E> {
@@ -64,13 +62,13 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
         let mut domains = Vec::new();
         // One more than asked for tells whether there is a next page.
         while domains.len() <= limit {
-            let found = directory::scan(self.rows, after.as_deref(), limit + 1).await?;
+            let found = directory::scan(self.tables, after.as_deref(), limit + 1).await?;
             let Some((last, _)) = found.last() else {
                 break;
             };
-            after = Some(last.clone());
+            after = Some(last.to_string());
             for (_, id) in found {
-                if let Some(domain) = domain_server_info::read_existing(self.rows, id).await? {
+                if let Some(domain) = domain_server_info::read_existing(self.tables, id).await? {
                     domains.push(self.describe(&domain).await?.document);
                 }
             }
@@ -107,10 +105,10 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
             info.settings_revision += 1;
         };
         let (domain, created) = if precondition.holds(None) {
-            domain_server_info::find_or_insert_with(self.rows, name, None, apply).await?
+            insertion::find_or_insert_with(self.tables, name, None, apply).await?
         } else {
             // Not to be created, not even if it is deleted at this moment.
-            let found = domain_server_info::find(self.rows, name).await?;
+            let found = insertion::find(self.tables, name).await?;
             (found.ok_or_else(precondition_failed)?, false)
         };
         let domain = if created {
@@ -123,7 +121,7 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
                 apply(info);
                 Ok(Change::Write(()))
             };
-            match domain_server_info::update(self.rows, &domain, replace).await {
+            match domain_server_info::update(self.tables, &domain, replace).await {
                 Ok(((), domain)) => domain,
                 Err(error) if error.refusal() == Some(ErrorName::UnknownDomain) => {
                     return Err(match precondition.holds(None) {
@@ -134,11 +132,11 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
                 Err(error) => return Err(error),
             }
         };
-        join::settle_places(self.rows, &domain).await?;
+        join::settle_places(self.tables, &domain).await?;
         // As this request has set it, whatever another operator may have done since.
         let mut described = self.describe(&domain).await?;
-        let counted = count::finish(self.rows, &domain).await?;
-        described.document.member_count = Some(count::members(self.rows, &counted).await?);
+        let counted = count::finish(self.tables, &domain).await?;
+        described.document.member_count = Some(count::members(self.tables, &counted).await?);
         Ok((described, created))
     }
 
@@ -147,10 +145,10 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
     /// # Errors
     /// `UNKNOWN_DOMAIN`.
     pub async fn delete_domain(&self, name: &DomainName) -> Result<(), Error> {
-        let domain = domain_server_info::find_undeleted(self.rows, name)
+        let domain = insertion::find_undeleted(self.tables, name)
             .await?
             .ok_or_else(unknown_domain)?;
-        domain_server_info::delete(self.rows, &domain).await
+        deletion::delete(self.tables, &domain).await
     }
 
     /// A domain's members by GUID.
@@ -165,7 +163,7 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
         let domain = self.find(name).await?;
         let Page { after, limit } = page;
         let mut members: Vec<Member> =
-            domain_membership::members(self.rows, &domain, after, limit + 1)
+            domain_membership::members(self.tables, &domain, after, limit + 1)
                 .await?
                 .into_iter()
                 .map(|(machine_guid, member)| Member {
@@ -186,7 +184,7 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
     /// `UNKNOWN_DOMAIN`; `NOT_FOUND` when it is no member.
     pub async fn remove_member(&self, name: &DomainName, guid: MachineGuid) -> Result<(), Error> {
         let domain = self.find(name).await?;
-        if departure::remove(self.rows, domain, guid).await? {
+        if departure::remove(self.tables, domain, guid).await? {
             return Ok(());
         }
         Err(Error::refused(
@@ -206,14 +204,15 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
     ) -> Result<BlockedPage, Error> {
         let domain = self.find(name).await?;
         let Page { after, limit } = page;
-        let mut blocked: Vec<BlockedMachine> = blocking::list(self.rows, &domain, after, limit + 1)
-            .await?
-            .into_iter()
-            .map(|(machine_guid, blocked_at_s)| BlockedMachine {
-                machine_guid,
-                blocked_at: rfc3339(blocked_at_s),
-            })
-            .collect();
+        let mut blocked: Vec<BlockedMachine> =
+            blocking::list(self.tables, &domain, after, limit + 1)
+                .await?
+                .into_iter()
+                .map(|(machine_guid, blocked_at_s)| BlockedMachine {
+                    machine_guid,
+                    blocked_at: rfc3339(blocked_at_s),
+                })
+                .collect();
         let next = cut(&mut blocked, limit, |machine| {
             machine.machine_guid.to_string()
         });
@@ -225,7 +224,7 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
     /// # Errors
     /// `UNKNOWN_DOMAIN`.
     pub async fn block(&self, name: &DomainName, guid: MachineGuid) -> Result<(), Error> {
-        blocking::block(self.rows, &self.find(name).await?, guid).await
+        blocking::block(self.tables, &self.find(name).await?, guid).await
     }
 
     /// Lets a machine join again.
@@ -233,7 +232,7 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
     /// # Errors
     /// `UNKNOWN_DOMAIN`.
     pub async fn unblock(&self, name: &DomainName, guid: MachineGuid) -> Result<(), Error> {
-        blocking::unblock(self.rows, &self.find(name).await?, guid).await
+        blocking::unblock(self.tables, &self.find(name).await?, guid).await
     }
 
     /// Sets Key Rollover Required.
@@ -241,7 +240,7 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
     /// # Errors
     /// `UNKNOWN_DOMAIN`.
     pub async fn require_rollover(&self, name: &DomainName) -> Result<(), Error> {
-        domain_server_info::require_rollover(self.rows, &self.find(name).await?).await
+        domain_server_info::require_rollover(self.tables, &self.find(name).await?).await
     }
 
     /// A domain's key versions; never a private key.
@@ -250,10 +249,10 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
     /// `UNKNOWN_DOMAIN`.
     pub async fn keys(&self, name: &DomainName) -> Result<DomainKeyList, Error> {
         let domain = self.find(name).await?;
-        let keys = domain_keys::read(self.rows, &domain).await?;
+        let keys = domain_keys::read(self.tables, &domain).await?;
         let describe = |(version, key): (u32, &domain_keys::DomainKey)| DomainKeyDescription {
             key_version: u64::from(version),
-            kid: delivery::kid(name.as_str(), version),
+            kid: delivery::kid(name, version),
             created_at: rfc3339(key.created_at_s),
             x5c: delivery::x5c(&keys, key),
         };
@@ -263,18 +262,18 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
     }
 
     async fn find(&self, name: &DomainName) -> Result<Domain, Error> {
-        domain_server_info::find(self.rows, name)
+        insertion::find(self.tables, name)
             .await?
             .ok_or_else(unknown_domain)
     }
 
     async fn describe(&self, domain: &Domain) -> Result<Described, Error> {
-        let keys = domain_keys::read(self.rows, domain).await?;
+        let keys = domain_keys::read(self.tables, domain).await?;
         let info = &domain.info;
         let version = keys.newest_version();
         Ok(Described {
             document: DomainDocument {
-                domain: info.domain.clone(),
+                domain: info.domain.to_string(),
                 authentication_required: info.authentication_required,
                 auth_namespace: info.auth_namespace.clone(),
                 max_membership: info.max_membership,
@@ -289,14 +288,14 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
 
     async fn describe_with_count(&self, domain: &Domain) -> Result<Described, Error> {
         let mut described = self.describe(domain).await?;
-        described.document.member_count = Some(count::members(self.rows, domain).await?);
+        described.document.member_count = Some(count::members(self.tables, domain).await?);
         Ok(described)
     }
 }
 
 /// `"{which domain this is}-{how often its settings were set}"`.
 fn entity_tag(info: &DomainServerInfo) -> String {
-    format!("\"{:?}-{}\"", info.keys, info.settings_revision)
+    format!("\"{}-{}\"", info.generation(), info.settings_revision)
 }
 
 fn precondition_failed() -> Error {

@@ -3,8 +3,8 @@
 use anonymous_domains_protocol::{problem::ErrorName, response::DeregisterResponse};
 
 use crate::{
-    envelope::Deregistration, error::Error, membership::departure, ports::Environment,
-    server::Server, store::Store, tables::domain_server_info,
+    context::RequestContext, device_request::Deregistration, domain::insertion,
+    environment::Environment, error::Error, membership::departure, store::Store,
 };
 
 /// A machine leaves a domain, or asks whether it could.
@@ -14,27 +14,27 @@ use crate::{
 /// preview and the real thing answer alike, and a machine that is a member under another key is
 /// answered like one that is none, so that nobody can ask who is a member.
 pub async fn deregister<S: Store, E: Environment, I>(
-    server: &Server<'_, S, E, I>,
+    context: &RequestContext<'_, S, E, I>,
     request: &Deregistration,
 ) -> Result<DeregisterResponse, Error> {
-    let rows = server.rows;
+    let tables = context.tables;
 
     // 1. Look the domain up in DomainServerInfo. It is not inserted.
-    let domain = domain_server_info::find(rows, &request.domain)
+    let domain = insertion::find(tables, &request.domain)
         .await?
         .ok_or_else(no_such_domain)?;
 
     // 2. If authentication is required, there must be a valid token of its namespace.
-    server.check_authentication(&domain)?;
+    context.check_authentication(&domain)?;
 
     // 3. Look the GUID up in DomainMembership. A preview stops here.
     // 4. Otherwise set Key Rollover Required and delete the entry: the departure is noted in the
     //    domain's row before the entry goes, and counts when it has gone.
     let machine = &request.machine;
     if request.preview {
-        departure::check_leave(rows, &domain, machine).await?;
+        departure::check_leave(tables, &domain, machine).await?;
     } else {
-        departure::leave(rows, domain, machine, server.policy.clock_tolerance_s).await?;
+        departure::leave(tables, domain, machine, context.policy.clock_tolerance_s).await?;
     }
     Ok(DeregisterResponse {
         domain: request.domain.clone(),

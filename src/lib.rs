@@ -11,18 +11,21 @@
 
 pub mod administration;
 pub mod authentication;
+pub mod context;
 pub mod credential;
 pub mod deregistration;
-pub mod envelope;
+pub mod device_request;
+pub mod domain;
+pub mod environment;
 pub mod error;
+pub mod health;
 #[cfg(target_family = "wasm")]
 mod host;
 pub mod http;
+pub mod issuer;
 pub mod machine_trust;
 pub mod membership;
-pub mod ports;
 pub mod registration;
-pub mod server;
 pub mod settings;
 pub mod store;
 pub mod tables;

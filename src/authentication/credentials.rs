@@ -18,6 +18,33 @@ pub enum Credentials<'a> {
 impl<'a> Credentials<'a> {
     /// Those of a request.
     pub fn of(headers: &'a HeaderMap) -> Self {
+        match BearerToken::of(headers) {
+            BearerToken::None => Self::None,
+            BearerToken::One(token) if is_token68(token) => Self::Bearer(token),
+            BearerToken::One(_) | BearerToken::Unreadable => Self::Unreadable,
+        }
+    }
+
+    /// Whether a token was sent, good or bad: what decides on the challenge (RFC 6750 section 3).
+    pub fn is_sent(self) -> bool {
+        self != Self::None
+    }
+}
+
+/// What a request has after `Bearer`, whatever it is made of. An operator's token may be any text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum BearerToken<'a> {
+    /// No `Authorization`, one of another scheme, or nothing after `Bearer`.
+    None,
+    /// A text.
+    One(&'a str),
+    /// Something that was meant as a bearer token, but is no text, or not one alone.
+    Unreadable,
+}
+
+impl<'a> BearerToken<'a> {
+    /// That of a request.
+    pub fn of(headers: &'a HeaderMap) -> Self {
         let mut sent = headers
             .get_all(header::AUTHORIZATION)
             .iter()
@@ -27,7 +54,7 @@ impl<'a> Credentials<'a> {
             (Some(one), None) => one,
             // A request has one; which of several counts would be anyone's guess.
             (Some(first), Some(second)) => {
-                if first.is_sent() || second.is_sent() || sent.any(Self::is_sent) {
+                if [first, second].into_iter().chain(sent).any(Self::is_sent) {
                     Self::Unreadable
                 } else {
                     Self::None
@@ -36,8 +63,7 @@ impl<'a> Credentials<'a> {
         }
     }
 
-    /// Whether a token was sent, good or bad: what decides on the challenge (RFC 6750 section 3).
-    pub fn is_sent(self) -> bool {
+    fn is_sent(self) -> bool {
         self != Self::None
     }
 
@@ -58,8 +84,8 @@ impl<'a> Credentials<'a> {
         };
         match std::str::from_utf8(token) {
             Ok("") => Self::None,
-            Ok(token) if is_token68(token) => Self::Bearer(token),
-            _ => Self::Unreadable,
+            Ok(token) => Self::One(token),
+            Err(_) => Self::Unreadable,
         }
     }
 }

@@ -24,7 +24,7 @@ use anonymous_domains_protocol::{base64url, json, time::numeric_date_ms};
 use serde_json::{Map, Value};
 
 pub use self::{
-    credentials::Credentials,
+    credentials::{BearerToken, Credentials},
     keys::{Algorithm, KeySet},
 };
 

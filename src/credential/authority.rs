@@ -1,6 +1,7 @@
 //! The domain CA: the key pair that every domain credential is signed with.
 
 use anonymous_domains_protocol::{
+    ids::DomainName,
     jwe,
     jwk::{KeyType, PrivateKey, PublicKey},
     response::KEY_SET_CONTENT_TYPE,
@@ -12,10 +13,10 @@ use x509_cert::{
 };
 use zeroize::Zeroizing;
 
-use super::{Issuer, Order, at_rest::Vault, certificate};
+use super::{at_rest::Vault, certificate};
 use crate::{
     error::Error,
-    tables::domain_keys::{NewCertificate, NewKey},
+    issuer::{CertificateOrder, Issuer, NewCertificate, NewKey},
 };
 
 /// How far back a certificate is dated, for devices whose clocks are slow, in seconds.
@@ -106,7 +107,11 @@ impl DomainCa {
         i64::from(self.credential_ttl_days) * DAY_S
     }
 
-    fn certify(&self, order: &Order<'_>, key: &PublicKey) -> Result<NewCertificate, Error> {
+    fn certify(
+        &self,
+        order: &CertificateOrder<'_>,
+        key: &PublicKey,
+    ) -> Result<NewCertificate, Error> {
         self.check(order.now_s)?;
         let ca = &self.authority.certificate;
         let not_before_s = unix_s(ca, Bound::NotBefore).max(order.now_s - BACKDATED_S);
@@ -128,19 +133,21 @@ impl DomainCa {
 }
 
 impl Issuer for DomainCa {
-    fn make(&self, order: &Order<'_>) -> Result<NewKey, Error> {
+    fn make(&self, order: &CertificateOrder<'_>) -> Result<NewKey, Error> {
         let key = PrivateKey::generate(self.key_type);
         let certificate = self.certify(order, &key.public_key())?;
-        let sealed = self
-            .vault
-            .seal(order.domain, order.version, key.to_jwk().as_bytes())?;
+        let sealed = self.vault.seal(
+            order.domain.as_str(),
+            order.version,
+            key.to_jwk().as_bytes(),
+        )?;
         Ok(NewKey {
             sealed,
             certificate,
         })
     }
 
-    fn renew(&self, order: &Order<'_>, old: &[u8]) -> Result<NewCertificate, Error> {
+    fn renew(&self, order: &CertificateOrder<'_>, old: &[u8]) -> Result<NewCertificate, Error> {
         let unreadable = |error: &dyn std::fmt::Display| {
             Error::fault(format!(
                 "the certificate of version {} of domain {} cannot be read: {error}",
@@ -152,8 +159,13 @@ impl Issuer for DomainCa {
         self.certify(order, &key)
     }
 
-    fn open(&self, domain: &str, version: u32, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        self.vault.open(domain, version, sealed)
+    fn open(
+        &self,
+        domain: &DomainName,
+        version: u32,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.vault.open(domain.as_str(), version, sealed)
     }
 
     fn encrypt(

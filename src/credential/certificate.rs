@@ -26,8 +26,7 @@ use x509_cert::{
     time::{Time, Validity},
 };
 
-use super::Order;
-use crate::error::Error;
+use crate::{error::Error, issuer::CertificateOrder};
 
 /// The length of a key identifier, in bytes (RFC 7093, method 1).
 const KEY_ID_LEN: usize = 20;
@@ -43,14 +42,14 @@ pub fn sign(
     ca: &Certificate,
     ca_key: &PrivateKey,
     key: &PublicKey,
-    order: &Order<'_>,
+    order: &CertificateOrder<'_>,
     not_before_s: i64,
     not_after_s: i64,
 ) -> Result<Vec<u8>, Error> {
     let unsignable = |what: &dyn std::fmt::Display| {
         Error::fault(format!("a domain certificate cannot be made: {what}"))
     };
-    let subject = common_name(order.domain).map_err(|error| unsignable(&error))?;
+    let subject = common_name(order.domain.as_str()).map_err(|error| unsignable(&error))?;
     let profile = DomainCredential {
         issuer: ca.tbs_certificate().subject().clone(),
         subject,

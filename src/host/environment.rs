@@ -2,7 +2,7 @@
 
 use spin_sdk::wasip3::clocks::{monotonic_clock, system_clock};
 
-use crate::ports::Environment;
+use crate::environment::Environment;
 
 /// The host's clocks, random numbers and standard error.
 #[derive(Debug)]

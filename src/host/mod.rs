@@ -1,5 +1,6 @@
 //! The component's side of its world: `wasi:http` in, `wasi:keyvalue` and the rest out.
 
+mod bindings;
 mod environment;
 mod keyvalue;
 mod spin;
@@ -17,16 +18,13 @@ use spin_sdk::{
 
 use self::{bindings::wasi::config, environment::Wasi, keyvalue::KeyValue};
 use crate::{
+    environment::Environment,
     error::Error,
     http::{App, Body},
-    ports::Environment,
     settings::Settings,
-    store::rows::{Limits, Rows},
+    store::rows::Limits,
+    tables::Tables,
 };
-
-mod bindings {
-    wit_bindgen::generate!({ world: "imports", path: "wit", generate_all });
-}
 
 thread_local! {
     /// Settings, keys and the open bucket, kept for the instance's life: many requests.
@@ -47,7 +45,7 @@ async fn handle(request: Request) -> Result<types::Response, types::ErrorCode> {
     Ok(response)
 }
 
-/// The instance's app. One that cannot be used is made anew for every request, so that mended
+/// The instance's app. One that cannot be used is made again for every request, so that mended
 /// settings take effect.
 fn app() -> Rc<App<KeyValue, Wasi>> {
     APP.with_borrow_mut(|kept| match kept {
@@ -55,14 +53,14 @@ fn app() -> Rc<App<KeyValue, Wasi>> {
         None => {
             let settings = Settings::read(setting);
             let owner = settings.as_ref().ok().map(Settings::owner);
-            let rows = Rows::new(KeyValue::open(), Wasi, owner, Limits::default());
-            let app = Rc::new(App::new(rows, settings));
+            let tables = Tables::new(KeyValue::open(), Wasi, owner, Limits::default());
+            let app = Rc::new(App::new(tables, settings));
             match &app.settings {
-                Ok(_) if app.rows.store.is_open() => *kept = Some(Rc::clone(&app)),
+                Ok(_) if app.tables.store.is_open() => *kept = Some(Rc::clone(&app)),
                 Ok(_) => {}
                 Err(wrong) => {
                     for what in wrong {
-                        app.rows.env.log(&format!("error: settings: {what}"));
+                        app.tables.env.log(&format!("error: settings: {what}"));
                     }
                 }
             }

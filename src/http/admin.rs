@@ -9,13 +9,13 @@ use anonymous_domains_protocol::{
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 
 use super::{
-    Body, bearer_token, domain_name, has_media_type, json, precondition::Preconditions,
-    route::AdminRoute,
+    Body, domain_name, has_media_type, json, precondition::Preconditions, route::AdminRoute,
 };
 use crate::{
     administration::{Administration, Described, Page},
+    authentication::BearerToken,
+    environment::Environment,
     error::Error,
-    ports::Environment,
     settings::AdminToken,
     store::Store,
 };
@@ -33,8 +33,8 @@ pub fn authenticate(token: Option<&AdminToken>, headers: &HeaderMap) -> Result<(
             "there is nothing at this path",
         ));
     };
-    match bearer_token(headers) {
-        Some(theirs) if token.is(theirs) => Ok(()),
+    match BearerToken::of(headers) {
+        BearerToken::One(theirs) if token.is(theirs) => Ok(()),
         _ => Err(Error::refused(
             ErrorName::AdminAuthenticationRequired,
             "the operator's token is missing or wrong",

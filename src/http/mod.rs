@@ -6,13 +6,7 @@ mod precondition;
 pub mod problem;
 pub mod route;
 
-use anonymous_domains_protocol::{
-    ids::DomainName,
-    problem::ErrorName,
-    request,
-    response::{DomainDescription, Health},
-    time::rfc3339,
-};
+use anonymous_domains_protocol::{ids::DomainName, problem::ErrorName, request};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use serde::Serialize;
 
@@ -20,16 +14,17 @@ use self::route::Route;
 use crate::{
     administration::Administration,
     authentication::Credentials,
-    credential::{authority::DomainCa, delivery, known_keys::KnownKeys},
+    context::RequestContext,
+    credential::{authority::DomainCa, cache::CredentialCache},
     deregistration,
-    envelope::Received,
+    device_request::Received,
+    domain::description,
+    environment::Environment,
     error::Error,
-    ports::Environment,
-    registration,
-    server::Server,
+    health, registration,
     settings::Settings,
-    store::{Store, health, rows::Rows},
-    tables::{directory, domain_keys, domain_server_info},
+    store::Store,
+    tables::Tables,
 };
 
 const JSON: &str = "application/json";
@@ -39,9 +34,9 @@ const PEM: &str = "application/pem-certificate-chain";
 #[derive(Debug)]
 pub struct App<S, E> {
     /// The three tables.
-    pub rows: Rows<S, E>,
+    pub tables: Tables<S, E>,
     /// What is remembered of domains' keys.
-    pub known_keys: KnownKeys,
+    pub credential_cache: CredentialCache,
     /// The settings, or what is wrong with them.
     pub settings: Result<Settings, Vec<String>>,
 }
@@ -61,10 +56,10 @@ pub trait Body {
 
 impl<S: Store, E: Environment> App<S, E> {
     /// A server that remembers nothing yet.
-    pub fn new(rows: Rows<S, E>, settings: Result<Settings, Vec<String>>) -> Self {
+    pub fn new(tables: Tables<S, E>, settings: Result<Settings, Vec<String>>) -> Self {
         Self {
-            rows,
-            known_keys: KnownKeys::default(),
+            tables,
+            credential_cache: CredentialCache::default(),
             settings,
         }
     }
@@ -75,7 +70,7 @@ impl<S: Store, E: Environment> App<S, E> {
             Ok(response) => response,
             Err(error) => {
                 if error.refusal().is_none() {
-                    self.rows.env.log(&format!("error: {error}"));
+                    self.tables.env.log(&format!("error: {error}"));
                 }
                 problem::response(&error, head)
             }
@@ -115,9 +110,14 @@ impl<S: Store, E: Environment> App<S, E> {
             Route::Health => self.health().await,
             Route::OpenApi => response(StatusCode::OK, JSON, openapi::DOCUMENT.to_vec(), false),
             Route::CaCertificate => self.ca_certificate(),
-            Route::Domain(domain) => self.describe(&domain_name(domain)?).await,
+            Route::Domain(domain) => {
+                let name = domain_name(domain)?;
+                json(&description::describe(&self.tables, &name).await?, true)
+            }
             Route::Admin(route) => {
-                let administration = Administration { rows: &self.rows };
+                let administration = Administration {
+                    tables: &self.tables,
+                };
                 let route = route.ok_or_else(nothing_here)?;
                 admin::answer(&administration, route, head, body).await
             }
@@ -125,23 +125,17 @@ impl<S: Store, E: Environment> App<S, E> {
                 let received = self.received(head, domain)?;
                 let body = read_device_request(head, body).await?;
                 let request = received.open_registration(&body)?;
-                let answer = registration::register(&self.server(head)?, &request).await?;
-                response(StatusCode::OK, JSON, answer.into_json()?, true)
+                let answer = registration::register(&self.context(head)?, &request).await?;
+                json(&answer, true)
             }
             Route::Deregister(domain) => {
                 let received = self.received(head, domain)?;
                 let body = read_device_request(head, body).await?;
                 let request = received.open_deregistration(&body)?;
-                let answer = deregistration::deregister(&self.server(head)?, &request).await?;
+                let answer = deregistration::deregister(&self.context(head)?, &request).await?;
                 json(&answer, true)
             }
         }
-    }
-
-    /// Whether the store can be read and written, and is this server's.
-    async fn check_store(&self, now_ms: i64) -> Result<(), Error> {
-        directory::open(&self.rows).await?;
-        Ok(health::check(&self.rows.store, now_ms).await?)
     }
 
     fn settings(&self) -> Result<&Settings, Error> {
@@ -150,11 +144,11 @@ impl<S: Store, E: Environment> App<S, E> {
         })
     }
 
-    fn server<'a>(&'a self, head: &'a Parts) -> Result<Server<'a, S, E, DomainCa>, Error> {
+    fn context<'a>(&'a self, head: &'a Parts) -> Result<RequestContext<'a, S, E, DomainCa>, Error> {
         let settings = self.settings()?;
-        Ok(Server {
-            rows: &self.rows,
-            known_keys: &self.known_keys,
+        Ok(RequestContext {
+            tables: &self.tables,
+            credential_cache: &self.credential_cache,
             issuer: &settings.ca,
             policy: &settings.policy,
             credentials: Credentials::of(&head.headers),
@@ -165,28 +159,9 @@ impl<S: Store, E: Environment> App<S, E> {
         Ok(Received {
             domain: domain_name(domain)?,
             url: &head.uri,
-            now_ms: self.rows.env.now_ms(),
+            now_ms: self.tables.env.now_ms(),
             policy: &self.settings()?.policy,
         })
-    }
-
-    /// What a client must know before it joins. Never a member or their number.
-    async fn describe(&self, name: &DomainName) -> Result<Response<Vec<u8>>, Error> {
-        let domain = domain_server_info::find(&self.rows, name)
-            .await?
-            .ok_or_else(|| Error::refused(ErrorName::UnknownDomain, "there is no such domain"))?;
-        let keys = domain_keys::read(&self.rows, &domain).await?;
-        let newest = keys.above(0).last();
-        let description = DomainDescription {
-            domain: name.clone(),
-            authentication_required: domain.info.authentication_required,
-            auth_namespace: domain.info.auth_namespace.clone(),
-            key_version: newest.map(|(version, _)| u64::from(version)),
-            kid: newest.map(|(version, _)| delivery::kid(name.as_str(), version)),
-            x5c: newest.map(|(_, key)| delivery::x5c(&keys, key)),
-            key_rollover_required: keys.rollover_required(&domain.info),
-        };
-        json(&description, true)
     }
 
     fn ca_certificate(&self) -> Result<Response<Vec<u8>>, Error> {
@@ -195,71 +170,18 @@ impl<S: Store, E: Environment> App<S, E> {
     }
 
     async fn health(&self) -> Result<Response<Vec<u8>>, Error> {
-        let mut details = Vec::new();
-        let now_ms = self.rows.env.now_ms();
-        let store = match self.check_store(now_ms).await {
-            Ok(()) => true,
-            Err(Error::Fault(why)) => {
-                details.push(why);
-                false
-            }
-            Err(_) => {
-                details.push("the key-value store does not answer".to_owned());
-                false
-            }
-        };
-        let now_s = now_ms.div_euclid(1000);
-        let ca = match &self.settings {
-            Ok(settings) => {
-                let ca = &settings.ca.authority;
-                let ends = rfc3339(ca.not_after_s());
-                let is_in_date = ca.is_in_date(now_s);
-                if now_s > ca.not_after_s() {
-                    details.push(format!("the domain CA's certificate ended on {ends}"));
-                } else if !is_in_date {
-                    details.push("the domain CA's certificate is not yet good".to_owned());
-                } else if ca.not_after_s() - now_s < CA_WARNING_S {
-                    details.push(format!("the domain CA's certificate ends on {ends}"));
-                }
-                is_in_date
-            }
-            Err(wrong) => {
-                details.extend_from_slice(wrong);
-                false
-            }
-        };
-        let word = |good: bool| if good { "ok" } else { "error" }.to_owned();
-        let health = Health {
-            status: word(store && ca),
-            store: word(store),
-            ca: word(ca),
-            detail: (!details.is_empty()).then(|| details.join("; ")),
-        };
+        let settings = self.settings.as_ref().map_err(Vec::as_slice);
+        let (health, is_well) = health::check(&self.tables, settings).await;
         let mut response = json(&health, true)?;
-        if !(store && ca) {
+        if !is_well {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         }
         Ok(response)
     }
 }
 
-/// `/healthz` tells so long before that the domain CA's certificate will end, in seconds: 30 days.
-const CA_WARNING_S: i64 = 30 * 24 * 60 * 60;
-
 fn nothing_here() -> Error {
     Error::refused(ErrorName::NotFound, "there is nothing at this path")
-}
-
-/// The token of the one `Authorization: Bearer` header (RFC 6750 section 2.1).
-fn bearer_token(headers: &HeaderMap) -> Option<&str> {
-    let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(one), None) = (all.next(), all.next()) else {
-        return None;
-    };
-    let (scheme, token) = one.to_str().ok()?.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("Bearer")
-        .then_some(token.trim_start())
 }
 
 fn domain_name(segment: &str) -> Result<DomainName, Error> {

@@ -9,60 +9,60 @@ use anonymous_domains_protocol::ids::MachineGuid;
 
 use super::departure;
 use crate::{
+    environment::Environment,
     error::Error,
-    ports::Environment,
-    store::{Store, rows::Rows},
-    tables::{blocked, domain_membership, domain_server_info::Domain},
+    store::Store,
+    tables::{Tables, blocked_machines, domain_membership, domain_server_info::Domain},
 };
 
 /// Blocks a machine, and removes it if it is a member, with the rollover that a removal means.
 pub async fn block<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     guid: MachineGuid,
 ) -> Result<(), Error> {
-    let list = blocked::find_or_insert(rows, domain).await?;
-    blocked::put_on(rows, list, guid).await?;
-    departure::block(rows, domain, guid).await?;
+    let list = blocked_machines::find_or_insert(tables, domain).await?;
+    blocked_machines::put_on(tables, list, guid).await?;
+    departure::block(tables, domain, guid).await?;
     // Another operator may have let it in meanwhile and taken it off the list only now.
-    blocked::put_on(rows, list, guid).await
+    blocked_machines::put_on(tables, list, guid).await
 }
 
 /// Lets a machine join again. One that is not blocked stays as it is.
 pub async fn unblock<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     guid: MachineGuid,
 ) -> Result<(), Error> {
-    departure::unblock(rows, domain, guid).await?;
+    departure::unblock(tables, domain, guid).await?;
     let Some(list) = domain.info.blocked else {
         return Ok(());
     };
-    blocked::take_off(rows, list, guid).await?;
+    blocked_machines::take_off(tables, list, guid).await?;
     // Another operator may have blocked it again meanwhile.
-    if domain_membership::is_blocked(rows, domain, guid).await? {
-        blocked::put_on(rows, list, guid).await?;
+    if domain_membership::is_blocked(tables, domain, guid).await? {
+        blocked_machines::put_on(tables, list, guid).await?;
     }
     Ok(())
 }
 
 /// Blocked machines with GUIDs above `after`, ascending, at most `limit` of them, and when each was
-/// blocked, in seconds since 1970.
+/// blocked_machines, in seconds since 1970.
 pub async fn list<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     mut after: Option<MachineGuid>,
     limit: usize,
 ) -> Result<Vec<(MachineGuid, i64)>, Error> {
     let mut listed = Vec::new();
     while listed.len() < limit {
-        let listing = blocked::list(rows, domain, after, limit).await?;
+        let listing = blocked_machines::list(tables, domain, after, limit).await?;
         let Some((last, _)) = listing.last() else {
             break;
         };
         after = Some(*last);
         for (guid, blocked_at_s) in listing {
-            if domain_membership::is_blocked(rows, domain, guid).await? {
+            if domain_membership::is_blocked(tables, domain, guid).await? {
                 listed.push((guid, blocked_at_s));
             }
         }

@@ -12,16 +12,16 @@
 //! breaks off is taken up where it stopped, by the operator's next try or by a machine that wants
 //! to join. Many may walk at the same time.
 
+use anonymous_domains_protocol::ids::MachineGuid;
+
 use super::{LOOKS, intents::change, limit_reached};
 use crate::{
+    environment::Environment,
     error::Error,
-    ports::Environment,
-    store::{
-        Store,
-        rows::{Change, Rows},
-    },
+    store::{Store, rows::Change},
     tables::{
-        domain_membership::{Guid, RosterLeaf, count_members, roster},
+        Tables,
+        domain_membership::{RosterLeaf, count_members, roster},
         domain_server_info::{self, Count, Domain, DomainServerInfo},
     },
 };
@@ -32,28 +32,28 @@ const LEAVES_A_STEP: usize = 64;
 /// Finishes the count of a domain, if one is running. When this returns `Ok`, the maximum that the
 /// domain was seen with is in force: no machine is added any more under an earlier one.
 pub async fn finish<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
 ) -> Result<Domain, Error> {
     let mut domain = domain.clone();
     while let Count::Running { .. } = domain.info.count {
-        step(rows, &domain).await?;
-        domain = domain_server_info::read_again(rows, &domain).await?;
+        step(tables, &domain).await?;
+        domain = domain_server_info::read_again(tables, &domain).await?;
     }
     Ok(domain)
 }
 
 /// How many machines belong to a domain. Looks at every row of the roster where nobody counts.
 pub async fn members<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
 ) -> Result<u64, Error> {
     if let Count::Known(members) = domain.info.count {
         return Ok(members);
     }
-    let roster = roster(rows, domain);
+    let roster = roster(tables, domain);
     let mut members = 0;
-    let mut from: Option<Guid> = None;
+    let mut from: Option<MachineGuid> = None;
     loop {
         let leaf = roster.leaf(from.as_ref()).await?;
         members += count_members(&leaf.entries);
@@ -71,7 +71,7 @@ pub async fn members<S: Store, E: Environment>(
 /// `DOM_LIMIT_REACHED` when more are counted already than there may be; `Unavailable` when the
 /// count takes long.
 pub(super) async fn await_count<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     looks: usize,
 ) -> Result<(), Error> {
@@ -88,21 +88,24 @@ pub(super) async fn await_count<S: Store, E: Environment>(
             "the members of the domain are being counted".into(),
         ));
     }
-    rows.back_off(looks).await;
-    let now = domain_server_info::read_again(rows, domain).await?;
+    tables.back_off(looks).await;
+    let now = domain_server_info::read_again(tables, domain).await?;
     if now.info.count == domain.info.count {
-        step(rows, domain).await?;
+        step(tables, domain).await?;
     }
     Ok(())
 }
 
 /// Walks some leaves of a count that is running, and notes how far it came.
-async fn step<S: Store, E: Environment>(rows: &Rows<S, E>, domain: &Domain) -> Result<(), Error> {
+async fn step<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    domain: &Domain,
+) -> Result<(), Error> {
     let Count::Running { from, .. } = domain.info.count else {
         return Ok(());
     };
     let epoch = domain.info.epoch;
-    let roster = roster(rows, domain);
+    let roster = roster(tables, domain);
     let mut counted = 0;
     let mut next = from;
     for _ in 0..LEAVES_A_STEP {
@@ -115,7 +118,7 @@ async fn step<S: Store, E: Environment>(rows: &Rows<S, E>, domain: &Domain) -> R
             break;
         }
     }
-    change(rows, domain, |info: &mut DomainServerInfo| {
+    change(tables, domain, |info: &mut DomainServerInfo| {
         let Count::Running {
             from: noted,
             sum,

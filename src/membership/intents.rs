@@ -15,18 +15,15 @@
 //! leaf that was not counted yet changes no number. So when an intent goes, its epoch tells whether
 //! the number of members changes.
 
-use anonymous_domains_protocol::{ids::MachineGuid, problem::ErrorName};
+use anonymous_domains_protocol::problem::ErrorName;
 
 use super::{ATTEMPTS, contention};
 use crate::{
+    environment::Environment,
     error::Error,
-    ports::Environment,
-    store::{
-        Store,
-        rows::{Change, Rows},
-    },
+    store::{Store, rows::Change},
     tables::{
-        blocked,
+        Tables, blocked_machines,
         domain_membership::{Departure, Entry, Machine, roster},
         domain_server_info::{self, Action, Count, Domain, DomainServerInfo, Intent},
     },
@@ -38,55 +35,55 @@ const MOST_SETTLED: usize = 8;
 /// Finishes what other requests have left undone, and a departure of this machine; gives the domain
 /// as it is then.
 pub async fn settle_overdue<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: Domain,
     machine: &Machine,
 ) -> Result<Domain, Error> {
-    let now_ms = rows.env.now_ms();
+    let now_ms = tables.env.now_ms();
     let is_due = |intent: &&Intent| {
-        intent.is_overdue(now_ms) || (intent.is_departure() && intent.guid == machine.key())
+        intent.is_overdue(now_ms) || (intent.is_departure() && intent.guid == machine.guid)
     };
     let mut settled = false;
     let due = domain.info.intents.iter().filter(is_due);
     for intent in due.take(MOST_SETTLED) {
-        let result = settle(rows, &domain, intent).await;
+        let result = settle(tables, &domain, intent).await;
         // What concerns others may wait for another request.
-        if intent.guid == machine.key() {
+        if intent.guid == machine.guid {
             result?;
         }
         settled = true;
     }
     if settled {
-        return domain_server_info::read_again(rows, &domain).await;
+        return domain_server_info::read_again(tables, &domain).await;
     }
     Ok(domain)
 }
 
 /// Finishes an intent of another request, or of one's own that cannot go on. May run again.
 pub async fn settle<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     intent: &Intent,
 ) -> Result<(), Error> {
     match intent.action {
         Action::Join { fence } => {
-            let is_member = give_up_join(rows, domain, intent, fence).await?;
-            finish_join(rows, domain, intent, is_member).await
+            let is_member = give_up_join(tables, domain, intent, fence).await?;
+            finish_join(tables, domain, intent, is_member).await
         }
         Action::Leave { .. } | Action::Remove | Action::Block => {
-            complete_departure(rows, domain, intent).await
+            complete_departure(tables, domain, intent).await
         }
     }
 }
 
 /// Whether the member of a join was added; if not, it never will be.
 async fn give_up_join<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     intent: &Intent,
     fence: u64,
 ) -> Result<bool, Error> {
-    roster(rows, domain)
+    roster(tables, domain)
         .update(&intent.guid, |leaf| {
             let member = leaf.get(&intent.guid).and_then(Entry::member);
             if member.is_some_and(|member| member.registration == intent.registration) {
@@ -104,12 +101,12 @@ async fn give_up_join<S: Store, E: Environment>(
 
 /// Takes the intent of a join off, and counts the member if it was added.
 pub(super) async fn finish_join<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     intent: &Intent,
     is_member: bool,
 ) -> Result<(), Error> {
-    change(rows, domain, |info| {
+    change(tables, domain, |info| {
         let Some(at) = info.intents.iter().position(|noted| noted == intent) else {
             return Ok(Change::Keep(()));
         };
@@ -130,11 +127,11 @@ pub(super) async fn finish_join<S: Store, E: Environment>(
 /// # Errors
 /// Those of `decide`, with nothing written; `Unavailable` when the domain was deleted since.
 pub(super) async fn change<S: Store, E: Environment, R>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     decide: impl FnMut(&mut DomainServerInfo) -> Result<Change<R>, Error>,
 ) -> Result<R, Error> {
-    match domain_server_info::update(rows, domain, decide).await {
+    match domain_server_info::update(tables, domain, decide).await {
         Ok((answer, _)) => Ok(answer),
         Err(error) if error.refusal() == Some(ErrorName::UnknownDomain) => {
             Err(domain_server_info::deleted_meanwhile())
@@ -159,12 +156,12 @@ const ENDED_KEPT: usize = 16;
 /// Notes a departure, unless something is noted of the machine already, or the membership has ended
 /// since the domain was looked up: it would change the number of members twice.
 pub(super) async fn note_departure<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     intent: &Intent,
 ) -> Result<Noted, Error> {
-    change(rows, domain, |info| {
-        if let Some(noted) = info.intent(&intent.guid) {
+    change(tables, domain, |info| {
+        if let Some(noted) = info.intent(intent.guid) {
             return Ok(Change::Keep(Noted::Other(noted.clone())));
         }
         let departed_since = info.departures.saturating_sub(domain.info.departures);
@@ -185,20 +182,20 @@ pub(super) async fn note_departure<S: Store, E: Environment>(
 
 /// Ends the membership that a departure names, and counts the departure.
 pub(super) async fn complete_departure<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     intent: &Intent,
 ) -> Result<(), Error> {
     let mut epoch = intent.epoch;
     for _ in 0..ATTEMPTS {
-        if remove(rows, domain, intent, epoch).await? {
+        if remove(tables, domain, intent, epoch).await? {
             // Whoever finishes a block also puts the machine on the list: it may have been taken off.
             if let (Action::Block, Some(list)) = (&intent.action, domain.info.blocked) {
-                blocked::put_on(rows, list, MachineGuid::from_bytes(*intent.guid)).await?;
+                blocked_machines::put_on(tables, list, intent.guid).await?;
             }
-            return finish_departure(rows, domain, intent).await;
+            return finish_departure(tables, domain, intent).await;
         }
-        match raise_epoch(rows, domain, intent, epoch).await? {
+        match raise_epoch(tables, domain, intent, epoch).await? {
             Some(raised) => epoch = raised,
             // Another request has finished it.
             None => return Ok(()),
@@ -209,12 +206,12 @@ pub(super) async fn complete_departure<S: Store, E: Environment>(
 
 /// Removes the entry that a departure names. `false` when its leaf is part of a newer count.
 async fn remove<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     intent: &Intent,
     epoch: u64,
 ) -> Result<bool, Error> {
-    roster(rows, domain)
+    roster(tables, domain)
         .update(&intent.guid, |leaf| {
             let member = leaf.get(&intent.guid).and_then(Entry::member);
             if member.is_none_or(|member| member.registration != intent.registration) {
@@ -224,7 +221,7 @@ async fn remove<S: Store, E: Environment>(
                 return Ok(Change::Keep(false));
             }
             leaf.join_count(epoch);
-            leaf.forget_departures(rows.env.now_ms());
+            leaf.forget_departures(tables.env.now_ms());
             match intent.action {
                 Action::Leave {
                     iat_ms,
@@ -251,12 +248,12 @@ async fn remove<S: Store, E: Environment>(
 /// Where somebody has raised it above `epoch` already, it stays as it is: they may be about to remove
 /// the entry as part of that count.
 async fn raise_epoch<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     intent: &Intent,
     epoch: u64,
 ) -> Result<Option<u64>, Error> {
-    change(rows, domain, |info| {
+    change(tables, domain, |info| {
         let newest = info.epoch;
         let Some(noted) = find(info, intent) else {
             return Ok(Change::Keep(None));
@@ -271,11 +268,11 @@ async fn raise_epoch<S: Store, E: Environment>(
 }
 
 async fn finish_departure<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     intent: &Intent,
 ) -> Result<(), Error> {
-    change(rows, domain, |info| {
+    change(tables, domain, |info| {
         let Some(epoch) = find(info, intent).map(|noted| noted.epoch) else {
             return Ok(Change::Keep(()));
         };

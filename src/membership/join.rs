@@ -15,13 +15,11 @@ use super::{
     limit_reached,
 };
 use crate::{
+    environment::Environment,
     error::Error,
-    ports::Environment,
-    store::{
-        Store,
-        rows::{Change, Rows},
-    },
+    store::{Store, rows::Change},
     tables::{
+        Tables,
         domain_membership::{Entry, LeafHeader, Machine, Member, Roster, RosterLeaf, roster},
         domain_server_info::{self, Action, Count, Domain, DomainServerInfo, Intent},
     },
@@ -49,24 +47,24 @@ pub struct Admitted {
 /// `Unavailable` for a new one while the members of a large domain are counted, after a maximum was
 /// set.
 pub async fn find_or_add<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: Domain,
     machine: &Machine,
 ) -> Result<(Admitted, Domain), Error> {
     let seen = domain.clone();
-    let result = look_up_or_add(rows, domain, machine).await;
+    let result = look_up_or_add(tables, domain, machine).await;
     if result
         .as_ref()
         .is_err_and(|error| error.refusal().is_some())
     {
         // The refusal may say that the machine is no member.
-        settle_departure(rows, &seen, machine.guid).await?;
+        settle_departure(tables, &seen, machine.guid).await?;
     }
     result
 }
 
 async fn look_up_or_add<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     mut domain: Domain,
     machine: &Machine,
 ) -> Result<(Admitted, Domain), Error> {
@@ -74,33 +72,33 @@ async fn look_up_or_add<S: Store, E: Environment>(
     for looks in 0..ATTEMPTS {
         // It asked to leave, or an operator removes it, and that is not done: whoever is told now
         // that it is a member must not be removed later.
-        if let Some(noted) = domain.info.intent(&machine.key())
+        if let Some(noted) = domain.info.intent(machine.guid)
             && noted.is_departure()
         {
-            settle(rows, &domain, noted).await?;
-            domain = domain_server_info::read_again(rows, &domain).await?;
+            settle(tables, &domain, noted).await?;
+            domain = domain_server_info::read_again(tables, &domain).await?;
             continue;
         }
         // One and the same for reading and adding: it remembers where it found the leaf.
-        let roster = roster(rows, &domain);
-        let (entry, header) = roster.get_with_header(&machine.key()).await?;
+        let roster = roster(tables, &domain);
+        let (entry, header) = roster.get_with_header(&machine.guid).await?;
         if let Some(member) = machine.check_join(entry.as_ref())? {
             return Ok((own.admitted(member), domain));
         }
         let added = match &domain.info.count {
-            Count::None => add(rows, &domain, &roster, machine, &own).await?,
+            Count::None => add(tables, &domain, &roster, machine, &own).await?,
             Count::Known(_) => {
-                add_counted(rows, &domain, &roster, machine, &own, header, looks).await?
+                add_counted(tables, &domain, &roster, machine, &own, header, looks).await?
             }
             Count::Running { .. } => {
-                count::await_count(rows, &domain, looks).await?;
+                count::await_count(tables, &domain, looks).await?;
                 None
             }
         };
         if let Some(admitted) = added {
             return Ok((admitted, domain));
         }
-        domain = domain_server_info::read_again(rows, &domain).await?;
+        domain = domain_server_info::read_again(tables, &domain).await?;
     }
     Err(contention())
 }
@@ -130,7 +128,7 @@ impl Registrations {
 /// `Ok`, no machine is added any more in a place that was taken before the domain was seen like
 /// this: not under a maximum that another one has replaced.
 pub async fn settle_places<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
 ) -> Result<(), Error> {
     let mut places = domain.info.intents.clone();
@@ -139,8 +137,8 @@ pub async fn settle_places<S: Store, E: Environment>(
         if places.is_empty() {
             break;
         }
-        await_others(rows, domain, &places, looks).await?;
-        let now = domain_server_info::read_again(rows, domain).await?;
+        await_others(tables, domain, &places, looks).await?;
+        let now = domain_server_info::read_again(tables, domain).await?;
         places.retain(|intent| now.info.intents.contains(intent));
     }
     Ok(())
@@ -148,7 +146,7 @@ pub async fn settle_places<S: Store, E: Environment>(
 
 /// Adds a machine where nobody counts; `None` when a count has begun since.
 async fn add<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     roster: &Roster<'_, S, E>,
     machine: &Machine,
@@ -158,14 +156,14 @@ async fn add<S: Store, E: Environment>(
     let is_uncounted = |header: &LeafHeader| header.epoch <= epoch;
     // A number for each try: a membership that was written, forgotten by the row and ended by an
     // operator must not begin again.
-    let next = || Some(own.next(&rows.env));
-    insert(rows, roster, machine, own, is_uncounted, next).await
+    let next = || Some(own.next(&tables.env));
+    insert(tables, roster, machine, own, is_uncounted, next).await
 }
 
 /// Adds an entry if the header of its leaf does, with the next registration's number, as long as there
 /// is one; gives the member that there is then.
 async fn insert<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     roster: &Roster<'_, S, E>,
     machine: &Machine,
     own: &Registrations,
@@ -173,11 +171,11 @@ async fn insert<S: Store, E: Environment>(
     next: impl Fn() -> Option<u64>,
 ) -> Result<Option<Admitted>, Error> {
     roster
-        .update(&machine.key(), |leaf: &mut RosterLeaf<'_>| {
+        .update(&machine.guid, |leaf: &mut RosterLeaf<'_>| {
             if !does(leaf.header) {
                 return Ok(Change::Keep(None));
             }
-            if let Some(member) = machine.check_join(leaf.get(&machine.key()))? {
+            if let Some(member) = machine.check_join(leaf.get(&machine.guid))? {
                 return Ok(Change::Keep(Some(own.admitted(member))));
             }
             let Some(registration) = next() else {
@@ -185,12 +183,12 @@ async fn insert<S: Store, E: Environment>(
             };
             let member = Member {
                 key_thumbprint: machine.key_thumbprint,
-                registered_at_s: rows.env.now_s(),
+                registered_at_s: tables.env.now_s(),
                 joined_iat_ms: machine.iat_ms,
                 registration,
             };
-            leaf.forget_departures(rows.env.now_ms());
-            leaf.insert(machine.key(), Entry::Member(member.clone()));
+            leaf.forget_departures(tables.env.now_ms());
+            leaf.insert(machine.guid, Entry::Member(member.clone()));
             let is_new = true;
             Ok(Change::Write(Some(Admitted { member, is_new })))
         })
@@ -210,7 +208,7 @@ enum Place {
 
 /// Takes a place and adds the machine; `None` to look again.
 async fn add_counted<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     roster: &Roster<'_, S, E>,
     machine: &Machine,
@@ -219,37 +217,37 @@ async fn add_counted<S: Store, E: Environment>(
     looks: usize,
 ) -> Result<Option<Admitted>, Error> {
     let intent = Intent {
-        guid: machine.key(),
-        registration: own.next(&rows.env),
+        guid: machine.guid,
+        registration: own.next(&tables.env),
         epoch: domain.info.epoch,
-        at_ms: rows.env.now_ms(),
+        at_ms: tables.env.now_ms(),
         action: Action::Join {
             fence: header.fence,
         },
     };
-    match take_place(rows, domain, &intent).await? {
+    match take_place(tables, domain, &intent).await? {
         Place::Taken => {}
         Place::Changed => return Ok(None),
         Place::Busy(other) => {
-            await_others(rows, domain, &[other], looks).await?;
+            await_others(tables, domain, &[other], looks).await?;
             return Ok(None);
         }
         Place::Full(others) if others.is_empty() => {
             return Err(limit_reached());
         }
         Place::Full(others) => {
-            await_others(rows, domain, &others, looks).await?;
+            await_others(tables, domain, &others, looks).await?;
             return Ok(None);
         }
     }
     let is_as_seen = |leaf: &LeafHeader| (leaf.epoch, leaf.fence) == (intent.epoch, header.fence);
-    let inserted = insert_counted(rows, domain, roster, machine, own, &intent, is_as_seen).await;
+    let inserted = insert_counted(tables, domain, roster, machine, own, &intent, is_as_seen).await;
     match &inserted {
-        Ok(Some(admitted)) => finish_join(rows, domain, &intent, admitted.is_new).await?,
+        Ok(Some(admitted)) => finish_join(tables, domain, &intent, admitted.is_new).await?,
         // The place is given back; whether by this request or another one, nobody was added.
-        Ok(None) => settle(rows, domain, &intent).await?,
+        Ok(None) => settle(tables, domain, &intent).await?,
         Err(error) if error.refusal().is_some() => {
-            finish_join(rows, domain, &intent, false).await?;
+            finish_join(tables, domain, &intent, false).await?;
         }
         // It may have been added, or be added yet: another request will see.
         Err(_) => {}
@@ -259,7 +257,7 @@ async fn add_counted<S: Store, E: Environment>(
 
 /// Adds an entry in a place that was taken, as long as that is there; `None` when it cannot be used.
 async fn insert_counted<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     roster: &Roster<'_, S, E>,
     machine: &Machine,
@@ -274,12 +272,12 @@ async fn insert_counted<S: Store, E: Environment>(
             tries.set(tries.get() + 1);
             (tries.get() == 1).then_some(intent.registration)
         };
-        let inserted = insert(rows, roster, machine, own, &is_as_seen, next).await?;
+        let inserted = insert(tables, roster, machine, own, &is_as_seen, next).await?;
         if inserted.is_some() || tries.get() < 2 {
             return Ok(inserted);
         }
         // A membership ends only when its place is a member's: while the place is there, none has.
-        let now = domain_server_info::read_again(rows, domain).await?;
+        let now = domain_server_info::read_again(tables, domain).await?;
         if !now.info.intents.contains(intent) {
             return Ok(None);
         }
@@ -288,15 +286,15 @@ async fn insert_counted<S: Store, E: Environment>(
 }
 
 async fn take_place<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     intent: &Intent,
 ) -> Result<Place, Error> {
-    change(rows, domain, |info| {
+    change(tables, domain, |info| {
         let (Count::Known(_), true) = (&info.count, info.epoch == intent.epoch) else {
             return Ok(Change::Keep(Place::Changed));
         };
-        match info.intent(&intent.guid) {
+        match info.intent(intent.guid) {
             // The row has forgotten that it was this request that took it.
             Some(own) if own == intent => return Ok(Change::Keep(Place::Taken)),
             Some(other) => return Ok(Change::Keep(Place::Busy(other.clone()))),
@@ -324,18 +322,18 @@ fn has_room(info: &DomainServerInfo) -> bool {
 /// Waits a moment for other requests, and finishes what they have begun if they do not, after some
 /// looks.
 async fn await_others<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     intents: &[Intent],
     looks: usize,
 ) -> Result<(), Error> {
-    rows.back_off(looks).await;
+    tables.back_off(looks).await;
     if looks < LOOKS {
         return Ok(());
     }
-    let now = domain_server_info::read_again(rows, domain).await?;
+    let now = domain_server_info::read_again(tables, domain).await?;
     for intent in intents.iter().filter(|it| now.info.intents.contains(it)) {
-        settle(rows, &now, intent).await?;
+        settle(tables, &now, intent).await?;
     }
     Ok(())
 }

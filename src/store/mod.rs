@@ -13,7 +13,6 @@
 //!    that is written once in a store's life ([`root`]).
 
 pub mod health;
-mod known;
 pub mod root;
 pub mod rows;
 pub mod tree;

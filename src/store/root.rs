@@ -19,7 +19,7 @@ use super::{
     Store, StoreError, Swapped,
     rows::{PREFIX, RowId, Rows, Table},
 };
-use crate::{error::Error, ports::Environment};
+use crate::{environment::Environment, error::Error};
 
 /// How often the cell is tried before the request gives up.
 const ATTEMPTS: usize = 20;
@@ -41,9 +41,10 @@ pub async fn find<S: Store>(store: &S) -> Result<Option<RowId>, StoreError> {
     Ok(pointer(store.get(&key()).await?))
 }
 
-/// The directory's root; where there is none, a new one that holds `first`.
+/// The directory's root; where there is none, a new row of `table` that holds `first`.
 pub async fn find_or_create<S: Store, E: Environment>(
     rows: &Rows<S, E>,
+    table: Table,
     first: impl Serialize,
 ) -> Result<RowId, Error> {
     if let Some(root) = find(&rows.store).await? {
@@ -53,8 +54,7 @@ pub async fn find_or_create<S: Store, E: Environment>(
     while mine == [0; 8] {
         rows.env.fill_random(&mut mine);
     }
-    rows.put(Table::Directory, RowId::of_root(mine), first)
-        .await?;
+    rows.put(table, RowId::of_root(mine), first).await?;
     let overwriting = creators_can_overwrite(rows).await?;
     let key = key();
     for attempt in 0..ATTEMPTS {
@@ -80,7 +80,7 @@ pub async fn find_or_create<S: Store, E: Environment>(
 async fn creators_can_overwrite<S: Store, E: Environment>(
     rows: &Rows<S, E>,
 ) -> Result<bool, Error> {
-    let probe = format!("{PREFIX}:probe:{:?}", RowId::random(&rows.env));
+    let probe = format!("{PREFIX}:probe:{}", RowId::random(&rows.env));
     let (first, _) = rows.store.begin(&probe).await?;
     let (second, _) = rows.store.begin(&probe).await?;
     let outcomes = [

@@ -1,11 +1,11 @@
 //! Rows: values with the revisions of their last writers, changed by compare-and-swap.
 
-use std::{cell::Cell, fmt};
+use std::fmt;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Store, Swapped, known::KnownDomains};
-use crate::{error::Error, ports::Environment};
+use super::{Store, Swapped};
+use crate::{environment::Environment, error::Error};
 
 /// What every key of ours begins with, so that a store can be shared with other programs.
 pub const PREFIX: &str = "anonymous-domains";
@@ -46,17 +46,20 @@ const LONGEST_BACKOFF_MS: u64 = 64;
 /// The first byte of every row: the version of its form.
 const FORM: u8 = 3;
 
-/// The kinds of rows. The names of the three tables are the reference implementation's.
+/// A table, by the name that its rows' keys have in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Table {
-    /// Which domains there are, by name.
-    Directory,
-    /// A domain's settings, and where its other rows are.
-    DomainServerInfo,
-    /// A domain's machines.
-    DomainMembership,
-    /// A domain's keys.
-    DomainKeys,
+pub struct Table(&'static str);
+
+impl Table {
+    /// The table of a name, which is stored: it can never change.
+    pub const fn named(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    /// The name.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
 }
 
 /// A row's name within its table: random, so that whoever made it is the only one who knows it.
@@ -85,13 +88,20 @@ impl RowId {
 
     /// The row's key in the host's store. Only characters that every host store takes.
     pub fn key(self, table: Table) -> String {
-        format!("{PREFIX}:{table:?}:{self:?}")
+        format!("{PREFIX}:{}:{self}", table.as_str())
+    }
+}
+
+/// 32 hexadecimal digits.
+impl fmt::Display for RowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 
 impl fmt::Debug for RowId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+        write!(f, "RowId({self})")
     }
 }
 
@@ -139,9 +149,6 @@ fn undecodable(key: &str, error: postcard::Error) -> Error {
 type Decide<'a> =
     dyn FnMut(&[u8], &dyn Fn() -> Result<Vec<u8>, Error>) -> Result<Option<Vec<u8>>, Error> + 'a;
 
-/// A SHA-256 digest.
-pub type Digest = [u8; 32];
-
 /// What a decision about a row comes to.
 #[derive(Debug)]
 pub enum Change<R> {
@@ -156,30 +163,16 @@ pub enum Change<R> {
 pub struct Rows<S, E> {
     /// The host's store.
     pub store: S,
-    /// Time, patience and chance.
+    /// Time, waiting and random numbers.
     pub env: E,
-    /// Where the directory said that domains are; for as long as this lives, which is an instance's
-    /// life.
-    pub(crate) known_domains: KnownDomains,
-    /// Whose store this is: a digest of the key-encryption key, where one is configured.
-    pub(crate) owner: Option<Digest>,
-    /// Whether the store was found to be the owner's.
-    pub(crate) is_owned: Cell<bool>,
     /// How large rows become.
     pub(super) limits: Limits,
 }
 
 impl<S, E> Rows<S, E> {
-    /// The rows in a store, for the owner of a key-encryption key with this digest.
-    pub fn new(store: S, env: E, owner: Option<Digest>, limits: Limits) -> Self {
-        Self {
-            store,
-            env,
-            known_domains: KnownDomains::default(),
-            owner,
-            is_owned: Cell::new(false),
-            limits,
-        }
+    /// The rows in a store.
+    pub fn new(store: S, env: E, limits: Limits) -> Self {
+        Self { store, env, limits }
     }
 }
 

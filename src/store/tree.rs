@@ -23,7 +23,7 @@ use super::{
     Store,
     rows::{Change, Limits, RowId, Rows, Table},
 };
-use crate::{error::Error, ports::Environment};
+use crate::{environment::Environment, error::Error};
 
 /// How often a search starts over because of splits before the request gives up.
 const RESTARTS: usize = 100;

@@ -8,16 +8,19 @@
 use anonymous_domains_protocol::ids::DomainName;
 use serde::{Deserialize, Serialize};
 
-use super::domain_server_info::{self, DomainServerInfo};
+use super::{Tables, handle::OwnerDigest};
 use crate::{
+    environment::Environment,
     error::{Error, RateLimit},
-    ports::Environment,
     store::{
         Store, root,
-        rows::{Change, Digest, RowId, Rows, Table},
+        rows::{Change, RowId, Table},
         tree::{Header, Node, Tree},
     },
 };
+
+/// The table.
+pub const TABLE: Table = Table::named("Directory");
 
 /// When a client may try again that found no room for its domain, in seconds: room comes when an
 /// operator makes it.
@@ -31,7 +34,7 @@ const FULL_FOR_MS: i64 = 5_000;
 struct Ownership {
     /// The digest of the owner's key-encryption key. Only the root has it.
     #[serde(with = "serde_bytes")]
-    owner: Option<Digest>,
+    owner: Option<OwnerDigest>,
 }
 
 impl Header for Ownership {
@@ -47,122 +50,131 @@ pub struct Place {
     is_deleted: bool,
 }
 
-type DirectoryTree<'a, S, E> = Tree<'a, S, E, String, Place, Ownership>;
-
-fn tree<S: Store, E: Environment>(rows: &Rows<S, E>, root: RowId) -> DirectoryTree<'_, S, E> {
-    Tree::new(rows, Table::Directory, root)
+/// A domain's key in the directory. What a list goes on after may be any text.
+fn key(name: &DomainName) -> String {
+    name.as_str().to_owned()
 }
 
-/// The directory; `None` where the store was never used.
+type DirectoryTree<'a, S, E> = Tree<'a, S, E, String, Place, Ownership>;
+
+fn tree<S: Store, E: Environment>(tables: &Tables<S, E>, root: RowId) -> DirectoryTree<'_, S, E> {
+    Tree::new(tables, TABLE, root)
+}
+
+fn directory<S: Store, E: Environment>(tables: &Tables<S, E>, root: RowId) -> Directory<'_, S, E> {
+    Directory {
+        tables,
+        tree: tree(tables, root),
+    }
+}
+
+/// The root of the directory; `None` where the store was never used.
 ///
 /// # Errors
 /// A fault when the store belongs to another key-encryption key: then nothing of it may be read,
 /// and nothing written.
-pub async fn open<S: Store, E: Environment>(rows: &Rows<S, E>) -> Result<Option<RowId>, Error> {
-    match root::find(&rows.store).await? {
-        Some(root) => check_owner(rows, root).await.map(|()| Some(root)),
+pub async fn open<S: Store, E: Environment>(tables: &Tables<S, E>) -> Result<Option<RowId>, Error> {
+    match root::find(&tables.store).await? {
+        Some(root) => check_owner(tables, root).await.map(|()| Some(root)),
         None => Ok(None),
     }
 }
 
 /// The directory; where the store was never used, a new one of this owner.
-async fn open_or_create<S: Store, E: Environment>(rows: &Rows<S, E>) -> Result<RowId, Error> {
-    if rows.owner.is_none() {
+///
+/// # Errors
+/// Those of [`open`].
+pub async fn open_or_create<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+) -> Result<Directory<'_, S, E>, Error> {
+    if tables.owner.is_none() {
         return Err(Error::fault("there is no key_encryption_key"));
     }
-    let first = Node::<String, Place, Ownership>::root(Ownership { owner: rows.owner });
-    let root = root::find_or_create(rows, first).await?;
-    check_owner(rows, root).await?;
-    Ok(root)
+    let first = Node::<String, Place, Ownership>::root(Ownership {
+        owner: tables.owner,
+    });
+    let root = root::find_or_create(tables, TABLE, first).await?;
+    check_owner(tables, root).await?;
+    Ok(directory(tables, root))
 }
 
 /// Checks, once in an instance's life, that the store is the owner's. An instance without usable
 /// settings can seal nothing, and may describe domains.
 async fn check_owner<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     root: RowId,
 ) -> Result<(), Error> {
-    if rows.is_owned.get() || rows.owner.is_none() {
+    if tables.is_owned.get() || tables.owner.is_none() {
         return Ok(());
     }
-    let found = tree(rows, root).root_header().await?.owner;
-    if found != rows.owner {
+    let found = tree(tables, root).root_header().await?.owner;
+    if found != tables.owner {
         return Err(Error::fault(
             "the store belongs to another key_encryption_key: what it holds was sealed under that \
              one, and nothing may be added under this one",
         ));
     }
-    rows.is_owned.set(true);
+    tables.is_owned.set(true);
     Ok(())
 }
 
 /// Where a domain's row in `DomainServerInfo` is; `None` for a domain that never was.
 pub async fn find<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     name: &DomainName,
 ) -> Result<Option<RowId>, Error> {
-    if let Some(id) = rows.known_domains.get(name) {
+    if let Some(id) = tables.places.get(name) {
         return Ok(Some(id));
     }
-    let Some(root) = open(rows).await? else {
-        return Ok(None);
-    };
-    let found = tree(rows, root).get(&name.as_str().to_owned()).await?;
-    if let Some(Place { id, .. }) = found {
-        rows.known_domains.learn(name, id);
+    match open(tables).await? {
+        Some(root) => directory(tables, root).find(name).await,
+        None => Ok(None),
     }
-    Ok(found.map(|place| place.id))
 }
 
-/// Where a domain's row in `DomainServerInfo` is, and whether this call inserted it; where there is
-/// none, inserts the domain with the defaults as `adjust` changes them.
-///
-/// The domain's rows are made first and named last, so there is never half a domain.
-///
-/// # Errors
-/// `RATE_LIMITED` when there are `max_domains` already: see [`check_room`].
-pub(super) async fn find_or_insert<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
-    name: &DomainName,
-    max_domains: Option<u64>,
-    adjust: impl Fn(&mut DomainServerInfo),
-) -> Result<(RowId, bool), Error> {
-    if let Some(id) = rows.known_domains.get(name) {
-        return Ok((id, false));
+/// What an instance remembers of where a domain's row is; `None` where it does not.
+pub fn remembered<S, E>(tables: &Tables<S, E>, name: &DomainName) -> Option<RowId> {
+    tables.places.get(name)
+}
+
+/// The directory of a store that is in use, to look for a domain and to name it.
+pub struct Directory<'a, S, E> {
+    tables: &'a Tables<S, E>,
+    /// It remembers where it found the leaf that it looked at last.
+    tree: DirectoryTree<'a, S, E>,
+}
+
+impl<S: Store, E: Environment> Directory<'_, S, E> {
+    /// Where a domain's row in `DomainServerInfo` is; `None` for a domain that never was.
+    pub async fn find(&self, name: &DomainName) -> Result<Option<RowId>, Error> {
+        let found = self.tree.get(&key(name)).await?;
+        if let Some(Place { id, .. }) = found {
+            self.tables.places.insert(name, id);
+        }
+        Ok(found.map(|place| place.id))
     }
-    let root = open_or_create(rows).await?;
-    let directory = tree(rows, root);
-    let key = name.as_str().to_owned();
-    if let Some(Place { id, .. }) = directory.get(&key).await? {
-        rows.known_domains.learn(name, id);
-        return Ok((id, false));
+
+    /// Names the row of a new domain, and gives the row that has the name then: another request may
+    /// have been faster.
+    pub async fn insert(&self, name: &DomainName, mine: RowId) -> Result<RowId, Error> {
+        let key = key(name);
+        let named = self
+            .tree
+            .update(&key, |leaf| {
+                if let Some(theirs) = leaf.get(&key) {
+                    return Ok(Change::Keep(theirs.id));
+                }
+                let place = Place {
+                    id: mine,
+                    is_deleted: false,
+                };
+                leaf.insert(key.clone(), place);
+                Ok(Change::Write(mine))
+            })
+            .await?;
+        self.tables.places.insert(name, named);
+        Ok(named)
     }
-    check_room(rows, max_domains).await?;
-    let mut info = domain_server_info::insert_rows(rows, name).await?;
-    adjust(&mut info);
-    let (membership, keys) = (info.membership, info.keys);
-    let mine = rows.create(Table::DomainServerInfo, info).await?;
-    let named = directory
-        .update(&key, |leaf| {
-            if let Some(theirs) = leaf.get(&key) {
-                return Ok(Change::Keep(theirs.id));
-            }
-            let place = Place {
-                id: mine,
-                is_deleted: false,
-            };
-            leaf.insert(key.clone(), place);
-            Ok(Change::Write(mine))
-        })
-        .await?;
-    if named != mine {
-        // A name is given once, so nothing will ever lead to these.
-        rows.discard(Table::DomainServerInfo, mine).await;
-        rows.discard(Table::DomainMembership, membership).await;
-        rows.discard(Table::DomainKeys, keys).await;
-    }
-    rows.known_domains.learn(name, named);
-    Ok((named, named == mine))
 }
 
 /// Refuses another domain where there are `max_domains` already. Domains that are inserted at the
@@ -170,11 +182,11 @@ pub(super) async fn find_or_insert<S: Store, E: Environment>(
 ///
 /// # Errors
 /// `RATE_LIMITED`.
-pub(super) async fn check_room<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+pub async fn check_room<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
     max_domains: Option<u64>,
 ) -> Result<(), Error> {
-    let (Some(most), Some(root)) = (max_domains, open(rows).await?) else {
+    let (Some(most), Some(root)) = (max_domains, open(tables).await?) else {
         return Ok(());
     };
     let full = || {
@@ -186,15 +198,15 @@ pub(super) async fn check_room<S: Store, E: Environment>(
         }))
     };
     // Whoever asks for one domain after the other is not to have the directory read each time.
-    let now_ms = rows.env.now_ms();
-    let full_until_ms = &rows.known_domains.full_until_ms;
+    let now_ms = tables.env.now_ms();
+    let full_until_ms = &tables.places.full_until_ms;
     if now_ms < full_until_ms.get() {
         return full();
     }
     let mut from = None;
     let mut domains = 0;
     loop {
-        let leaf = tree(rows, root).leaf(from.as_ref()).await?;
+        let leaf = tree(tables, root).leaf(from.as_ref()).await?;
         let existing = leaf.entries.iter().filter(|(_, place)| !place.is_deleted);
         domains += existing.count() as u64;
         if domains >= most {
@@ -209,16 +221,16 @@ pub(super) async fn check_room<S: Store, E: Environment>(
 }
 
 /// Notes that a domain was deleted or inserted again, for [`check_room`].
-pub(super) async fn set_deleted<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
-    domain: &str,
+pub async fn set_deleted<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    name: &DomainName,
     is_deleted: bool,
 ) -> Result<(), Error> {
-    let Some(root) = open(rows).await? else {
+    let Some(root) = open(tables).await? else {
         return Ok(());
     };
-    let key = domain.to_owned();
-    tree(rows, root)
+    let key = key(name);
+    tree(tables, root)
         .update(&key, |leaf| {
             let Some(place) = leaf.get(&key).copied() else {
                 return Ok(Change::Keep(()));
@@ -241,17 +253,21 @@ pub(super) async fn set_deleted<S: Store, E: Environment>(
 /// The rows of domains with names above `after`, ascending by name, at most `limit` of them;
 /// deleted domains among them.
 pub async fn scan<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     after: Option<&str>,
     limit: usize,
-) -> Result<Vec<(String, RowId)>, Error> {
-    let after = after.map(str::to_owned);
-    let Some(root) = open(rows).await? else {
+) -> Result<Vec<(DomainName, RowId)>, Error> {
+    let Some(root) = open(tables).await? else {
         return Ok(Vec::new());
     };
-    let found = tree(rows, root).scan(after.as_ref(), limit).await?;
-    Ok(found
+    let found = tree(tables, root)
+        .scan(after.map(str::to_owned).as_ref(), limit)
+        .await?;
+    found
         .into_iter()
-        .map(|(name, place)| (name, place.id))
-        .collect())
+        .map(|(name, place)| match DomainName::parse(&name) {
+            Ok(name) => Ok((name, place.id)),
+            Err(error) => Err(Error::fault(format!("in the directory: {error}"))),
+        })
+        .collect()
 }

@@ -18,14 +18,17 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::domain_server_info::{self, Domain, DomainServerInfo};
+use super::{
+    Tables,
+    domain_server_info::{self, Domain, DomainServerInfo},
+};
 use crate::{
-    credential::{Issuer, Order},
+    environment::Environment,
     error::{Error, RateLimit},
-    ports::Environment,
+    issuer::{CertificateOrder, Issuer, NewKey},
     store::{
         Store,
-        rows::{Change, Rows, Table},
+        rows::{Change, Table},
     },
 };
 
@@ -36,6 +39,9 @@ const DAY_S: i64 = 24 * 60 * 60;
 
 /// After this many claims that came to nothing a request gives up.
 const CLAIMS: usize = 20;
+
+/// The table.
+pub const TABLE: Table = Table::named("DomainKeys");
 
 /// A domain's row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -95,31 +101,9 @@ impl DomainKey {
     }
 }
 
-/// A key pair that was just made, with its certificate.
-#[derive(Debug, Clone)]
-pub struct NewKey {
-    /// The private key, sealed.
-    pub sealed: Vec<u8>,
-    /// The certificate over the public key.
-    pub certificate: NewCertificate,
-}
-
-/// A certificate that was just signed.
-#[derive(Debug, Clone)]
-pub struct NewCertificate {
-    /// As DER.
-    pub der: Vec<u8>,
-    /// Its issuers up to the domain CA, as DER.
-    pub chain: Vec<Vec<u8>>,
-    /// From when it is good, in seconds since 1970.
-    pub not_before_s: i64,
-    /// Until when it is good, in seconds since 1970.
-    pub not_after_s: i64,
-}
-
 impl DomainKeys {
     /// A domain without a key.
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             keys: Vec::new(),
             chains: Vec::new(),
@@ -241,10 +225,10 @@ impl DomainKeys {
 
 /// Reads a domain's keys. May run again.
 pub async fn read<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
 ) -> Result<DomainKeys, Error> {
-    let keys: DomainKeys = rows.read(Table::DomainKeys, domain.info.keys).await?;
+    let keys: DomainKeys = tables.read(TABLE, domain.info.keys).await?;
     if keys.erased {
         return Err(domain_server_info::deleted_meanwhile());
     }
@@ -252,23 +236,20 @@ pub async fn read<S: Store, E: Environment>(
 }
 
 /// Erases a deleted domain's keys for ever. May run again.
-pub(super) async fn erase<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+pub async fn erase<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
     domain: &Domain,
 ) -> Result<(), Error> {
-    rows.update(
-        Table::DomainKeys,
-        domain.info.keys,
-        |keys: &mut DomainKeys| {
+    tables
+        .update(TABLE, domain.info.keys, |keys: &mut DomainKeys| {
             if keys.erased {
                 return Ok(Change::Keep(()));
             }
             *keys = DomainKeys::new();
             keys.erased = true;
             Ok(Change::Write(()))
-        },
-    )
-    .await
+        })
+        .await
 }
 
 /// A domain's keys, the newest of them made after every departure that the request saw.
@@ -280,36 +261,36 @@ pub(super) async fn erase<S: Store, E: Environment>(
 /// # Errors
 /// The issuer's, with nothing claimed.
 pub async fn read_or_roll_over<S: Store, E: Environment, I: Issuer>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     server_url: &str,
     issuer: &I,
 ) -> Result<DomainKeys, Error> {
     for _ in 0..CLAIMS {
-        let keys = wait(rows, domain, issuer.takeover_ms()).await?;
+        let keys = wait(tables, domain, issuer.takeover_ms()).await?;
         if !keys.key_required(&domain.info) {
             return Ok(keys);
         }
-        issuer.check(rows.env.now_s())?;
-        let Some((claim, version)) = claim(rows, domain, keys.claim).await? else {
+        issuer.check(tables.env.now_s())?;
+        let Some((claim, version)) = claim(tables, domain, keys.claim).await? else {
             continue;
         };
-        let made = issuer.make(&Order {
+        let made = issuer.make(&CertificateOrder {
             domain: &domain.info.domain,
             server_url,
             version,
-            now_s: rows.env.now_s(),
+            now_s: tables.env.now_s(),
         });
         let made = match made {
             Ok(made) => made,
             Err(error) => {
-                let _ = release(rows, domain, claim).await;
+                let _ = release(tables, domain, claim).await;
                 return Err(error);
             }
         };
-        if let Err(error) = save(rows, domain, version, made).await {
+        if let Err(error) = save(tables, domain, version, made).await {
             // It may be saved yet; if not, another request need not wait for it.
-            let _ = release(rows, domain, claim).await;
+            let _ = release(tables, domain, claim).await;
             return Err(error);
         }
     }
@@ -321,24 +302,24 @@ pub async fn read_or_roll_over<S: Store, E: Environment, I: Issuer>(
 
 /// Reads the keys, and waits as long as another request is making the next one.
 async fn wait<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     takeover_ms: u64,
 ) -> Result<DomainKeys, Error> {
-    let mut keys = read(rows, domain).await?;
+    let mut keys = read(tables, domain).await?;
     let mut waited_ms = 0;
     while let Some(claim) = keys.claim
         && keys.key_required(&domain.info)
     {
         // By the claim's own time; where clocks differ, by the time that was spent here.
-        let age_ms = rows.env.now_ms().saturating_sub(claim.since_ms);
+        let age_ms = tables.env.now_ms().saturating_sub(claim.since_ms);
         let is_overdue = age_ms >= takeover_ms.cast_signed();
         if is_overdue || waited_ms >= takeover_ms {
             return Ok(keys);
         }
-        rows.env.sleep_ms(LOOK_EVERY_MS).await;
+        tables.env.sleep_ms(LOOK_EVERY_MS).await;
         waited_ms += LOOK_EVERY_MS;
-        keys = read(rows, domain).await?;
+        keys = read(tables, domain).await?;
         if keys.claim != Some(claim) {
             waited_ms = 0;
         }
@@ -349,64 +330,56 @@ async fn wait<S: Store, E: Environment>(
 /// Claims the next key from `former`, which is nobody or a maker whose key did not come; also gives
 /// the version to make it for.
 async fn claim<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     former: Option<Claim>,
 ) -> Result<Option<(Claim, u32)>, Error> {
     let claim = Claim {
-        maker: rows.env.random_u64(),
-        since_ms: rows.env.now_ms(),
+        maker: tables.env.random_u64(),
+        since_ms: tables.env.now_ms(),
     };
-    rows.update(
-        Table::DomainKeys,
-        domain.info.keys,
-        |keys: &mut DomainKeys| {
+    tables
+        .update(TABLE, domain.info.keys, |keys: &mut DomainKeys| {
             if keys.erased || !keys.key_required(&domain.info) || keys.claim != former {
                 return Ok(Change::Keep(None));
             }
             keys.claim = Some(claim);
             // Not what was read before: another key may have been saved since.
             Ok(Change::Write(Some((claim, keys.newest_version() + 1))))
-        },
-    )
-    .await
+        })
+        .await
 }
 
 /// Gives a claim back, if it still stands.
 async fn release<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     claim: Claim,
 ) -> Result<(), Error> {
-    rows.update(
-        Table::DomainKeys,
-        domain.info.keys,
-        |keys: &mut DomainKeys| {
+    tables
+        .update(TABLE, domain.info.keys, |keys: &mut DomainKeys| {
             if keys.claim != Some(claim) {
                 return Ok(Change::Keep(()));
             }
             keys.claim = None;
             Ok(Change::Write(()))
-        },
-    )
-    .await
+        })
+        .await
 }
 
 /// Saves a key under the version it was made for, unless that has one or the key is not required
 /// any more. A maker that was overdue may still save it, if it is the first: its key is as good as
 /// that of whoever took over, and nobody waits in vain.
 async fn save<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     version: u32,
     made: NewKey,
 ) -> Result<(), Error> {
-    let now_s = rows.env.now_s();
+    let now_s = tables.env.now_s();
     let info = &domain.info;
-    rows.update(
-        Table::DomainKeys,
-        domain.info.keys,
-        |keys: &mut DomainKeys| {
+    tables
+        .update(TABLE, domain.info.keys, |keys: &mut DomainKeys| {
             let is_wanted =
                 keys.newest_version() + 1 == version && !keys.erased && keys.key_required(info);
             if !is_wanted {
@@ -418,26 +391,25 @@ async fn save<S: Store, E: Environment>(
             keys.departures_by_operators_covered = info.departures_by_operators;
             keys.claim = None;
             Ok(Change::Write(()))
-        },
-    )
-    .await
+        })
+        .await
 }
 
 /// Signs anew the certificates among `keys` that run out, and keeps them. A key stays the same key.
 ///
 /// Devices that ask at the same time may each sign; one signature is kept.
 pub async fn renew_certificates<S: Store, E: Environment, I: Issuer>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     server_url: &str,
     issuer: &I,
     keys: DomainKeys,
 ) -> Result<DomainKeys, Error> {
-    let now_s = rows.env.now_s();
+    let now_s = tables.env.now_s();
     let runs_out = |key: &DomainKey| key.renewable_from_s(issuer).is_some_and(|s| s <= now_s);
     let mut renewed = Vec::new();
     for (version, key) in keys.above(0).filter(|(_, key)| runs_out(key)) {
-        let order = Order {
+        let order = CertificateOrder {
             domain: &domain.info.domain,
             server_url,
             version,
@@ -448,10 +420,8 @@ pub async fn renew_certificates<S: Store, E: Environment, I: Issuer>(
     if renewed.is_empty() {
         return Ok(keys);
     }
-    rows.update(
-        Table::DomainKeys,
-        domain.info.keys,
-        |keys: &mut DomainKeys| {
+    tables
+        .update(TABLE, domain.info.keys, |keys: &mut DomainKeys| {
             if keys.erased {
                 return Ok(Change::Keep(()));
             }
@@ -466,8 +436,7 @@ pub async fn renew_certificates<S: Store, E: Environment, I: Issuer>(
                 }
             }
             Ok(Change::Write(()))
-        },
-    )
-    .await?;
-    read(rows, domain).await
+        })
+        .await?;
+    read(tables, domain).await
 }

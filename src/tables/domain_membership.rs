@@ -6,18 +6,20 @@
 
 use anonymous_domains_protocol::{ids::MachineGuid, problem::ErrorName};
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteArray;
 
-use super::domain_server_info::Domain;
+use super::{Tables, domain_server_info::Domain};
 use crate::{
+    environment::Environment,
     error::Error,
-    ports::Environment,
     store::{
         Store,
-        rows::{Rows, Table},
+        rows::Table,
         tree::{Header, Leaf, Node, Tree},
     },
 };
+
+/// The table.
+pub const TABLE: Table = Table::named("DomainMembership");
 
 /// How far a machine's request may lie before what it is compared with and still pass for later,
 /// in milliseconds.
@@ -25,14 +27,6 @@ const REPLAY_SLACK_MS: i64 = 1000;
 
 /// A leaf keeps at most this many departures, the newest.
 const DEPARTURES_KEPT: usize = 64;
-
-/// A machine's GUID, as the key of its entry.
-pub type Guid = ByteArray<16>;
-
-/// The key of a machine's entry.
-pub fn key(guid: MachineGuid) -> Guid {
-    ByteArray::new(*guid.as_bytes())
-}
 
 /// What a leaf of the roster says of itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +54,7 @@ impl Header for LeafHeader {
 /// A domain's first row in `DomainMembership`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct MembershipRoot(Node<Guid, Entry, LeafHeader>);
+pub struct MembershipRoot(Node<MachineGuid, Entry, LeafHeader>);
 
 impl Default for MembershipRoot {
     fn default() -> Self {
@@ -124,11 +118,6 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// The key of its entry.
-    pub fn key(&self) -> Guid {
-        key(self.guid)
-    }
-
     fn is_before(&self, iat_ms: i64) -> bool {
         self.iat_ms < iat_ms - REPLAY_SLACK_MS
     }
@@ -179,17 +168,17 @@ fn replayed(why: &'static str) -> Error {
 }
 
 /// A domain's roster.
-pub type Roster<'a, S, E> = Tree<'a, S, E, Guid, Entry, LeafHeader>;
+pub type Roster<'a, S, E> = Tree<'a, S, E, MachineGuid, Entry, LeafHeader>;
 
 /// A leaf of it.
-pub type RosterLeaf<'a> = Leaf<'a, Guid, Entry, LeafHeader>;
+pub type RosterLeaf<'a> = Leaf<'a, MachineGuid, Entry, LeafHeader>;
 
 /// The roster of a domain.
 pub fn roster<'a, S: Store, E: Environment>(
-    rows: &'a Rows<S, E>,
+    tables: &'a Tables<S, E>,
     domain: &Domain,
 ) -> Roster<'a, S, E> {
-    Tree::new(rows, Table::DomainMembership, domain.info.membership)
+    Tree::new(tables, TABLE, domain.info.membership)
 }
 
 impl RosterLeaf<'_> {
@@ -228,28 +217,27 @@ impl RosterLeaf<'_> {
 }
 
 /// How many of a leaf's entries are members.
-pub fn count_members(entries: &[(Guid, Entry)]) -> u64 {
+pub fn count_members(entries: &[(MachineGuid, Entry)]) -> u64 {
     let members = entries.iter().filter(|(_, entry)| entry.member().is_some());
     members.count() as u64
 }
 
 /// Members with GUIDs above `after`, ascending, at most `limit` of them.
 pub async fn members<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     mut after: Option<MachineGuid>,
     limit: usize,
 ) -> Result<Vec<(MachineGuid, Member)>, Error> {
     let mut listed = Vec::new();
     while listed.len() < limit {
-        let from = after.map(key);
-        let entries = roster(rows, domain).scan(from.as_ref(), limit).await?;
+        let entries = roster(tables, domain).scan(after.as_ref(), limit).await?;
         let Some((last, _)) = entries.last() else {
             break;
         };
-        after = Some(MachineGuid::from_bytes(**last));
+        after = Some(*last);
         listed.extend(entries.into_iter().filter_map(|(guid, entry)| match entry {
-            Entry::Member(member) => Some((MachineGuid::from_bytes(*guid), member)),
+            Entry::Member(member) => Some((guid, member)),
             Entry::Departed(_) | Entry::Blocked(_) => None,
         }));
     }
@@ -259,18 +247,18 @@ pub async fn members<S: Store, E: Environment>(
 
 /// Whether a machine is blocked.
 pub async fn is_blocked<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     guid: MachineGuid,
 ) -> Result<bool, Error> {
-    let entry = roster(rows, domain).get(&key(guid)).await?;
+    let entry = roster(tables, domain).get(&guid).await?;
     Ok(matches!(entry, Some(Entry::Blocked(_))))
 }
 
 /// Erases a deleted domain's roster for ever. May run again.
-pub(super) async fn erase<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+pub async fn erase<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
     domain: &Domain,
 ) -> Result<(), Error> {
-    roster(rows, domain).erase().await
+    roster(tables, domain).erase().await
 }

@@ -1,28 +1,32 @@
 //! `DomainServerInfo`: a domain's settings.
 
-use anonymous_domains_protocol::{ids::DomainName, problem::ErrorName};
+use std::fmt;
+
+use anonymous_domains_protocol::{
+    ids::{DomainName, MachineGuid},
+    problem::ErrorName,
+};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteArray;
 
-use super::{
-    blocked, directory,
-    domain_keys::{self, DomainKeys},
-    domain_membership::{self, MembershipRoot},
-};
+use super::Tables;
 use crate::{
+    environment::Environment,
     error::Error,
-    ports::Environment,
     store::{
         Store,
-        rows::{Change, RowId, Rows, Table},
+        rows::{Change, RowId, Table},
     },
 };
+
+/// The table.
+pub const TABLE: Table = Table::named("DomainServerInfo");
 
 /// A domain's row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DomainServerInfo {
     /// The domain's name.
-    pub domain: String,
+    pub domain: DomainName,
     /// When the domain was inserted, in seconds since 1970.
     pub created_at_s: i64,
     /// Whether devices must bring an authentication token.
@@ -67,7 +71,7 @@ pub enum Count {
     /// A maximum was set, and the members are being counted, leaf by leaf.
     Running {
         /// The first GUID that is not yet counted; `None` at the beginning.
-        from: Option<ByteArray<16>>,
+        from: Option<MachineGuid>,
         /// The members of the leaves below, each as it was when it was counted.
         sum: u64,
         /// How many members have departed from counted leaves since.
@@ -82,7 +86,7 @@ pub enum Count {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
     /// The machine's GUID.
-    pub guid: ByteArray<16>,
+    pub guid: MachineGuid,
     /// The membership that begins or ends: the number that its entry has.
     pub registration: u64,
     /// The count during which it is made: [`DomainServerInfo::epoch`].
@@ -130,14 +134,14 @@ pub enum Deletion {
 
 impl DomainServerInfo {
     /// What a domain is inserted with at the first registration.
-    pub(super) fn with_defaults(
-        domain: &str,
+    pub fn with_defaults(
+        domain: DomainName,
         created_at_s: i64,
         membership: RowId,
         keys: RowId,
     ) -> Self {
         Self {
-            domain: domain.to_owned(),
+            domain,
             created_at_s,
             authentication_required: false,
             auth_namespace: None,
@@ -154,6 +158,11 @@ impl DomainServerInfo {
             blocked: None,
             deletion: Deletion::No,
         }
+    }
+
+    /// Which of the domains of its name this is.
+    pub fn generation(&self) -> Generation {
+        Generation(self.keys)
     }
 
     /// Sets Max Membership. Where there was none before, the members must be counted.
@@ -181,8 +190,28 @@ impl DomainServerInfo {
     }
 
     /// What is noted of a machine.
-    pub fn intent(&self, guid: &ByteArray<16>) -> Option<&Intent> {
-        self.intents.iter().find(|intent| intent.guid == *guid)
+    pub fn intent(&self, guid: MachineGuid) -> Option<&Intent> {
+        self.intents.iter().find(|intent| intent.guid == guid)
+    }
+}
+
+/// Which of the domains that have had a name in turn: a domain that is inserted under the name of a
+/// deleted one is another generation. It is the name of the domain's row in `DomainKeys`, which no
+/// other domain ever has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation(RowId);
+
+/// 32 hexadecimal digits.
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+impl Generation {
+    pub(crate) fn from_byte(byte: u8) -> Self {
+        Self(RowId::from_byte(byte))
     }
 }
 
@@ -196,39 +225,23 @@ pub struct Domain {
 }
 
 impl Domain {
-    fn exists(&self) -> bool {
-        self.info.deletion == Deletion::No
+    /// Which of the domains of its name it is.
+    pub fn generation(&self) -> Generation {
+        self.info.generation()
     }
-}
 
-/// Looks a domain up.
-pub async fn find<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
-    name: &DomainName,
-) -> Result<Option<Domain>, Error> {
-    Ok(find_undeleted(rows, name).await?.filter(Domain::exists))
-}
-
-/// Looks up a domain that exists, or of which something is left.
-pub async fn find_undeleted<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
-    name: &DomainName,
-) -> Result<Option<Domain>, Error> {
-    match directory::find(rows, name).await? {
-        Some(id) => {
-            let domain = read(rows, id).await?;
-            Ok((domain.info.deletion != Deletion::Done).then_some(domain))
-        }
-        None => Ok(None),
+    /// Whether it was not deleted.
+    pub fn exists(&self) -> bool {
+        self.info.deletion == Deletion::No
     }
 }
 
 /// Reads a row that the directory names; `None` for a domain that was deleted.
 pub async fn read_existing<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     id: RowId,
 ) -> Result<Option<Domain>, Error> {
-    Ok(Some(read(rows, id).await?).filter(Domain::exists))
+    Ok(Some(read(tables, id).await?).filter(Domain::exists))
 }
 
 /// The same domain as it is now.
@@ -236,11 +249,11 @@ pub async fn read_existing<S: Store, E: Environment>(
 /// # Errors
 /// `Unavailable` when it was deleted since.
 pub async fn read_again<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
 ) -> Result<Domain, Error> {
-    let now = read(rows, domain.id).await?;
-    if now.exists() && now.info.keys == domain.info.keys {
+    let now = read(tables, domain.id).await?;
+    if now.exists() && now.generation() == domain.generation() {
         return Ok(now);
     }
     Err(deleted_meanwhile())
@@ -251,89 +264,15 @@ pub fn deleted_meanwhile() -> Error {
     Error::Unavailable("the domain was deleted in the meantime".into())
 }
 
-/// Looks a domain up, and inserts it with the defaults if there is none, unless there are
-/// `max_domains` already.
-///
-/// # Errors
-/// `RATE_LIMITED`.
-pub async fn find_or_insert<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
-    name: &DomainName,
-    max_domains: Option<u64>,
+/// Reads a row that the directory names, whatever has become of the domain.
+pub async fn read<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    id: RowId,
 ) -> Result<Domain, Error> {
-    let (domain, _) = find_or_insert_with(rows, name, max_domains, |_| {}).await?;
-    Ok(domain)
-}
-
-/// Looks a domain up, and inserts it with the defaults as `adjust` changes them if there is none,
-/// unless there are `max_domains` already; also says whether this call inserted it.
-///
-/// # Errors
-/// `RATE_LIMITED`.
-pub async fn find_or_insert_with<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
-    name: &DomainName,
-    max_domains: Option<u64>,
-    adjust: impl Fn(&mut DomainServerInfo),
-) -> Result<(Domain, bool), Error> {
-    let (id, inserted) = directory::find_or_insert(rows, name, max_domains, &adjust).await?;
-    let domain = read(rows, id).await?;
-    if inserted || domain.exists() {
-        return Ok((domain, inserted));
-    }
-    finish_deletion(rows, &domain).await?;
-    directory::check_room(rows, max_domains).await?;
-    directory::set_deleted(rows, name.as_str(), false).await?;
-    let mut fresh = insert_rows(rows, name).await?;
-    adjust(&mut fresh);
-    let (info, inserted) = rows
-        .update(
-            Table::DomainServerInfo,
-            id,
-            |info: &mut DomainServerInfo| {
-                // Only in place of the one whose rows were erased just now.
-                if info.keys != domain.info.keys {
-                    return Ok(Change::Keep((info.clone(), info.keys == fresh.keys)));
-                }
-                *info = fresh.clone();
-                Ok(Change::Write((fresh.clone(), true)))
-            },
-        )
-        .await?;
-    if info.deletion != Deletion::No {
-        return Err(deleted_meanwhile());
-    }
-    if info.keys != fresh.keys {
-        rows.discard(Table::DomainMembership, fresh.membership)
-            .await;
-        rows.discard(Table::DomainKeys, fresh.keys).await;
-    }
-    Ok((Domain { id, info }, inserted))
-}
-
-/// Makes a domain's other rows, and its own, which is not in the table yet.
-pub(super) async fn insert_rows<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
-    name: &DomainName,
-) -> Result<DomainServerInfo, Error> {
-    let keys = rows.create(Table::DomainKeys, DomainKeys::new()).await?;
-    let membership = rows
-        .create(Table::DomainMembership, MembershipRoot::default())
-        .await?;
-    Ok(DomainServerInfo::with_defaults(
-        name.as_str(),
-        rows.env.now_s(),
-        membership,
-        keys,
-    ))
-}
-
-async fn read<S: Store, E: Environment>(rows: &Rows<S, E>, id: RowId) -> Result<Domain, Error> {
-    match rows.read(Table::DomainServerInfo, id).await {
+    match tables.read(TABLE, id).await {
         Ok(info) => Ok(Domain { id, info }),
         Err(error) => {
-            rows.known_domains.forget(id);
-            rows.is_owned.set(false);
+            tables.forget(id);
             Err(error)
         }
     }
@@ -345,12 +284,12 @@ async fn read<S: Store, E: Environment>(rows: &Rows<S, E>, id: RowId) -> Result<
 /// # Errors
 /// Those of `decide`, with nothing written; `UNKNOWN_DOMAIN` when the domain was deleted since.
 pub async fn update<S: Store, E: Environment, R>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     mut decide: impl FnMut(&mut DomainServerInfo) -> Result<Change<R>, Error>,
 ) -> Result<(R, Domain), Error> {
     let mut answer = None;
-    let domain = update_row(rows, domain, &mut |info| {
+    let domain = update_row(tables, domain, &mut |info| {
         let change = decide(info)?;
         let writes = matches!(change, Change::Write(_));
         let (Change::Keep(decided) | Change::Write(decided)) = change;
@@ -364,12 +303,12 @@ pub async fn update<S: Store, E: Environment, R>(
 
 /// [`update`] whatever it gives. `decide` says whether the row is to be written.
 async fn update_row<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     decide: &mut dyn FnMut(&mut DomainServerInfo) -> Result<bool, Error>,
 ) -> Result<Domain, Error> {
     let decide = |info: &mut DomainServerInfo| {
-        if info.deletion != Deletion::No || info.keys != domain.info.keys {
+        if info.deletion != Deletion::No || info.generation() != domain.generation() {
             return Err(Error::refused(
                 ErrorName::UnknownDomain,
                 "the domain was deleted in the meantime",
@@ -380,9 +319,7 @@ async fn update_row<S: Store, E: Environment>(
             true => Change::Write(info.clone()),
         })
     };
-    let info = rows
-        .update(Table::DomainServerInfo, domain.id, decide)
-        .await?;
+    let info = tables.update(TABLE, domain.id, decide).await?;
     let id = domain.id;
     Ok(Domain { id, info })
 }
@@ -392,7 +329,7 @@ async fn update_row<S: Store, E: Environment>(
 /// # Errors
 /// `UNKNOWN_DOMAIN` when the domain was deleted since.
 pub async fn require_rollover<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
 ) -> Result<(), Error> {
     let raise = |info: &mut DomainServerInfo| {
@@ -400,68 +337,6 @@ pub async fn require_rollover<S: Store, E: Environment>(
         info.departures_by_operators += 1;
         Ok(Change::Write(()))
     };
-    update(rows, domain, raise).await?;
-    Ok(())
-}
-
-/// Deletes a domain: first it exists no more, then its rows are erased. What a crash leaves is
-/// erased when the domain is deleted or inserted again.
-pub async fn delete<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
-    domain: &Domain,
-) -> Result<(), Error> {
-    let begin = |info: &mut DomainServerInfo| {
-        info.deletion = Deletion::Begun;
-        info.intents = Vec::new();
-        Ok(Change::Write(()))
-    };
-    let deleted = match domain.info.deletion {
-        Deletion::No => match update(rows, domain, begin).await {
-            Ok(((), deleted)) => deleted,
-            // Another request has begun it, or this one without being told.
-            Err(error) if error.refusal() == Some(ErrorName::UnknownDomain) => {
-                let now = read(rows, domain.id).await?;
-                let is_same = now.info.keys == domain.info.keys;
-                if !is_same || now.info.deletion != Deletion::Begun {
-                    return Err(error);
-                }
-                now
-            }
-            Err(error) => return Err(error),
-        },
-        Deletion::Begun | Deletion::Done => domain.clone(),
-    };
-    finish_deletion(rows, &deleted).await
-}
-
-/// Erases the other rows of a deleted domain.
-async fn finish_deletion<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
-    domain: &Domain,
-) -> Result<(), Error> {
-    if domain.info.deletion != Deletion::Begun {
-        return Ok(());
-    }
-    domain_keys::erase(rows, domain).await?;
-    domain_membership::erase(rows, domain).await?;
-    blocked::erase(rows, domain).await?;
-    directory::set_deleted(rows, &domain.info.domain, true).await?;
-    let exists = rows
-        .update(
-            Table::DomainServerInfo,
-            domain.id,
-            |info: &mut DomainServerInfo| {
-                if info.deletion != Deletion::Begun || info.keys != domain.info.keys {
-                    return Ok(Change::Keep(info.deletion == Deletion::No));
-                }
-                info.deletion = Deletion::Done;
-                Ok(Change::Write(false))
-            },
-        )
-        .await?;
-    if exists {
-        // Another request has finished the deletion, and one has inserted the domain again.
-        directory::set_deleted(rows, &domain.info.domain, false).await?;
-    }
+    update(tables, domain, raise).await?;
     Ok(())
 }

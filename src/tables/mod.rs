@@ -11,8 +11,12 @@
 //! a key that was made in between; a key is saved together
 //! with the number of departures it covers, so there is no flag that could be cleared too early.
 
-pub mod blocked;
+pub mod blocked_machines;
 pub mod directory;
 pub mod domain_keys;
 pub mod domain_membership;
 pub mod domain_server_info;
+mod handle;
+mod places;
+
+pub use handle::{OwnerDigest, Tables};

@@ -44,7 +44,7 @@ impl Machine {
     }
 
     pub fn join(&self, app: &TestApp) -> Value {
-        let response = self.join_at(app, app.rows.env.now_ms.get());
+        let response = self.join_at(app, app.tables.env.now_ms.get());
         assert_eq!(response.status(), 200, "{:?}", json(&response));
         json(&response)
     }
@@ -106,5 +106,5 @@ pub fn two_instances() -> (TestApp, TestApp) {
 
 /// Gives what is in the store of one instance to another.
 pub fn hand_over(from: &TestApp, to: &TestApp) {
-    to.rows.store.rows.replace(from.rows.store.rows.take());
+    to.tables.store.rows.replace(from.tables.store.rows.take());
 }

@@ -1,8 +1,14 @@
+use std::sync::LazyLock;
+
 use anonymous_domains::{
-    credential::{Issuer, Order, delivery},
+    credential::delivery,
+    issuer::{CertificateOrder, Issuer},
     settings::Settings,
 };
-use anonymous_domains_protocol::jwk::{KeyType, PrivateKey, PublicKey};
+use anonymous_domains_protocol::{
+    ids::DomainName,
+    jwk::{KeyType, PrivateKey, PublicKey},
+};
 use x509_cert::{
     Certificate,
     der::{Decode, Encode},
@@ -17,9 +23,12 @@ use crate::support::{self, Ca, NOW_MS, ca_params, self_signed, signed_by};
 const NOW_S: i64 = NOW_MS / 1000;
 const DAY_S: i64 = 24 * 60 * 60;
 
-fn order(version: u32) -> Order<'static> {
-    Order {
-        domain: "living-room",
+static LIVING_ROOM: LazyLock<DomainName> =
+    LazyLock::new(|| DomainName::parse("living-room").unwrap());
+
+fn order(version: u32) -> CertificateOrder<'static> {
+    CertificateOrder {
+        domain: &LIVING_ROOM,
         server_url: "https://domains.example/flashaccess/domainserver/living-room/",
         version,
         now_s: NOW_S,
@@ -156,5 +165,5 @@ fn every_kind_of_domain_key_fits_its_certificate_once_it_is_opened() {
 
 #[test]
 fn a_kid_names_domain_and_version() {
-    assert_eq!(delivery::kid("living-room", 3), "living-room/3");
+    assert_eq!(delivery::kid(&LIVING_ROOM, 3), "living-room/3");
 }

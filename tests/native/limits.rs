@@ -21,7 +21,7 @@ fn with(replaced: &[(&str, &str)]) -> TestApp {
 
 /// Everything in the store but the row that `/healthz` writes.
 fn rows(app: &TestApp) -> Vec<(String, Vec<u8>)> {
-    let rows = app.rows.store.rows.borrow().clone();
+    let rows = app.tables.store.rows.borrow().clone();
     rows.into_iter()
         .filter(|(key, _)| !key.ends_with(":health"))
         .collect()
@@ -34,16 +34,16 @@ fn a_domain_gets_so_many_key_versions_a_day() {
     resident.join(&app);
     for _ in 0..2 {
         leaver.join(&app);
-        app.rows
+        app.tables
             .env
             .now_ms
-            .set(app.rows.env.now_ms.get() + 3_600_000);
-        let now_ms = app.rows.env.now_ms.get();
+            .set(app.tables.env.now_ms.get() + 3_600_000);
+        let now_ms = app.tables.env.now_ms.get();
         assert_eq!(leaver.leave_at(&app, now_ms, false).status(), 200);
         resident.join(&app);
     }
     leaver.join(&app);
-    let now_ms = app.rows.env.now_ms.get();
+    let now_ms = app.tables.env.now_ms.get();
     assert_eq!(leaver.leave_at(&app, now_ms, false).status(), 200);
 
     // Members and strangers alike are refused, and nothing changes.
@@ -69,7 +69,7 @@ fn a_domain_gets_so_many_key_versions_a_day() {
     assert_eq!(versions(&resident.join(&app)), [1, 2, 3, 4]);
 
     // A day after the first one there is room for one.
-    app.rows.env.now_ms.set(NOW_MS + DAY_MS);
+    app.tables.env.now_ms.set(NOW_MS + DAY_MS);
     let now_ms = NOW_MS + DAY_MS;
     leaver.join(&app);
     assert_eq!(leaver.leave_at(&app, now_ms, false).status(), 200);
@@ -107,7 +107,7 @@ fn registrations_insert_so_many_domains() {
     }
     // Instances remember for five seconds that there is none.
     assert_eq!(elsewhere("kitchen").status(), 429);
-    app.rows.env.now_ms.set(NOW_MS + 5_000);
+    app.tables.env.now_ms.set(NOW_MS + 5_000);
     assert_eq!(elsewhere("kitchen").status(), 200);
     assert_refused(&machine.join_at(&app, NOW_MS), "RATE_LIMITED");
 }
@@ -116,18 +116,18 @@ fn registrations_insert_so_many_domains() {
 fn a_key_that_cannot_be_signed_changes_nothing() {
     let app = working_app();
     // The CA's certificate ends on 2046-01-01.
-    app.rows.env.now_ms.set(2_400_000_000_000);
+    app.tables.env.now_ms.set(2_400_000_000_000);
     let machine = Machine::new();
     let refused = machine.join_at(&app, 2_400_000_000_000);
     assert_eq!(refused.status(), 500);
     // The domain was inserted; no key is claimed, and nobody is a member.
     let before = rows(&app);
-    let began_ms = app.rows.env.now_ms.get();
+    let began_ms = app.tables.env.now_ms.get();
     for _ in 0..3 {
         assert_eq!(machine.join_at(&app, began_ms).status(), 500);
     }
     assert_eq!(rows(&app), before);
-    assert_eq!(app.rows.env.now_ms.get(), began_ms, "nobody waited");
+    assert_eq!(app.tables.env.now_ms.get(), began_ms, "nobody waited");
     let members = json(&admin(&app, "GET", "/domains/living-room/members", None));
     assert_eq!(members["members"], json!([]));
 }
@@ -153,7 +153,7 @@ fn health_tells_before_the_ca_ends() {
             Some("ended on 2046-01-01T00:00:00Z"),
         ),
     ] {
-        app.rows.env.now_ms.set(now_ms);
+        app.tables.env.now_ms.set(now_ms);
         let health = get(&app, HEALTH);
         assert_eq!(health.status(), status);
         let health = json(&health);
@@ -170,12 +170,12 @@ fn health_tells_before_the_ca_ends() {
 fn health_writes_to_the_store_now_and_then() {
     let app = working_app();
     for (after_ms, writes) in [(0, 1), (4_999, 1), (5_000, 2), (5_001, 2), (-10_000, 3)] {
-        app.rows.env.now_ms.set(NOW_MS + after_ms);
+        app.tables.env.now_ms.set(NOW_MS + after_ms);
         assert_eq!(get(&app, HEALTH).status(), 200);
-        assert_eq!(app.rows.store.writes.get(), writes, "after {after_ms} ms");
+        assert_eq!(app.tables.store.writes.get(), writes, "after {after_ms} ms");
     }
-    app.rows.store.is_read_only.set(true);
-    app.rows.env.now_ms.set(NOW_MS + 60_000);
+    app.tables.store.is_read_only.set(true);
+    app.tables.env.now_ms.set(NOW_MS + 60_000);
     assert_eq!(get(&app, HEALTH).status(), 503);
 }
 
@@ -250,7 +250,7 @@ fn unblocking_does_not_forget_a_departure() {
     let app = working_app();
     let machine = Machine::new();
     machine.join(&app);
-    app.rows.env.now_ms.set(NOW_MS + 10_000);
+    app.tables.env.now_ms.set(NOW_MS + 10_000);
     machine.leave_at(&app, NOW_MS + 10_000, false);
     let path = format!("/domains/living-room/blocked/{}", machine.guid);
     assert_eq!(admin(&app, "PUT", &path, None).status(), 204);
@@ -267,14 +267,14 @@ fn settings_with_if_match_never_create_a_domain() {
     Machine::new().join(&here);
     let tag = admin(&here, "GET", DOMAIN, None).headers()["etag"].clone();
     hand_over(&here, &elsewhere);
-    let existing = elsewhere.rows.store.rows.borrow().clone();
+    let existing = elsewhere.tables.store.rows.borrow().clone();
     assert_eq!(admin(&elsewhere, "DELETE", DOMAIN, None).status(), 204);
-    let deleted = elsewhere.rows.store.rows.borrow().clone();
+    let deleted = elsewhere.tables.store.rows.borrow().clone();
 
     // Deleted by another instance after any of the reads that the request makes.
     for reads in 0..10 {
-        here.rows.store.rows.replace(existing.clone());
-        here.rows
+        here.tables.store.rows.replace(existing.clone());
+        here.tables
             .store
             .others
             .replace(Some((reads, deleted.clone())));
@@ -284,7 +284,7 @@ fn settings_with_if_match_never_create_a_domain() {
             .header("if-match", &tag)
             .body("{}".to_owned());
         let status = send(&here, request.unwrap()).status().as_u16();
-        if here.rows.store.others.take().is_some() {
+        if here.tables.store.others.take().is_some() {
             assert_eq!(status, 200, "the domain was there all the while");
             break;
         }
@@ -301,7 +301,7 @@ fn a_deletion_that_broke_off_leaves_no_member_behind() {
         machine.join(&app);
     }
     let holds_a_member = |app: &TestApp| {
-        let rows = app.rows.store.rows.borrow();
+        let rows = app.tables.store.rows.borrow();
         let guids: Vec<MachineGuid> = machines.iter().map(|machine| machine.guid).collect();
         let has = |bytes: &[u8]| {
             guids
@@ -312,13 +312,13 @@ fn a_deletion_that_broke_off_leaves_no_member_behind() {
         rows.values().any(|bytes| has(bytes))
     };
     assert!(holds_a_member(&app));
-    let whole = app.rows.store.rows.borrow().clone();
+    let whole = app.tables.store.rows.borrow().clone();
     let mut broke_off = 0;
     for writes in 0.. {
-        app.rows.store.rows.replace(whole.clone());
-        app.rows.store.writes_left.set(Some(writes));
+        app.tables.store.rows.replace(whole.clone());
+        app.tables.store.writes_left.set(Some(writes));
         let answer = admin(&app, "DELETE", DOMAIN, None).status();
-        app.rows.store.writes_left.set(None);
+        app.tables.store.writes_left.set(None);
         if answer == 204 {
             break;
         }
@@ -341,11 +341,11 @@ fn a_steady_join_stays_cheap_in_the_last_third_of_the_ca() {
     // A credential of ten years that ends with the CA, in 2046, cannot be renewed by it.
     for year in [2037, 2043, 2045] {
         let now_ms = NOW_MS + (year - 2026) * 365 * DAY_MS;
-        app.rows.env.now_ms.set(now_ms);
+        app.tables.env.now_ms.set(now_ms);
         machine.join(&app);
-        let before = (app.rows.store.reads.get(), app.rows.store.writes.get());
+        let before = (app.tables.store.reads.get(), app.tables.store.writes.get());
         machine.join(&app);
-        let after = (app.rows.store.reads.get(), app.rows.store.writes.get());
+        let after = (app.tables.store.reads.get(), app.tables.store.writes.get());
         assert_eq!(
             (after.0 - before.0, after.1 - before.1),
             (2, 0),
@@ -380,15 +380,18 @@ fn an_operator_is_shown_what_it_has_set() {
         assert_eq!(answer.status(), 200);
         json(&answer)["maxMembership"].clone()
     };
-    let before = app.rows.store.rows.borrow().clone();
+    let before = app.tables.store.rows.borrow().clone();
     put(5);
     put(7);
     // What another operator's 7 after it makes of the store, after any read of the request.
-    let after = app.rows.store.rows.borrow().clone();
+    let after = app.tables.store.rows.borrow().clone();
     for reads in 0..20 {
-        app.rows.store.rows.replace(before.clone());
-        app.rows.store.others.replace(Some((reads, after.clone())));
+        app.tables.store.rows.replace(before.clone());
+        app.tables
+            .store
+            .others
+            .replace(Some((reads, after.clone())));
         assert_eq!(put(5), 5, "after {reads} reads");
-        app.rows.store.others.take();
+        app.tables.store.others.take();
     }
 }

@@ -26,10 +26,10 @@ fn joining_leaving_and_joining_again_rolls_the_keys_over() {
     );
     assert_eq!(versions(&second.join(&app)), [1]);
 
-    let before = app.rows.store.rows.borrow().clone();
+    let before = app.tables.store.rows.borrow().clone();
     let preview = first.leave_at(&app, NOW_MS, true);
     assert_eq!(json(&preview)["deregistered"], false);
-    assert_eq!(*app.rows.store.rows.borrow(), before);
+    assert_eq!(*app.tables.store.rows.borrow(), before);
 
     assert_eq!(
         json(&first.leave_at(&app, NOW_MS, false))["deregistered"],
@@ -70,9 +70,9 @@ fn the_private_keys_reach_the_machine_and_fit_the_certificates() {
 #[test]
 fn what_each_flow_costs_the_store() {
     let cost = |app: &TestApp, flow: &dyn Fn(&TestApp)| {
-        let (reads, writes) = (app.rows.store.reads.get(), app.rows.store.writes.get());
+        let (reads, writes) = (app.tables.store.reads.get(), app.tables.store.writes.get());
         flow(app);
-        let store = &app.rows.store;
+        let store = &app.tables.store;
         (store.reads.get() - reads, store.writes.get() - writes)
     };
     let (app, another) = two_instances();
@@ -94,7 +94,7 @@ fn what_each_flow_costs_the_store() {
     assert_eq!(
         cost(&app, &|app| drop(second.leave_at(
             app,
-            app.rows.env.now_ms.get(),
+            app.tables.env.now_ms.get(),
             false
         ))),
         (6, 3),
@@ -206,11 +206,11 @@ fn a_replayed_request_changes_nothing() {
     let app = working_app();
     let machine = Machine::new();
     machine.join(&app);
-    app.rows.env.now_ms.set(NOW_MS + 10_000);
+    app.tables.env.now_ms.set(NOW_MS + 10_000);
     assert_eq!(machine.leave_at(&app, NOW_MS + 10_000, false).status(), 200);
     // The registration from before the departure.
     assert_refused(&machine.join_at(&app, NOW_MS), "REQUEST_REPLAYED");
-    app.rows.env.now_ms.set(NOW_MS + 20_000);
+    app.tables.env.now_ms.set(NOW_MS + 20_000);
     machine.join(&app);
     // The departure from before the new membership.
     assert_refused(
@@ -270,7 +270,7 @@ fn a_request_must_have_been_made_for_this_place() {
     ] {
         assert_refused(&made_for(&wrong), "INVALID_REQUEST");
     }
-    assert_eq!(app.rows.store.writes.get(), 0);
+    assert_eq!(app.tables.store.writes.get(), 0);
     assert_eq!(
         made_for(&format!("https://domains.example:443{path}")).status(),
         200
@@ -284,9 +284,9 @@ fn a_certificate_that_runs_out_is_renewed_over_the_same_key() {
     let machine = Machine::new();
     let first = machine.join(&app);
     let day_ms = 24 * 60 * 60 * 1000;
-    app.rows.env.now_ms.set(NOW_MS + 19 * day_ms);
+    app.tables.env.now_ms.set(NOW_MS + 19 * day_ms);
     assert_eq!(machine.join(&app)["credentials"], first["credentials"]);
-    app.rows.env.now_ms.set(NOW_MS + 21 * day_ms);
+    app.tables.env.now_ms.set(NOW_MS + 21 * day_ms);
     let renewed = machine.join(&app);
     assert_eq!(versions(&renewed), [1]);
     assert_ne!(renewed["credentials"], first["credentials"]);
@@ -362,13 +362,13 @@ fn settings_that_cannot_be_used_are_told_in_healthz_and_the_log_only() {
             .unwrap()
             .contains("ca_certificate")
     );
-    assert!(app.rows.env.log.borrow()[0].contains("ca_certificate is not set"));
+    assert!(app.tables.env.log.borrow()[0].contains("ca_certificate is not set"));
 }
 
 #[test]
 fn a_store_that_does_not_answer_is_told_with_a_time_to_come_back() {
     let app = working_app();
-    app.rows.store.is_down.set(true);
+    app.tables.store.is_down.set(true);
     let response = Machine::new().join_at(&app, NOW_MS);
     assert_eq!(response.status(), 503);
     assert_eq!(response.headers()["retry-after"], "1");
@@ -377,6 +377,6 @@ fn a_store_that_does_not_answer_is_told_with_a_time_to_come_back() {
         json(&get(&app, "http://127.0.0.1:3000/healthz"))["store"],
         "error"
     );
-    app.rows.store.is_down.set(false);
+    app.tables.store.is_down.set(false);
     Machine::new().join(&app);
 }

@@ -10,19 +10,17 @@ use std::{cell::Cell, fmt::Write as _, path::Path};
 use anonymous_domains::{
     administration::{Administration, Precondition},
     authentication::Credentials,
-    credential::{Issuer, Order, known_keys::KnownKeys},
+    context::RequestContext,
+    credential::cache::CredentialCache,
     deregistration::deregister,
-    envelope::{Deregistration, Registration},
+    device_request::{Deregistration, Registration},
+    environment::Environment,
     error::Error,
-    ports::Environment,
+    issuer::{CertificateOrder, Issuer, NewCertificate, NewKey},
     registration::register,
-    server::Server,
     settings::Policy,
-    store::rows::{Limits, Rows},
-    tables::{
-        domain_keys::{NewCertificate, NewKey},
-        domain_membership::Machine,
-    },
+    store::rows::Limits,
+    tables::{Tables, domain_membership::Machine},
 };
 use anonymous_domains_protocol::{
     admin::DomainSettings,
@@ -62,14 +60,14 @@ impl Environment for Fixed {
 struct Named;
 
 impl Issuer for Named {
-    fn make(&self, order: &Order<'_>) -> Result<NewKey, Error> {
+    fn make(&self, order: &CertificateOrder<'_>) -> Result<NewKey, Error> {
         Ok(NewKey {
             sealed: format!("sealed {}/{}", order.domain, order.version).into(),
             certificate: self.renew(order, b"")?,
         })
     }
 
-    fn renew(&self, order: &Order<'_>, _: &[u8]) -> Result<NewCertificate, Error> {
+    fn renew(&self, order: &CertificateOrder<'_>, _: &[u8]) -> Result<NewCertificate, Error> {
         Ok(NewCertificate {
             der: format!("certificate {}/{}", order.domain, order.version).into(),
             chain: vec![b"CA".to_vec(), b"root".to_vec()],
@@ -78,7 +76,7 @@ impl Issuer for Named {
         })
     }
 
-    fn open(&self, _: &str, _: u32, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    fn open(&self, _: &DomainName, _: u32, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         Ok(Zeroizing::new(b"{\"kty\":\"none\"}".to_vec()))
     }
 
@@ -116,7 +114,7 @@ fn machine(number: u8) -> Machine {
 }
 
 /// Every kind of row, and every kind of entry in it.
-async fn fill(rows: &Rows<MemoryStore, Fixed>) -> Result<(), Error> {
+async fn fill(tables: &Tables<MemoryStore, Fixed>) -> Result<(), Error> {
     let policy = Policy {
         public_origin: None,
         clock_tolerance_s: 300,
@@ -126,15 +124,15 @@ async fn fill(rows: &Rows<MemoryStore, Fixed>) -> Result<(), Error> {
         max_domains: None,
         max_key_versions_per_day: 100,
     };
-    let known_keys = KnownKeys::default();
-    let server = Server {
-        rows,
-        known_keys: &known_keys,
+    let credential_cache = CredentialCache::default();
+    let server = RequestContext {
+        tables,
+        credential_cache: &credential_cache,
         issuer: &Named,
         policy: &policy,
         credentials: Credentials::None,
     };
-    let administration = Administration { rows };
+    let administration = Administration { tables };
     let domain = |name| DomainName::parse(name).unwrap();
     let key = PrivateKey::generate(KeyType::EcP256);
     let join = async |number, name| {
@@ -188,10 +186,10 @@ async fn stored_bytes() {
         revisions_kept: 2,
     };
     let (store, owner) = (MemoryStore::default(), Some([7; 32]));
-    let rows = Rows::new(store, Fixed::default(), owner, limits);
-    fill(&rows).await.unwrap();
+    let tables = Tables::new(store, Fixed::default(), owner, limits);
+    fill(&tables).await.unwrap();
     let mut stored = String::new();
-    for (key, value) in rows.store.rows.borrow().iter() {
+    for (key, value) in tables.store.rows.borrow().iter() {
         let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
         writeln!(stored, "{key} {hex}").unwrap();
     }

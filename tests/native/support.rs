@@ -3,11 +3,12 @@
 use std::{cell::Cell, cell::RefCell, collections::BTreeMap};
 
 use anonymous_domains::{
+    environment::Environment,
     error::Error,
     http::{App, Body},
-    ports::Environment,
     settings::Settings,
-    store::{Store, StoreError, Swapped, rows},
+    store::{Store, StoreError, Swapped, rows::Limits},
+    tables::Tables,
 };
 use http::{Request, Response};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
@@ -194,13 +195,13 @@ pub type TestApp = App<MemoryStore, TestEnvironment>;
 
 pub fn app(settings: Result<Settings, Vec<String>>) -> TestApp {
     let owner = settings.as_ref().ok().map(Settings::owner);
-    let rows = rows::Rows::new(
+    let tables = Tables::new(
         MemoryStore::default(),
         TestEnvironment::default(),
         owner,
-        rows::Limits::default(),
+        Limits::default(),
     );
-    App::new(rows, settings)
+    App::new(tables, settings)
 }
 
 /// A body that is there as a whole.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anonymous_domains::ports::Environment;
+use anonymous_domains::environment::Environment;
 use anonymous_domains::settings::Settings;
 use anonymous_domains_gateway::settings::Settings as GatewaySettings;
 use anonymous_domains_gateway::state::StateDirectory;

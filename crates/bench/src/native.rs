@@ -9,7 +9,8 @@ use std::sync::Arc;
 use anonymous_domains::error::Error;
 use anonymous_domains::http::{App, Body};
 use anonymous_domains::settings::Settings;
-use anonymous_domains::store::rows::{Limits, Rows};
+use anonymous_domains::store::rows::Limits;
+use anonymous_domains::tables::Tables;
 use anonymous_domains_gateway::store::sqlite::SqliteStore;
 use anonymous_domains_protocol::problem::ErrorName;
 use anyhow::Context as _;
@@ -62,7 +63,7 @@ fn work(
     settings: Settings,
     store: Arc<SqliteStore>,
 ) -> anyhow::Result<()> {
-    let rows = Rows::new(
+    let rows = Tables::new(
         Sqlite(store),
         Native,
         Some(settings.owner()),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use anonymous_domains::membership::join;
 use anonymous_domains::settings::Settings;
-use anonymous_domains::store::rows::{Limits, Rows};
+use anonymous_domains::store::rows::Limits;
+use anonymous_domains::tables::Tables;
 use anonymous_domains::tables::domain_membership::Machine;
 use anonymous_domains::tables::{domain_keys, domain_server_info};
 use anonymous_domains_gateway::store::Store as _;
@@ -60,7 +61,7 @@ pub fn seed(directory: &Path, seed: &Seed) -> anyhow::Result<BTreeMap<String, Si
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let rows = Rows::new(
+        let rows = Tables::new(
             Memory::default(),
             Native,
             Some(settings.owner()),
@@ -84,7 +85,7 @@ pub fn seed(directory: &Path, seed: &Seed) -> anyhow::Result<BTreeMap<String, Si
 }
 
 async fn fill(
-    rows: &Rows<Memory, Native>,
+    rows: &Tables<Memory, Native>,
     settings: &Settings,
     seed: &Seed,
 ) -> Result<(), anonymous_domains::error::Error> {
@@ -96,7 +97,7 @@ async fn fill(
     };
     let url = "http://seed.example/flashaccess/domainserver/seed/";
     let with_key = async |domain: &DomainName| {
-        let domain = domain_server_info::find_or_insert(rows, domain, None).await?;
+        let domain = insertion::find_or_insert(rows, domain, None).await?;
         domain_keys::read_or_roll_over(rows, &domain, url, &settings.ca).await?;
         Ok::<_, anonymous_domains::error::Error>(domain)
     };
@@ -114,7 +115,7 @@ async fn fill(
     }
     for number in 0..seed.domains {
         let name = name(&format!("d{number}"));
-        let domain = domain_server_info::find_or_insert(rows, &name, None).await?;
+        let domain = insertion::find_or_insert(rows, &name, None).await?;
         join::find_or_add(rows, domain, &machine()).await?;
     }
     Ok(())

@@ -157,15 +157,27 @@ impl fmt::Display for MachineGuid {
     }
 }
 
+/// As text in formats that people read, such as JSON; otherwise as its 16 bytes.
 impl Serialize for MachineGuid {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_bytes(&self.0)
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for MachineGuid {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+        if deserializer.is_human_readable() {
+            return Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom);
+        }
+        let bytes = <&[u8]>::deserialize(deserializer)?;
+        match bytes.try_into() {
+            Ok(bytes) => Ok(Self(bytes)),
+            Err(_) => Err(D::Error::invalid_length(bytes.len(), &"16 bytes")),
+        }
     }
 }
 

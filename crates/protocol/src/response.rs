@@ -7,10 +7,11 @@ use serde_json::Value;
 /// The `cty` of the JWE that holds a domain's private keys (RFC 7517 section 8.5.2).
 pub const KEY_SET_CONTENT_TYPE: &str = "jwk-set+json";
 
-/// The answer to a registration.
+/// The answer to a registration. A server may have its `credentials` written out already; for
+/// everybody else they are [`Credential`]s.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RegisterResponse {
+pub struct RegisterResponse<Credentials = Vec<Credential>> {
     /// The domain.
     pub domain: DomainName,
     /// The machine.
@@ -22,7 +23,7 @@ pub struct RegisterResponse {
     /// The version of the domain's newest key.
     pub key_version: u64,
     /// The credentials that were asked for, by ascending version.
-    pub credentials: Vec<Credential>,
+    pub credentials: Credentials,
     /// A compact JWE to the machine's key with one private JWK per credential; its plaintext is a
     /// [`PrivateKeySet`]. `null` where `credentials` is empty.
     pub encrypted_keys: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use anonymous_domains::ports::Environment;
+use anonymous_domains::environment::Environment;
 
 use crate::world::{At, World};
 

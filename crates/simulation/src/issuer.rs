@@ -3,12 +3,13 @@
 use std::rc::Rc;
 
 use anonymous_domains::{
-    credential::{Issuer, Order},
     error::Error,
-    tables::domain_keys::{NewCertificate, NewKey},
+    issuer::{CertificateOrder, Issuer},
+    issuer::{NewCertificate, NewKey},
 };
 use anonymous_domains_protocol::{
     base64url,
+    ids::DomainName,
     jwk::PublicKey,
     response::{Credential, PrivateKeySet, RegisterResponse},
 };
@@ -75,7 +76,7 @@ impl SimIssuer {
         }
     }
 
-    fn certificate(&self, order: &Order<'_>, identity: &str) -> NewCertificate {
+    fn certificate(&self, order: &CertificateOrder<'_>, identity: &str) -> NewCertificate {
         NewCertificate {
             der: identity.as_bytes().to_vec(),
             chain: vec![b"the domain CA".to_vec()],
@@ -86,12 +87,12 @@ impl SimIssuer {
 }
 
 impl Issuer for SimIssuer {
-    fn make(&self, order: &Order<'_>) -> Result<NewKey, Error> {
+    fn make(&self, order: &CertificateOrder<'_>) -> Result<NewKey, Error> {
         if self.world.makers_fail.get() && self.world.chance(FAILURES) {
             self.world.trace_call(|| FAILURE.to_owned());
             return Err(Error::fault(FAILURE));
         }
-        let identity = self.world.make(order.domain, order.version);
+        let identity = self.world.make(order.domain.as_str(), order.version);
         self.world.trace_call(|| format!("makes key {identity}"));
         Ok(NewKey {
             sealed: format!("{}{identity}", self.owner.seal()).into_bytes(),
@@ -99,13 +100,13 @@ impl Issuer for SimIssuer {
         })
     }
 
-    fn renew(&self, order: &Order<'_>, old: &[u8]) -> Result<NewCertificate, Error> {
+    fn renew(&self, order: &CertificateOrder<'_>, old: &[u8]) -> Result<NewCertificate, Error> {
         let identity = String::from_utf8_lossy(old).into_owned();
         self.world.trace_call(|| format!("renews {identity}"));
         Ok(self.certificate(order, &identity))
     }
 
-    fn open(&self, _: &str, _: u32, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    fn open(&self, _: &DomainName, _: u32, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let sealed = String::from_utf8_lossy(sealed);
         let is_other = sealed.starts_with(Owner::Wrong.seal()) != (self.owner == Owner::Wrong);
         let name = sealed.strip_prefix(self.owner.seal());

@@ -5,15 +5,18 @@ use std::{rc::Rc, sync::LazyLock};
 use anonymous_domains::{
     administration::{Administration, Precondition},
     authentication::Credentials,
-    credential::known_keys::KnownKeys,
+    context::RequestContext,
+    credential::cache::CredentialCache,
     deregistration,
-    envelope::{Deregistration, Registration},
+    device_request::{Deregistration, Registration},
+    domain::insertion,
     error::Error,
     registration,
-    server::Server,
     settings::Policy,
-    store::rows::Rows,
-    tables::{domain_membership, domain_membership::Machine, domain_server_info},
+    tables::{
+        Tables,
+        domain_membership::{self, Machine},
+    },
 };
 use anonymous_domains_protocol::{
     admin::DomainSettings,
@@ -184,8 +187,8 @@ fn policy() -> Policy {
 
 /// An instance of the server: what its requests share is what it remembers.
 pub struct Instance {
-    rows: Rows<SimStore, SimEnvironment>,
-    known_keys: KnownKeys,
+    rows: Tables<SimStore, SimEnvironment>,
+    credential_cache: CredentialCache,
     issuer: SimIssuer,
 }
 
@@ -200,8 +203,8 @@ impl Instance {
             world: world.clone(),
         };
         Rc::new(Self {
-            rows: Rows::new(store, env, Some(owner.digest()), limits),
-            known_keys: KnownKeys::default(),
+            rows: Tables::new(store, env, Some(owner.digest()), limits),
+            credential_cache: CredentialCache::default(),
             issuer: SimIssuer {
                 world: world.clone(),
                 short_lived: short_lived_certificates,
@@ -238,14 +241,14 @@ pub async fn run(op: Op, instance: Rc<Instance>) -> Outcome {
 async fn serve(op: &Op, instance: &Instance, iat_ms: i64) -> Result<Outcome, Error> {
     let policy = policy();
     let rows = &instance.rows;
-    let server = Server {
-        rows,
-        known_keys: &instance.known_keys,
+    let server = RequestContext {
+        tables: rows,
+        credential_cache: &instance.credential_cache,
         issuer: &instance.issuer,
         policy: &policy,
         credentials: Credentials::None,
     };
-    let administration = Administration { rows };
+    let administration = Administration { tables: rows };
     let domain = domain_name(op.domain());
     let by = |machine: u8| Machine {
         guid: machine_guid(machine),
@@ -263,8 +266,8 @@ async fn serve(op: &Op, instance: &Instance, iat_ms: i64) -> Result<Outcome, Err
                 known_key_version: None,
             };
             let answer = registration::register(&server, &request).await?;
-            let answer = serde_json::from_slice(&answer.into_json()?)
-                .map_err(|error| Error::fault(format!("the answer is none: {error}")))?;
+            let answer = serde_json::to_vec(&answer).and_then(|json| serde_json::from_slice(&json));
+            let answer = answer.map_err(|error| Error::fault(format!("no answer: {error}")))?;
             return Ok(Outcome::Joined(Box::new(answer)));
         }
         Op::Leave { machine, .. } | Op::Preview { machine, .. } => {
@@ -296,7 +299,7 @@ async fn serve(op: &Op, instance: &Instance, iat_ms: i64) -> Result<Outcome, Err
         }
         Op::RequireRollover { .. } => administration.require_rollover(&domain).await?,
         Op::List { page, .. } => {
-            let Some(domain) = domain_server_info::find(rows, &domain).await? else {
+            let Some(domain) = insertion::find(rows, &domain).await? else {
                 return Ok(Outcome::Refused(ErrorName::UnknownDomain));
             };
             let mut listed = Vec::new();

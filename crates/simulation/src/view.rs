@@ -9,16 +9,14 @@ use std::{
 };
 
 use anonymous_domains::{
+    domain::insertion,
+    environment::Environment,
     error::Error,
     membership::blocking,
-    ports::Environment,
-    store::{
-        Store, StoreError, Swapped,
-        rows::{Limits, RowId, Rows},
-    },
+    store::{Store, StoreError, Swapped, rows::Limits},
     tables::{
-        domain_keys, domain_membership,
-        domain_server_info::{self, Count},
+        Tables, domain_keys, domain_membership,
+        domain_server_info::{Count, Generation},
     },
 };
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
@@ -34,7 +32,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DomainView {
     /// Which of the domains that had the name in turn.
-    pub generation: RowId,
+    pub generation: Generation,
     pub departures: u64,
     pub rollover_required: bool,
     pub maximum: Option<u64>,
@@ -130,7 +128,7 @@ pub fn look(host: &Host, domains: u8) -> Result<Rc<Views>, Violation> {
 pub fn is_listed_if_blocked(host: &Host, domain: u8, machine: u8) -> Result<bool, Violation> {
     let (rows, guid) = (rows(host), machine_guid(machine));
     let found = at_once(async {
-        let Some(domain) = domain_server_info::find(&rows, &domain_name(domain)).await? else {
+        let Some(domain) = insertion::find(&rows, &domain_name(domain)).await? else {
             return Ok(true);
         };
         if !domain_membership::is_blocked(&rows, &domain, guid).await? {
@@ -142,7 +140,7 @@ pub fn is_listed_if_blocked(host: &Host, domain: u8, machine: u8) -> Result<bool
     found.map_err(|error| format!("6: the tables cannot be read: {error}"))
 }
 
-fn rows(host: &Host) -> Rows<ViewStore<'_>, ViewEnvironment<'_>> {
+fn rows(host: &Host) -> Tables<ViewStore<'_>, ViewEnvironment<'_>> {
     let store = ViewStore {
         host,
         written: RefCell::default(),
@@ -151,13 +149,13 @@ fn rows(host: &Host) -> Rows<ViewStore<'_>, ViewEnvironment<'_>> {
         host,
         random: Cell::new(Random::new(0x005e_ed0f_71e5)),
     };
-    Rows::new(store, env, None, Limits::default())
+    Tables::new(store, env, None, Limits::default())
 }
 
 fn look_at(host: &Host, name: &DomainName) -> Result<Option<DomainView>, Error> {
     let rows = rows(host);
     at_once(async {
-        let Some(domain) = domain_server_info::find(&rows, name).await? else {
+        let Some(domain) = insertion::find(&rows, name).await? else {
             return Ok(None);
         };
         let members = domain_membership::members(&rows, &domain, None, usize::MAX).await?;
@@ -165,7 +163,7 @@ fn look_at(host: &Host, name: &DomainName) -> Result<Option<DomainView>, Error> 
         let departures = domain.info.departures;
         let intents = domain.info.intents.len();
         Ok(Some(DomainView {
-            generation: domain.info.keys,
+            generation: domain.generation(),
             departures,
             rollover_required: keys.rollover_required(&domain.info),
             maximum: domain.info.max_membership,

@@ -94,7 +94,7 @@ fn check<T: Serialize>(schema: &str, full: &T, least: &T) {
 
 #[test]
 fn what_a_device_is_answered() {
-    let registered = RegisterResponse {
+    let registered: RegisterResponse = RegisterResponse {
         domain: name(),
         machine_guid: guid(),
         new_member: true,

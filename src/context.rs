@@ -5,17 +5,21 @@ use std::borrow::Cow;
 use anonymous_domains_protocol::problem::ErrorName;
 
 use crate::{
-    authentication::Credentials, credential::known_keys::KnownKeys, error::Error,
-    ports::Environment, settings::Policy, store::rows::Rows, tables::domain_server_info::Domain,
+    authentication::Credentials,
+    credential::cache::CredentialCache,
+    environment::Environment,
+    error::Error,
+    settings::Policy,
+    tables::{Tables, domain_server_info::Domain},
 };
 
 /// The tables, the domain CA and the settings, for one request.
 #[derive(Debug)]
-pub struct Server<'a, S, E, I> {
+pub struct RequestContext<'a, S, E, I> {
     /// The three tables.
-    pub rows: &'a Rows<S, E>,
+    pub tables: &'a Tables<S, E>,
     /// What the instance remembers of domains' keys.
-    pub known_keys: &'a KnownKeys,
+    pub credential_cache: &'a CredentialCache,
     /// The domain CA.
     pub issuer: &'a I,
     /// What requests are held against.
@@ -24,7 +28,7 @@ pub struct Server<'a, S, E, I> {
     pub credentials: Credentials<'a>,
 }
 
-impl<S, E: Environment, I> Server<'_, S, E, I> {
+impl<S, E: Environment, I> RequestContext<'_, S, E, I> {
     /// Refuses a request without a valid token where the domain requires authentication. Where it
     /// does not, a token is not even looked at.
     ///
@@ -50,7 +54,7 @@ impl<S, E: Environment, I> Server<'_, S, E, I> {
         };
         let namespace = domain.info.auth_namespace.as_deref();
         tokens
-            .verify(token, namespace, self.rows.env.now_ms())
+            .verify(token, namespace, self.tables.env.now_ms())
             .or_else(|why| refused(format!("the authentication token is not valid: {why}").into()))
     }
 }

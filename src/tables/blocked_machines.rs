@@ -2,13 +2,17 @@
 
 use anonymous_domains_protocol::ids::MachineGuid;
 
-use super::domain_server_info::{self, Domain};
+use super::{
+    Tables,
+    domain_membership::TABLE,
+    domain_server_info::{self, Domain},
+};
 use crate::{
+    environment::Environment,
     error::Error,
-    ports::Environment,
     store::{
         Store,
-        rows::{Change, RowId, Rows, Table},
+        rows::{Change, RowId},
         tree::{Node, Tree},
     },
 };
@@ -16,23 +20,23 @@ use crate::{
 /// By GUID, when each was blocked, in seconds since 1970.
 type BlockedTree<'a, S, E> = Tree<'a, S, E, [u8; 16], i64, ()>;
 
-fn tree<S: Store, E: Environment>(rows: &Rows<S, E>, root: RowId) -> BlockedTree<'_, S, E> {
-    Tree::new(rows, Table::DomainMembership, root)
+fn tree<S: Store, E: Environment>(tables: &Tables<S, E>, root: RowId) -> BlockedTree<'_, S, E> {
+    Tree::new(tables, TABLE, root)
 }
 
 /// Puts a machine on the list, if it is not on it.
 pub async fn put_on<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     root: RowId,
     guid: MachineGuid,
 ) -> Result<(), Error> {
     let key = *guid.as_bytes();
-    tree(rows, root)
+    tree(tables, root)
         .update(&key, |leaf| {
             if leaf.get(&key).is_some() {
                 return Ok(Change::Keep(()));
             }
-            leaf.insert(key, rows.env.now_s());
+            leaf.insert(key, tables.env.now_s());
             Ok(Change::Write(()))
         })
         .await
@@ -40,12 +44,12 @@ pub async fn put_on<S: Store, E: Environment>(
 
 /// Takes a machine off the list.
 pub async fn take_off<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     root: RowId,
     guid: MachineGuid,
 ) -> Result<(), Error> {
     let key = *guid.as_bytes();
-    tree(rows, root)
+    tree(tables, root)
         .update(&key, |leaf| {
             if leaf.get(&key).is_none() {
                 return Ok(Change::Keep(()));
@@ -59,7 +63,7 @@ pub async fn take_off<S: Store, E: Environment>(
 /// Machines on the list with GUIDs above `after`, ascending, at most `limit` of them, and when each
 /// was put on it, in seconds since 1970.
 pub async fn list<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
     after: Option<MachineGuid>,
     limit: usize,
@@ -68,7 +72,7 @@ pub async fn list<S: Store, E: Environment>(
         return Ok(Vec::new());
     };
     let after = after.map(|guid| *guid.as_bytes());
-    let entries = tree(rows, root).scan(after.as_ref(), limit).await?;
+    let entries = tree(tables, root).scan(after.as_ref(), limit).await?;
     Ok(entries
         .into_iter()
         .map(|(guid, blocked_at_s)| (MachineGuid::from_bytes(guid), blocked_at_s))
@@ -76,27 +80,27 @@ pub async fn list<S: Store, E: Environment>(
 }
 
 /// Erases a deleted domain's list for ever. May run again.
-pub(super) async fn erase<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+pub async fn erase<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
     domain: &Domain,
 ) -> Result<(), Error> {
     match domain.info.blocked {
-        Some(root) => tree(rows, root).erase().await,
+        Some(root) => tree(tables, root).erase().await,
         None => Ok(()),
     }
 }
 
 /// The root of the list, which is made if there is none.
 pub async fn find_or_insert<S: Store, E: Environment>(
-    rows: &Rows<S, E>,
+    tables: &Tables<S, E>,
     domain: &Domain,
 ) -> Result<RowId, Error> {
     if let Some(root) = domain.info.blocked {
         return Ok(root);
     }
     let first = Node::<[u8; 16], i64, ()>::root(());
-    let mine = rows.create(Table::DomainMembership, first).await?;
-    let (root, _) = domain_server_info::update(rows, domain, |info| {
+    let mine = tables.create(TABLE, first).await?;
+    let (root, _) = domain_server_info::update(tables, domain, |info| {
         Ok(match info.blocked {
             Some(theirs) => Change::Keep(theirs),
             None => {

@@ -1,0 +1,3 @@
+//! What the host offers, generated from `wit/`.
+
+wit_bindgen::generate!({ world: "imports", path: "wit", generate_all });

@@ -1,0 +1,50 @@
+//! The tables, as every operation on them is given them.
+
+use std::{cell::Cell, ops::Deref};
+
+use super::places::PlaceCache;
+use crate::store::rows::{Limits, RowId, Rows};
+
+/// A SHA-256 digest of the key-encryption key that a store belongs to.
+pub type OwnerDigest = [u8; 32];
+
+/// The tables in a host's store, and what an instance remembers of them.
+///
+/// It dereferences to the [`Rows`] that the tables are made of.
+#[derive(Debug)]
+pub struct Tables<S, E> {
+    rows: Rows<S, E>,
+    /// Where the directory said that domains are.
+    pub(super) places: PlaceCache,
+    /// Whose store this must be, where a key-encryption key is configured.
+    pub(super) owner: Option<OwnerDigest>,
+    /// Whether the store was found to be the owner's.
+    pub(super) is_owned: Cell<bool>,
+}
+
+impl<S, E> Tables<S, E> {
+    /// The tables in a store, for the owner of a key-encryption key with this digest.
+    pub fn new(store: S, env: E, owner: Option<OwnerDigest>, limits: Limits) -> Self {
+        Self {
+            rows: Rows::new(store, env, limits),
+            places: PlaceCache::default(),
+            owner,
+            is_owned: Cell::new(false),
+        }
+    }
+
+    /// Forgets what is remembered of a row that could not be read: the store may have been
+    /// replaced by another one.
+    pub(super) fn forget(&self, id: RowId) {
+        self.places.remove(id);
+        self.is_owned.set(false);
+    }
+}
+
+impl<S, E> Deref for Tables<S, E> {
+    type Target = Rows<S, E>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.rows
+    }
+}
