@@ -1,4 +1,4 @@
-//! `cargo xtask simulate`: the server's rules on simulated stores.
+//! `cargo xtask simulate`: deterministic simulation testing.
 
 use std::ffi::OsString;
 use std::process::Command;

@@ -1,11 +1,10 @@
-//! What a request asks of its store, and what it is answered.
+//! The calls that a request makes to its store, and their answers.
 
 use std::rc::Rc;
 
 use crate::{
-    cells::{HostError, Seen},
     random::Digest,
-    store::short,
+    store_state::{HostError, Seen},
 };
 
 /// A value in a store.
@@ -19,11 +18,11 @@ pub enum Call {
     Delete(Rc<str>),
     Begin(Rc<str>),
     Swap(Rc<str>, Seen, Bytes),
-    /// An increment where it is one call.
+    /// An increment on a store that does it in one call.
     Increment(Rc<str>, i64),
-    /// What an increment reads, where that is a call of its own.
+    /// The read of an increment, on a store that reads and writes in two calls.
     ReadNumber(Rc<str>),
-    /// What an increment writes, if its row is still what it read.
+    /// The write of an increment. It fails if the row is not what was read.
     WriteNumber {
         key: Rc<str>,
         sum: i64,
@@ -31,7 +30,7 @@ pub enum Call {
     },
 }
 
-/// What a call is, as far as faults are concerned.
+/// The kind of a call decides which faults it may meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Read,
@@ -61,7 +60,7 @@ impl Call {
         }
     }
 
-    /// For traces: the call, and what its caller was told.
+    /// The call and its answer, for traces.
     pub fn show(&self, answer: &Answer) -> String {
         let (what, value) = match self {
             Self::Get(_) => ("get", None),
@@ -74,7 +73,7 @@ impl Call {
             Self::WriteNumber { .. } => ("increment writes", None),
         };
         let value = value.map(|value| format!(" to {}", show(Some(value))));
-        let told = match answer {
+        let answer = match answer {
             Answer::Start | Answer::Awake => "nothing".to_owned(),
             Answer::Value(value) | Answer::Begun(_, value) => show(value.as_ref()),
             Answer::Done => "done".to_owned(),
@@ -84,11 +83,11 @@ impl Call {
             Answer::Error(why) => format!("ERROR {why}"),
         };
         let key = short(self.key());
-        format!("{what} {key}{}: {told}", value.unwrap_or_default())
+        format!("{what} {key}{}: {answer}", value.unwrap_or_default())
     }
 }
 
-/// How a value shows in a trace.
+/// A value, for traces.
 fn show(value: Option<&Bytes>) -> String {
     match value {
         None => "nothing".to_owned(),
@@ -100,24 +99,33 @@ fn show(value: Option<&Bytes>) -> String {
     }
 }
 
-/// What lets a request go on.
+/// A key, for traces. Keys are long; their last digits tell them apart.
+pub fn short(key: &str) -> String {
+    let key = key.strip_prefix("anonymous-domains:").unwrap_or(key);
+    match key.rsplit_once(':') {
+        Some((table, id)) => format!("{table}:{}", &id[id.len().saturating_sub(4)..]),
+        None => key.to_owned(),
+    }
+}
+
+/// What a request is resumed with.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    /// It begins.
+    /// It starts.
     Start,
     /// It has slept.
     Awake,
     Value(Option<Bytes>),
     Begun(Seen, Option<Bytes>),
     Done,
-    /// Whether a swap is said to have written.
+    /// Whether a swap reports that it wrote.
     Swapped(bool),
     Number(Option<i64>),
     Error(HostError),
 }
 
 impl Answer {
-    /// A hash of it.
+    /// A hash of the answer.
     pub fn digest(&self) -> u64 {
         let mut digest = Digest::default();
         match self {

@@ -1,55 +1,92 @@
-//! What is explored exhaustively: every pair of requests of certain kinds on small domains, the
-//! first use of a store, and rows that are split.
+//! What is model-checked: every pair of requests of certain kinds on small domains, the first use of
+//! a store, and rows that are split.
 
 use std::{fmt, slice::from_ref};
 
 use crate::{
-    behaviour::Behaviour,
-    exhaustive::{Exploration, Explored, Failure},
+    exhaustive::{self, Exploration, Explored, Failure},
     operation::Op,
+    store_model::StoreModel,
 };
 
 /// A few requests on a small domain.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// What it is explored with, and how often at most a request is then interrupted by the other
-    /// one although it could go on; `None` where that is not bounded.
-    pub troubles: Vec<(Trouble, Option<u8>)>,
+    /// The case is explored once with each of these.
+    pub bounds: Vec<Bounds>,
     before: Vec<Op>,
     callers: Vec<Vec<Op>>,
     /// A leaf with this many entries is split.
     leaf_entries: usize,
 }
 
-/// What may go wrong besides the order.
+/// The bounds of an exploration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
-    /// Nothing.
-    None,
-    /// Either or both requests crash, each at any moment.
-    Crashes,
-    /// The same, and up to six times somebody who waits finds time to have passed while others
-    /// stood still: enough to lose patience with a maker who is alive.
-    CrashesAndImpatience,
-    /// One call fails, its answer is lost, or its effect comes late or never.
-    Fault,
+pub struct Bounds {
+    /// The faults.
+    pub faults: Faults,
+    /// The most preemptions: switches away from a request that can run. `None` is no bound.
+    pub preemptions: Option<u8>,
 }
 
-impl fmt::Display for Trouble {
+impl Bounds {
+    const fn unbounded(faults: Faults) -> Self {
+        Self {
+            faults,
+            preemptions: None,
+        }
+    }
+
+    const fn preemptions(most: u8, faults: Faults) -> Self {
+        Self {
+            faults,
+            preemptions: Some(most),
+        }
+    }
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, ", self.faults)?;
+        match self.preemptions {
+            Some(most) => write!(f, "at most {most} preemptions"),
+            None => f.write_str("every interleaving"),
+        }
+    }
+}
+
+/// The faults of an exploration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Faults {
+    /// None.
+    None,
+    /// Up to two requests crash, each at any moment.
+    Crashes,
+    /// Up to two requests crash. Also, up to six times a sleeping request wakes early, as if the
+    /// others were slow. That is enough to time out on a request that is still making a key.
+    CrashesAndTimeouts,
+    /// One call fails, its answer is lost, or it takes effect late or never.
+    OneCall,
+}
+
+impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::None => "no trouble",
+            Self::None => "no faults",
             Self::Crashes => "crashes",
-            Self::CrashesAndImpatience => "crashes and impatience",
-            Self::Fault => "one fault",
+            Self::CrashesAndTimeouts => "crashes and timeouts",
+            Self::OneCall => "one failed call",
         })
     }
 }
 
-/// One fault, in schedules in which a request is interrupted once at most.
-const ONE_FAULT: (Trouble, Option<u8>) = (Trouble::Fault, Some(1));
+/// One failed call, in schedules with at most one preemption.
+const ONE_FAILED_CALL: Bounds = Bounds::preemptions(1, Faults::OneCall);
+
+/// Crashes in every interleaving.
+const CRASHES: Bounds = Bounds::unbounded(Faults::Crashes);
 
 const fn join(machine: u8) -> Op {
     Op::Join { machine, domain: 0 }
@@ -63,7 +100,7 @@ const fn set_maximum(maximum: Option<u64>) -> Op {
     Op::SetMaximum { domain: 0, maximum }
 }
 
-/// A kind of request, as the first of a pair and as the second. Machine 0 is a member.
+/// A kind of request: the request as the first of a pair and as the second. Machine 0 is a member.
 #[derive(Debug, Clone)]
 struct Kind {
     name: &'static str,
@@ -85,7 +122,7 @@ fn kinds() -> Vec<Kind> {
         alike("ask", join(0)),
         alike("leave", leave(0)),
         kind("another leaves", leave(1), leave(1)),
-        alike("remove", Op::Expel { machine, domain }),
+        alike("remove", Op::Remove { machine, domain }),
         alike("rollover", Op::RequireRollover { domain }),
         kind("maximum", set_maximum(Some(1)), set_maximum(None)),
         alike("delete", Op::Delete { domain }),
@@ -100,27 +137,30 @@ impl Case {
     fn new(name: impl Into<String>, before: &[Op], callers: &[&[Op]]) -> Self {
         Self {
             name: name.into(),
-            troubles: vec![(Trouble::CrashesAndImpatience, None), ONE_FAULT],
+            bounds: vec![
+                Bounds::unbounded(Faults::CrashesAndTimeouts),
+                ONE_FAILED_CALL,
+            ],
             before: before.to_vec(),
             callers: callers.iter().map(|ops| ops.to_vec()).collect(),
             leaf_entries: 8,
         }
     }
 
-    /// The same, explored with these.
-    fn with(self, troubles: &[(Trouble, Option<u8>)]) -> Self {
+    /// The same case with other bounds.
+    fn with(self, bounds: &[Bounds]) -> Self {
         Self {
-            troubles: troubles.to_vec(),
+            bounds: bounds.to_vec(),
             ..self
         }
     }
 
-    /// It has too many schedules for impatience.
+    /// The same case without timeouts, because there would be too many schedules.
     fn large(self) -> Self {
-        self.with(&[(Trouble::Crashes, None), ONE_FAULT])
+        self.with(&[CRASHES, ONE_FAILED_CALL])
     }
 
-    /// The same where leaves are split at two entries: many more schedules.
+    /// The same case with leaves that split at two entries. It has many more schedules.
     fn with_small_leaves(self) -> Self {
         Self {
             leaf_entries: 2,
@@ -134,7 +174,7 @@ impl Case {
         [Self::pairs(), Self::first_uses(), Self::splits(), others].concat()
     }
 
-    /// The cases whose names contain this; among them also those that only a mutant needs.
+    /// The cases whose names contain this. They include a case that only the mutants need.
     pub fn named(name: &str) -> Vec<Self> {
         let mut cases = Self::all();
         cases.push(Self::finished_by_two());
@@ -142,17 +182,17 @@ impl Case {
         cases
     }
 
-    /// Every pair of kinds on a domain with two members, and of the first seven on one that is full
-    /// and on one that a machine has left.
+    /// Every pair of kinds on a domain with two members. Every pair of the first seven kinds also on
+    /// a domain that is full, and on one that a machine has left.
     fn pairs() -> Vec<Self> {
         let all = kinds();
-        let those = &all[..7];
+        let first = &all[..7];
         let full = [join(0), join(1), set_maximum(Some(2))];
         let left = [join(0), join(1), join(2), leave(2)];
         [
             Self::pairs_of(&all, "two members", &[join(0), join(1)]),
-            Self::pairs_of(those, "full", &full),
-            Self::pairs_of(those, "one left", &left),
+            Self::pairs_of(first, "full", &full),
+            Self::pairs_of(first, "one left", &left),
         ]
         .concat()
     }
@@ -164,13 +204,12 @@ impl Case {
                 let name = format!("{situation}: {}, {}", a.name, b.name);
                 let callers: &[&[Op]] = &[from_ref(&a.first), from_ref(&b.second)];
                 let case = Self::new(name, before, callers);
-                let crashes = Trouble::Crashes;
                 cases.push(match (a.name, b.name) {
-                    // They undo each other's work again and again.
-                    ("maximum", "delete") => case.with(&[(crashes, Some(4)), ONE_FAULT]),
-                    ("insert" | "block", "insert" | "block") => {
-                        case.with(&[(crashes, None), ONE_FAULT])
+                    // Each undoes what the other has done, again and again.
+                    ("maximum", "delete") => {
+                        case.with(&[Bounds::preemptions(4, Faults::Crashes), ONE_FAILED_CALL])
                     }
+                    ("insert" | "block", "insert" | "block") => case.large(),
                     _ => case,
                 });
             }
@@ -196,7 +235,7 @@ impl Case {
         ]
     }
 
-    /// Rows that are split while others look at them.
+    /// Rows that are split while other requests use them.
     fn splits() -> Vec<Self> {
         let two = [join(0), join(1)];
         let three = [join(0), join(1), join(2)];
@@ -213,22 +252,22 @@ impl Case {
                 &[from_ref(&maximum), &[join(3)]],
             )
             .with_small_leaves()
-            .with(&[(Trouble::Crashes, Some(4)), ONE_FAULT]),
+            .with(&[Bounds::preemptions(4, Faults::Crashes), ONE_FAILED_CALL]),
             Self::new(
                 "count: maximum, leave",
                 &three,
                 &[from_ref(&maximum), &[leave(0)]],
             )
             .with_small_leaves()
-            .with(&[(Trouble::Crashes, Some(4)), ONE_FAULT]),
+            .with(&[Bounds::preemptions(4, Faults::Crashes), ONE_FAILED_CALL]),
             Self::new("split: delete, join", &three, &[&[delete], &[join(3)]])
                 .with_small_leaves()
-                .with(&[(Trouble::Crashes, Some(2)), ONE_FAULT]),
+                .with(&[Bounds::preemptions(2, Faults::Crashes), ONE_FAILED_CALL]),
         ]
     }
 
-    /// A count that is overtaken by the next one: whoever is late from the first must not mistake
-    /// the second for it.
+    /// A count that is overtaken by the next one. A request that is still in the first count must not
+    /// mistake the second for it.
     pub fn overtaken_count() -> Self {
         let before = [join(0), join(1), join(2)];
         let next = [set_maximum(None), join(3), set_maximum(Some(4))];
@@ -238,10 +277,10 @@ impl Case {
             &[&[set_maximum(Some(9))], &next],
         )
         .with_small_leaves()
-        .with(&[(Trouble::None, Some(2))])
+        .with(&[Bounds::preemptions(2, Faults::None)])
     }
 
-    /// Two requests that finish one departure, while counts begin one after the other.
+    /// Two requests that finish one departure while one count starts after another.
     pub fn finished_by_two() -> Self {
         let maximum = set_maximum(Some(9));
         Self::new(
@@ -253,34 +292,33 @@ impl Case {
                 &[set_maximum(None), maximum],
             ],
         )
-        .with(&[(Trouble::None, Some(3)), (Trouble::None, Some(4))])
+        .with(&[3, 4].map(|most| Bounds::preemptions(most, Faults::None)))
     }
 
-    /// Takes the requests through every schedule.
+    /// Explores every schedule within bounds.
     ///
     /// # Errors
-    /// What did not hold.
-    pub fn explore(
-        &self,
-        behaviour: Behaviour,
-        (trouble, preemptions): (Trouble, Option<u8>),
-    ) -> Result<Explored, Box<Failure>> {
-        Exploration {
-            behaviour,
+    /// The first violation.
+    pub fn explore(&self, store: StoreModel, bounds: Bounds) -> Result<Explored, Box<Failure>> {
+        let Bounds {
+            faults,
+            preemptions,
+        } = bounds;
+        exhaustive::explore(&Exploration {
+            store,
             before: self.before.clone(),
             callers: self.callers.clone(),
             leaf_entries: self.leaf_entries,
-            crashes: match trouble {
-                Trouble::Crashes | Trouble::CrashesAndImpatience => 2,
-                Trouble::None | Trouble::Fault => 0,
+            crashes: match faults {
+                Faults::Crashes | Faults::CrashesAndTimeouts => 2,
+                Faults::None | Faults::OneCall => 0,
             },
-            faults: u8::from(trouble == Trouble::Fault),
-            early_wakes: match trouble {
-                Trouble::CrashesAndImpatience => 6,
+            faults: u8::from(faults == Faults::OneCall),
+            early_wakes: match faults {
+                Faults::CrashesAndTimeouts => 6,
                 _ => 0,
             },
             preemptions,
-        }
-        .explore()
+        })
     }
 }

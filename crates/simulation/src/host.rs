@@ -1,45 +1,63 @@
-//! The simulated host's side of a call: what it does, what it says, and what becomes of writes
-//! whose callers have given up.
+//! The simulated host: it performs the calls, with or without a fault, and keeps the writes whose
+//! callers have stopped waiting.
 
 use std::rc::Rc;
 
 use anonymous_domains::store::rows::Limits;
 
 use crate::{
-    behaviour::Behaviour,
-    call::{Answer, Bytes, Call},
-    cells::{Cells, HostError, Seen, Stamp},
+    call::{Answer, Bytes, Call, Kind},
     random::{Digest, mix},
+    store_model::StoreModel,
+    store_state::{HostError, Seen, Stamp, StoreState},
 };
 
-/// A request's number in its schedule.
+/// The number of a request in its schedule.
 pub type TaskId = usize;
 
 /// When the simulated clock starts, in milliseconds since 1970.
 pub const START_MS: i64 = 1_800_000_000_000;
 
-/// What happens to a call.
+/// A fault that is injected into a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// Nothing bad.
+    /// No fault.
     None,
-    /// It does nothing and fails.
+    /// The call fails and has no effect.
     Refuse,
-    /// It does its work, but its answer is lost.
+    /// The call takes effect, but its answer is lost.
     Lose,
-    /// It fails, and does its work later or never.
+    /// The call fails, and takes effect later or never.
     Delay,
-    /// A swap that does nothing and is said to have found the row changed.
+    /// A swap has no effect, and reports that the row was changed.
     RefuseAsFailed,
-    /// A swap that writes and is said to have found the row changed.
+    /// A swap writes, and reports that the row was changed.
     LoseAsFailed,
-    /// A read that gives what the row was before.
+    /// A read returns the value before the last write.
     Stale,
 }
 
-/// A swap whose caller has given up waiting.
+impl Fault {
+    /// The faults that a call may meet on a store, besides stale reads.
+    pub fn possible(kind: Kind, store: StoreModel) -> &'static [Self] {
+        match kind {
+            Kind::Read => &[Self::Refuse],
+            Kind::Write => &[Self::Refuse, Self::Lose],
+            Kind::Swap if store.reports_errors_as_failed() => &[
+                Self::Refuse,
+                Self::Lose,
+                Self::Delay,
+                Self::RefuseAsFailed,
+                Self::LoseAsFailed,
+            ],
+            Kind::Swap => &[Self::Refuse, Self::Lose, Self::Delay],
+        }
+    }
+}
+
+/// A swap that has not taken effect, and whose caller has stopped waiting.
 #[derive(Debug, Clone)]
-pub struct Delayed {
+pub struct DelayedWrite {
     pub task: TaskId,
     pub key: Rc<str>,
     seen: Seen,
@@ -47,179 +65,180 @@ pub struct Delayed {
     number: u64,
 }
 
-/// A key pair that was made, saved or not.
+/// A key pair that was made, whether it was saved or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
+pub struct MadeKey {
     pub version: u32,
-    /// Its name: no two key pairs have the same.
-    pub identity: Rc<str>,
+    /// Its unique name.
+    pub name: Rc<str>,
 }
 
-/// Which request calls, and how many calls it has made before.
+/// Identifies a call: its request, and how many calls that made before.
 #[derive(Debug, Clone, Copy)]
-pub struct By {
+pub struct CallId {
     pub task: TaskId,
     pub calls: u32,
 }
 
-impl By {
-    /// A number that no other call has.
+impl CallId {
+    /// The call as one unique number.
     fn number(self) -> u64 {
         mix((self.task as u64) << 32 | u64::from(self.calls))
     }
 }
 
-/// A store that cannot be supported, to see that the simulation notices.
+/// A defect of a store that the server cannot tolerate. It shows that the simulation detects it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Defect {
-    /// Swaps write whatever is there.
+    /// Swaps always write, whatever the row holds.
     SwapAlwaysWrites,
     /// Plain writes take effect only after the next swap of the same request.
     LateWrites,
 }
 
-/// A host's store, its clock, and the key pairs made by its requests.
+/// A host: its store, its clock, and the key pairs that its requests made.
 #[derive(Debug, Clone)]
 pub struct Host {
-    /// How large the server that runs here makes its rows.
+    /// The limits of the server that runs here: how large its rows grow.
     pub limits: Limits,
     pub defect: Option<Defect>,
-    pub cells: Cells,
-    pub delayed: Vec<Delayed>,
-    pub made: Rc<Vec<Made>>,
+    pub store: StoreState,
+    pub delayed: Vec<DelayedWrite>,
+    pub made_keys: Rc<Vec<MadeKey>>,
     pub now_ms: i64,
-    /// Plain writes that wait for the next swap, on a store with [`Defect::LateWrites`].
+    /// Plain writes that wait for the next swap, with [`Defect::LateWrites`].
     late: Vec<(TaskId, Rc<str>, Bytes)>,
 }
 
 impl Host {
-    pub fn new(behaviour: Behaviour, limits: Limits, defect: Option<Defect>) -> Self {
+    pub fn new(store: StoreModel, limits: Limits, defect: Option<Defect>) -> Self {
         Self {
             limits,
             defect,
-            cells: Cells::new(behaviour),
+            store: StoreState::new(store),
             delayed: Vec::new(),
-            made: Rc::default(),
+            made_keys: Rc::default(),
             now_ms: START_MS,
             late: Vec::new(),
         }
     }
 
-    /// An unused one like this, at the same time.
+    /// An unused host like this one, with the same time.
     pub fn unused(&self) -> Self {
         Self {
             now_ms: self.now_ms,
-            ..Self::new(self.behaviour(), self.limits, self.defect)
+            ..Self::new(self.store_model(), self.limits, self.defect)
         }
     }
 
-    pub fn behaviour(&self) -> Behaviour {
-        self.cells.behaviour()
+    pub fn store_model(&self) -> StoreModel {
+        self.store.model()
     }
 
-    /// Does what a call asks for, or what its fault makes of it.
-    pub fn perform(&mut self, by: By, call: &Call, fault: Fault) -> Answer {
+    /// Performs a call with a fault.
+    pub fn perform(&mut self, id: CallId, call: &Call, fault: Fault) -> Answer {
         let Call::Swap(key, seen, value) = call else {
             let answer = match fault {
                 Fault::Refuse => Err("refused before it took effect"),
                 Fault::Lose => self
-                    .serve(by, call, fault)
+                    .serve(id, call, fault)
                     .and(Err("done, but the answer was lost")),
-                _ => self.serve(by, call, fault),
+                _ => self.serve(id, call, fault),
             };
             return answer.unwrap_or_else(Answer::Error);
         };
         let swapped = match fault {
             Fault::Refuse => Err("refused before it took effect"),
             Fault::Delay => {
-                self.delayed.push(Delayed {
-                    task: by.task,
+                self.delayed.push(DelayedWrite {
+                    task: id.task,
                     key: key.clone(),
                     seen: seen.clone(),
                     value: value.clone(),
-                    number: by.number(),
+                    number: id.number(),
                 });
                 Err("no answer yet")
             }
             Fault::RefuseAsFailed => Ok(false),
-            Fault::LoseAsFailed => self.swap(by, key, seen, value).map(|_| false),
+            Fault::LoseAsFailed => self.swap(id, key, seen, value).map(|_| false),
             Fault::Lose => self
-                .swap(by, key, seen, value)
+                .swap(id, key, seen, value)
                 .and(Err("done, but the answer was lost")),
-            Fault::None | Fault::Stale => self.swap(by, key, seen, value),
+            Fault::None | Fault::Stale => self.swap(id, key, seen, value),
         };
         match swapped {
-            Ok(won) => Answer::Swapped(won && self.behaviour() != Behaviour::SpinRedis),
+            Ok(won) => Answer::Swapped(won && self.store_model() != StoreModel::SpinRedis),
             Err(why) => Answer::Error(why),
         }
     }
 
-    fn stamp(&self, by: By) -> Stamp {
+    fn stamp(&self, id: CallId) -> Stamp {
         Stamp {
-            number: by.number(),
+            number: id.number(),
             now_ms: self.now_ms,
         }
     }
 
     fn swap(
         &mut self,
-        by: By,
+        id: CallId,
         key: &Rc<str>,
         seen: &Seen,
         value: &Bytes,
     ) -> Result<bool, HostError> {
-        let stamp = self.stamp(by);
+        let stamp = self.stamp(id);
         if self.defect == Some(Defect::SwapAlwaysWrites) {
-            return self.cells.set(key, value.clone(), stamp).map(|()| true);
+            return self.store.set(key, value.clone(), stamp).map(|()| true);
         }
-        let written = self.cells.swap(key, seen, value.clone(), stamp);
-        let late = self.late.extract_if(.., |(task, ..)| *task == by.task);
+        let written = self.store.swap(key, seen, value.clone(), stamp);
+        let late = self.late.extract_if(.., |(task, ..)| *task == id.task);
         for (_, key, value) in late {
-            self.cells.set(&key, value, stamp)?;
+            self.store.set(&key, value, stamp)?;
         }
         written
     }
 
-    fn serve(&mut self, by: By, call: &Call, fault: Fault) -> Result<Answer, HostError> {
-        let stamp = self.stamp(by);
+    fn serve(&mut self, id: CallId, call: &Call, fault: Fault) -> Result<Answer, HostError> {
+        let stamp = self.stamp(id);
         Ok(match call {
-            Call::Get(key) => match self.cells.get_stale(key, self.now_ms) {
+            Call::Get(key) => match self.store.get_stale(key, self.now_ms) {
                 Some(former) if fault == Fault::Stale => Answer::Value(former),
-                _ => Answer::Value(self.cells.get(key)?),
+                _ => Answer::Value(self.store.get(key)?),
             },
             Call::Begin(key) => {
-                let (seen, value) = self.cells.begin(key)?;
+                let (seen, value) = self.store.begin(key)?;
                 Answer::Begun(seen, value)
             }
             Call::Set(key, value) if self.defect == Some(Defect::LateWrites) => {
-                self.late.push((by.task, key.clone(), value.clone()));
+                self.late.push((id.task, key.clone(), value.clone()));
                 Answer::Done
             }
             Call::Set(key, value) => {
-                self.cells.set(key, value.clone(), stamp)?;
+                self.store.set(key, value.clone(), stamp)?;
                 Answer::Done
             }
             Call::Delete(key) => {
-                self.cells.delete(key)?;
+                self.store.delete(key)?;
                 Answer::Done
             }
             Call::Increment(key, delta) => {
-                let read = self.cells.read_number(key)?;
+                let read = self.store.read_number(key)?;
                 let sum = read.unwrap_or(0) + delta;
-                self.cells.write_number(key, sum, read, stamp)?;
+                self.store.write_number(key, sum, read, stamp)?;
                 Answer::Number(Some(sum))
             }
-            Call::ReadNumber(key) => Answer::Number(self.cells.read_number(key)?),
+            Call::ReadNumber(key) => Answer::Number(self.store.read_number(key)?),
             Call::WriteNumber { key, sum, read } => {
-                self.cells.write_number(key, *sum, *read, stamp)?;
+                self.store.write_number(key, *sum, *read, stamp)?;
                 Answer::Number(Some(*sum))
             }
             Call::Swap(..) => Answer::Done,
         })
     }
 
-    /// Lets the effect of a delayed write come, or never come. Gives the write, and whether it wrote.
-    pub fn settle(&mut self, nth: usize, applies: bool) -> (Delayed, bool) {
+    /// Settles a delayed write: it takes effect now, or never will. Gives the write, and whether it
+    /// wrote.
+    pub fn settle(&mut self, nth: usize, applies: bool) -> (DelayedWrite, bool) {
         let write = self.delayed.remove(nth);
         let stamp = Stamp {
             number: write.number,
@@ -227,42 +246,43 @@ impl Host {
         };
         let written = applies
             && self
-                .cells
+                .store
                 .swap(&write.key, &write.seen, write.value.clone(), stamp)
                 .unwrap_or(false);
         (write, written)
     }
 
-    /// Whether somebody has begun to use the store.
+    /// Whether the store has a root cell, that is, is in use.
     pub fn has_root(&self) -> bool {
-        let cell = self.cells.get("anonymous-domains:root").ok().flatten();
+        let cell = self.store.get("anonymous-domains:root").ok().flatten();
         cell.is_some_and(|cell| cell.iter().any(|byte| *byte != 0))
     }
 
-    /// Whether a write of a request may take effect yet.
+    /// Whether a request has delayed writes.
     pub fn has_delayed(&self, task: TaskId) -> bool {
         self.delayed.iter().any(|write| write.task == task)
     }
 
-    /// Whether no other request can notice or disturb a call: its key is known to its caller alone,
-    /// or it reads the root cell, which never changes once it has a pointer.
-    pub fn is_private(&self, call: &Call) -> bool {
+    /// Whether a call is independent of all calls of other requests, so that their order makes no
+    /// difference: only its caller knows its key, or it reads the root cell, which never changes
+    /// once it is set.
+    pub fn is_independent(&self, call: &Call) -> bool {
         match call {
             Call::Set(..) | Call::Delete(_) => true,
             Call::Get(key) | Call::Begin(key) if key.ends_with(":root") => {
-                let cell = self.cells.get(key).ok().flatten();
+                let cell = self.store.get(key).ok().flatten();
                 cell.is_some_and(|cell| cell.iter().any(|byte| *byte != 0))
             }
             call => call.key().contains(":probe:"),
         }
     }
 
-    /// A hash of all that later calls and the model could find out.
+    /// A hash of all that later calls and the model can observe.
     pub fn digest(&self, digest: &mut Digest) {
-        digest.number(self.cells.digest());
-        digest.number(self.made.len() as u64);
-        for key in self.made.iter() {
-            digest.bytes(key.identity.as_bytes());
+        digest.number(self.store.digest());
+        digest.number(self.made_keys.len() as u64);
+        for key in self.made_keys.iter() {
+            digest.bytes(key.name.as_bytes());
         }
         for write in &self.delayed {
             digest.number(write.number);

@@ -1,4 +1,4 @@
-//! An issuer whose key pairs are names, and whose encrypted keys can be read.
+//! [`Issuer`] whose key pairs are only names, and whose encrypted keys anyone can read.
 
 use std::rc::Rc;
 
@@ -16,18 +16,18 @@ use anonymous_domains_protocol::{
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::world::World;
+use crate::runtime::Runtime;
 
-/// How long a simulated key may be in the making, in milliseconds.
+/// How long making a simulated key may take, in milliseconds.
 pub const TAKEOVER_MS: u64 = 200;
 
-/// What a maker says that fails.
+/// The error when making a key fails.
 pub const FAILURE: &str = "a key cannot be made";
 
-/// How often makers fail where they do, in thousandths.
-const FAILURES: u32 = 300;
+/// How often making a key fails, in thousandths, in schedules in which it does.
+const FAILURE_RATE: u32 = 300;
 
-/// How long a certificate is good, in seconds: so short that some run out within a schedule.
+/// The lifetime of a short-lived certificate, in seconds. Some expire within a schedule.
 const LIFETIME_S: i64 = 12;
 
 /// The member of a private JWK that names its key pair.
@@ -36,29 +36,29 @@ const NAME: &str = "name";
 /// Makes the keys of a simulated server.
 #[derive(Debug, Clone)]
 pub struct SimIssuer {
-    pub world: Rc<World>,
-    /// Whether certificates run out within a schedule.
+    pub runtime: Rc<Runtime>,
+    /// Whether certificates expire within a schedule.
     pub short_lived: bool,
-    /// Which key-encryption key it has.
+    /// The key-encryption key that it has.
     pub owner: Owner,
 }
 
 /// A key-encryption key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// The one that the store belongs to.
+    /// The key of the store's owner.
     Right,
-    /// Another one, by an operator's mistake.
+    /// Another key: an operator's mistake.
     Wrong,
 }
 
 impl Owner {
-    /// Its digest.
+    /// The key's digest.
     pub fn digest(self) -> [u8; 32] {
         [self as u8 + 1; 32]
     }
 
-    /// What is sealed under it begins with this.
+    /// What is sealed under the key begins with this.
     fn seal(self) -> &'static str {
         match self {
             Self::Right => "",
@@ -76,9 +76,9 @@ impl SimIssuer {
         }
     }
 
-    fn certificate(&self, order: &CertificateOrder<'_>, identity: &str) -> NewCertificate {
+    fn certificate(&self, order: &CertificateOrder<'_>, name: &str) -> NewCertificate {
         NewCertificate {
-            der: identity.as_bytes().to_vec(),
+            der: name.as_bytes().to_vec(),
             chain: vec![b"the domain CA".to_vec()],
             not_before_s: order.now_s,
             not_after_s: order.now_s + self.lifetime_s(),
@@ -88,22 +88,22 @@ impl SimIssuer {
 
 impl Issuer for SimIssuer {
     fn make(&self, order: &CertificateOrder<'_>) -> Result<NewKey, Error> {
-        if self.world.makers_fail.get() && self.world.chance(FAILURES) {
-            self.world.trace_call(|| FAILURE.to_owned());
+        if self.runtime.key_making_fails.get() && self.runtime.chance(FAILURE_RATE) {
+            self.runtime.trace_current(|| FAILURE.to_owned());
             return Err(Error::fault(FAILURE));
         }
-        let identity = self.world.make(order.domain.as_str(), order.version);
-        self.world.trace_call(|| format!("makes key {identity}"));
+        let name = self.runtime.make_key(order.domain.as_str(), order.version);
+        self.runtime.trace_current(|| format!("makes key {name}"));
         Ok(NewKey {
-            sealed: format!("{}{identity}", self.owner.seal()).into_bytes(),
-            certificate: self.certificate(order, &identity),
+            sealed: format!("{}{name}", self.owner.seal()).into_bytes(),
+            certificate: self.certificate(order, &name),
         })
     }
 
     fn renew(&self, order: &CertificateOrder<'_>, old: &[u8]) -> Result<NewCertificate, Error> {
-        let identity = String::from_utf8_lossy(old).into_owned();
-        self.world.trace_call(|| format!("renews {identity}"));
-        Ok(self.certificate(order, &identity))
+        let name = String::from_utf8_lossy(old).into_owned();
+        self.runtime.trace_current(|| format!("renews {name}"));
+        Ok(self.certificate(order, &name))
     }
 
     fn open(&self, _: &DomainName, _: u32, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
@@ -134,7 +134,7 @@ impl Issuer for SimIssuer {
     }
 }
 
-/// The key pairs whose private keys an answer delivers.
+/// The names of the key pairs whose private keys an answer delivers.
 pub fn delivered(answer: &RegisterResponse) -> Option<Vec<String>> {
     let key_set = base64url::decode(answer.encrypted_keys.as_ref()?).ok()?;
     let key_set: PrivateKeySet = serde_json::from_slice(&key_set).ok()?;
@@ -142,8 +142,8 @@ pub fn delivered(answer: &RegisterResponse) -> Option<Vec<String>> {
     key_set.keys.iter().map(name).collect()
 }
 
-/// The key pair that a credential's certificate is over.
-pub fn identity(credential: &Credential) -> Option<String> {
+/// The name of the key pair that a credential certifies.
+pub fn certified(credential: &Credential) -> Option<String> {
     let der = base64url::decode_standard(credential.x5c.first()?).ok()?;
     String::from_utf8(der).ok()
 }

@@ -1,66 +1,73 @@
-//! `simulate`: runs random schedules, or one of them again with its trace.
+//! `simulate`: runs random schedules, replays one of them with its trace, or explores cases.
 #![forbid(unsafe_code)]
 
 use std::{process::ExitCode, time::Instant};
 
 use anonymous_domains_simulation::{
-    Behaviour, Options, campaign::Campaign, cases::Case, exhaustive::Explored, schedule,
+    Guarantee, Options, StoreModel, cases::Case, exhaustive::Explored, schedule,
+    seed_sweep::SeedSweep,
 };
 use clap::Parser;
 
-/// Runs the server's real logic over a simulated store, in random schedules.
+/// Tests the server's real code on simulated stores, in random schedules.
 ///
-/// Stops at the first schedule in which something does not hold, prints its steps and the command
-/// that runs it again, and ends with 1.
+/// Stops at the first schedule with a violation, prints its steps and the command that replays it,
+/// and exits with 1.
 #[derive(Parser)]
 struct Cli {
     /// How many schedules to run
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     schedules: u64,
-    /// What fixes all of them
+    /// The seed from which the schedules are derived
     #[arg(long, default_value_t = 1, value_name = "S")]
     seed: u64,
-    /// The store: contract, spin-sqlite, spin-redis, cosmos-db, dynamo-db; all in turn by default
-    #[arg(long, value_name = "STORE")]
-    behaviour: Option<Behaviour>,
-    /// Run the one schedule with this seed, and print its steps
-    #[arg(long, value_name = "SEED", requires = "behaviour")]
+    /// The store: contract, spin-sqlite, spin-redis, cosmos-db, dynamo-db. By default all, in turn
+    #[arg(long, alias = "behaviour", value_name = "STORE")]
+    store: Option<StoreModel>,
+    /// Run only the schedule with this seed, and print its steps
+    #[arg(long, value_name = "SEED", requires = "store")]
     replay: Option<u64>,
-    /// Explore every schedule of the cases whose names contain this, instead of random schedules;
-    /// of all cases without a name
+    /// Instead of random schedules, explore every schedule of the cases whose names contain this.
+    /// Without a name, of all cases
     #[arg(long, value_name = "NAME", conflicts_with = "replay", num_args = 0..=1, default_missing_value = "")]
     exhaustive: Option<String>,
-    /// Stop only where the guarantee with this number does not hold
-    #[arg(long, value_name = "NUMBER")]
-    guarantee: Option<u8>,
+    /// Stop only at a violation of the guarantee with this number
+    #[arg(long, value_name = "NUMBER", value_parser = guarantee)]
+    guarantee: Option<Guarantee>,
+}
+
+fn guarantee(number: &str) -> Result<Guarantee, String> {
+    Guarantee::ALL
+        .into_iter()
+        .find(|guarantee| guarantee.number().to_string() == number)
+        .ok_or_else(|| format!("the guarantees are 1 to {}", Guarantee::ALL.len()))
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let began = Instant::now();
+    let started = Instant::now();
+    let stores = match cli.store {
+        Some(store) => vec![store],
+        None => StoreModel::SUPPORTED.to_vec(),
+    };
     if let Some(name) = &cli.exhaustive {
-        return explore(name, &cli);
+        return explore(name, &stores);
     }
-    let result = match (cli.replay, cli.behaviour) {
-        (Some(seed), Some(behaviour)) => schedule::run(
+    let result = match (cli.replay, cli.store) {
+        (Some(seed), Some(store)) => schedule::run(
             seed,
             Options {
-                behaviour,
+                store,
                 defect: None,
                 traced: true,
             },
         ),
-        (_, behaviour) => Campaign {
+        _ => SeedSweep {
             schedules: cli.schedules,
             seed: cli.seed,
-            behaviours: match behaviour {
-                Some(behaviour) => vec![behaviour],
-                None => Behaviour::SUPPORTED.to_vec(),
-            },
+            stores,
             defect: None,
-            promise: cli
-                .guarantee
-                .map_or_else(String::new, |number| format!("{number}: ")),
+            guarantee: cli.guarantee,
         }
         .run(),
     };
@@ -68,7 +75,7 @@ fn main() -> ExitCode {
         Ok(counts) => {
             println!(
                 "{counts:#?}\nheld, in {:.1} s",
-                began.elapsed().as_secs_f64()
+                started.elapsed().as_secs_f64()
             );
             ExitCode::SUCCESS
         }
@@ -79,37 +86,26 @@ fn main() -> ExitCode {
     }
 }
 
-/// Explores the cases with a name on the stores that were asked for.
-fn explore(name: &str, cli: &Cli) -> ExitCode {
-    let behaviours = match cli.behaviour {
-        Some(behaviour) => vec![behaviour],
-        None => Behaviour::SUPPORTED.to_vec(),
-    };
-    let began = Instant::now();
+/// Explores the cases with a name.
+fn explore(name: &str, stores: &[StoreModel]) -> ExitCode {
+    let started = Instant::now();
     let mut total = Explored::default();
     let mut count = 0;
     for case in Case::named(name) {
-        for &with @ (trouble, preemptions) in &case.troubles {
-            let bound = match preemptions {
-                Some(most) => format!("{most} interruptions at most"),
-                None => "every interleaving".to_owned(),
-            };
-            for behaviour in &behaviours {
-                match case.explore(*behaviour, with) {
+        for bounds in &case.bounds {
+            for store in stores {
+                let what = format!("{store}, {}, {bounds}", case.name);
+                match case.explore(*store, *bounds) {
                     Ok(explored) => {
                         let Explored {
                             states, schedules, ..
                         } = explored;
-                        println!(
-                            "{behaviour}, {}, {trouble}, {bound}: {states} states, \
-                             {schedules:.1e} schedules",
-                            case.name
-                        );
+                        println!("{what}: {states} states, {schedules:.1e} schedules");
                         total.add(&explored);
                         count += 1;
                     }
                     Err(failure) => {
-                        println!("{failure}\n{behaviour}, {}, {trouble}, {bound}", case.name);
+                        println!("{failure}\n{what}");
                         return ExitCode::FAILURE;
                     }
                 }
@@ -120,7 +116,7 @@ fn explore(name: &str, cli: &Cli) -> ExitCode {
         "{count} explorations held: {} states, {:.1e} schedules, in {:.1} s",
         total.states,
         total.schedules,
-        began.elapsed().as_secs_f64()
+        started.elapsed().as_secs_f64()
     );
     ExitCode::SUCCESS
 }

@@ -1,4 +1,4 @@
-//! What callers ask of the server, and what they are told.
+//! Requests: what callers ask for, the instances of the server that serve them, and the outcomes.
 
 use std::{rc::Rc, sync::LazyLock};
 
@@ -30,37 +30,37 @@ use crate::{
     environment::SimEnvironment,
     issuer::{self, Owner, SimIssuer},
     random::mix,
+    runtime::Runtime,
     store::SimStore,
-    world::World,
 };
 
-/// A request. Domains and machines are numbers here.
+/// A request. Here domains and machines are numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
-    /// A machine joins, or asks again.
+    /// A machine joins, or repeats its registration.
     Join { machine: u8, domain: u8 },
     /// A machine leaves.
     Leave { machine: u8, domain: u8 },
-    /// A machine asks whether it could leave.
+    /// A machine asks whether it may leave.
     Preview { machine: u8, domain: u8 },
     /// An operator sets Max Membership.
     SetMaximum { domain: u8, maximum: Option<u64> },
     /// An operator deletes a domain.
     Delete { domain: u8 },
     /// An operator removes a machine.
-    Expel { machine: u8, domain: u8 },
+    Remove { machine: u8, domain: u8 },
     /// An operator blocks a machine.
     Block { machine: u8, domain: u8 },
-    /// An operator lets a machine join again.
+    /// An operator unblocks a machine.
     Unblock { machine: u8, domain: u8 },
     /// An operator sets Key Rollover Required.
     RequireRollover { domain: u8 },
-    /// An operator lists members, so many at a time.
+    /// An operator lists the members, in pages of this size.
     List { domain: u8, page: usize },
 }
 
 impl Op {
-    /// The domain that it is about.
+    /// The domain that the request is about.
     pub fn domain(&self) -> u8 {
         match self {
             Self::Join { domain, .. }
@@ -68,7 +68,7 @@ impl Op {
             | Self::Preview { domain, .. }
             | Self::SetMaximum { domain, .. }
             | Self::Delete { domain }
-            | Self::Expel { domain, .. }
+            | Self::Remove { domain, .. }
             | Self::Block { domain, .. }
             | Self::Unblock { domain, .. }
             | Self::RequireRollover { domain }
@@ -76,27 +76,27 @@ impl Op {
         }
     }
 
-    /// The machine that it is about.
+    /// The machine that the request is about.
     pub fn machine(&self) -> Option<u8> {
         match self {
             Self::Join { machine, .. }
             | Self::Leave { machine, .. }
             | Self::Preview { machine, .. }
-            | Self::Expel { machine, .. }
+            | Self::Remove { machine, .. }
             | Self::Block { machine, .. }
             | Self::Unblock { machine, .. } => Some(*machine),
             _ => None,
         }
     }
 
-    /// Whether it may end a machine's membership.
+    /// Whether the request may end a machine's membership.
     pub fn may_remove(&self, machine: u8, domain: u8) -> bool {
         match self {
             Self::Leave {
                 machine: m,
                 domain: d,
             }
-            | Self::Expel {
+            | Self::Remove {
                 machine: m,
                 domain: d,
             }
@@ -110,7 +110,7 @@ impl Op {
     }
 }
 
-/// What a caller was told.
+/// The answer that a caller got.
 #[derive(Debug, Clone)]
 pub enum Outcome {
     Joined(Box<RegisterResponse>),
@@ -122,7 +122,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// For traces.
+    /// The outcome, for traces.
     pub fn show(&self) -> String {
         match self {
             Self::Joined(answer) => format!(
@@ -145,7 +145,7 @@ pub fn domain_name(domain: u8) -> DomainName {
     DomainName::parse(text).expect("the names are domain names")
 }
 
-/// The GUID of a machine; machines do not come in the order of their numbers.
+/// The GUID of a machine. The order of GUIDs is not the order of the numbers.
 pub fn machine_guid(machine: u8) -> MachineGuid {
     let number = mix(0xa11c_e000 + u64::from(machine)).to_be_bytes();
     let mut bytes = [0; 16];
@@ -154,7 +154,7 @@ pub fn machine_guid(machine: u8) -> MachineGuid {
     MachineGuid::from_bytes(bytes)
 }
 
-/// Any public key does: nothing is encrypted.
+/// One public key for all machines, because nothing is encrypted.
 static MACHINE_KEY: LazyLock<PublicKey> = LazyLock::new(|| {
     // The base point of P-256 (FIPS 186-5).
     let jwk = r#"{"kty":"EC","crv":"P-256",
@@ -164,7 +164,7 @@ static MACHINE_KEY: LazyLock<PublicKey> = LazyLock::new(|| {
     PublicKey::from_jwk(&jwk).expect("it is a point of P-256")
 });
 
-/// Settings are replaced whatever they are.
+/// Settings are always replaced.
 struct Always;
 
 impl Precondition for Always {
@@ -185,7 +185,7 @@ fn policy() -> Policy {
     }
 }
 
-/// An instance of the server: what its requests share is what it remembers.
+/// An instance of the server. Its requests share its caches.
 pub struct Instance {
     rows: Tables<SimStore, SimEnvironment>,
     credential_cache: CredentialCache,
@@ -193,20 +193,20 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// One that remembers nothing.
-    pub fn new(world: &Rc<World>, owner: Owner, short_lived_certificates: bool) -> Rc<Self> {
-        let limits = world.host.borrow().limits;
+    /// An instance with empty caches.
+    pub fn new(runtime: &Rc<Runtime>, owner: Owner, short_lived_certificates: bool) -> Rc<Self> {
+        let limits = runtime.host.borrow().limits;
         let store = SimStore {
-            world: world.clone(),
+            runtime: runtime.clone(),
         };
         let env = SimEnvironment {
-            world: world.clone(),
+            runtime: runtime.clone(),
         };
         Rc::new(Self {
             rows: Tables::new(store, env, Some(owner.digest()), limits),
             credential_cache: CredentialCache::default(),
             issuer: SimIssuer {
-                world: world.clone(),
+                runtime: runtime.clone(),
                 short_lived: short_lived_certificates,
                 owner,
             },
@@ -214,13 +214,13 @@ impl Instance {
     }
 }
 
-/// Runs a request through the server's real logic.
+/// Runs a request through the server's real code.
 pub async fn run(op: Op, instance: Rc<Instance>) -> Outcome {
-    let iat_ms = instance.issuer.world.now_ms();
+    let iat_ms = instance.issuer.runtime.now_ms();
     let result = serve(&op, &instance, iat_ms).await;
     if instance.issuer.owner == Owner::Wrong {
         return match result {
-            // It may not even look at what is there.
+            // It may not even read the tables.
             Err(Error::Fault(why)) if why.contains("belongs to another") => {
                 Outcome::Refused(ErrorName::Internal)
             }
@@ -288,7 +288,7 @@ async fn serve(op: &Op, instance: &Instance, iat_ms: i64) -> Result<Outcome, Err
                 .await?;
         }
         Op::Delete { .. } => administration.delete_domain(&domain).await?,
-        Op::Expel { machine, .. } => {
+        Op::Remove { machine, .. } => {
             let guid = machine_guid(machine);
             administration.remove_member(&domain, guid).await?;
         }

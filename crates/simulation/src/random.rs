@@ -1,11 +1,11 @@
 //! Pseudo-random numbers that are the same on every machine and in every version.
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): fast, small, and good enough to draw schedules with.
+/// SplitMix64 (Steele, Lea and Flood, 2014): fast, small, and good enough to draw schedules.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
 impl Random {
-    /// A sequence that is fixed by `seed`.
+    /// The sequence of a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -21,12 +21,12 @@ impl Random {
         ((u128::from(self.next_u64()) * bound as u128) >> 64) as usize
     }
 
-    /// One of a few.
+    /// One element.
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
 
-    /// Whether something of this probability, in thousandths, happens.
+    /// True with this probability, in thousandths.
     pub fn chance(&mut self, per_mille: u32) -> bool {
         per_mille > 0 && self.below(1000) < per_mille as usize
     }
@@ -47,7 +47,7 @@ pub(crate) fn mix(number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// A hash of what was given to it, the same on every machine.
+/// A hash that is the same on every machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Digest(u64);
 

@@ -1,50 +1,79 @@
-//! Scenarios drawn from a seed: who asks for what, and what goes wrong.
+//! Scenarios drawn from a seed: what each caller asks for, and which faults are injected.
 
 use anonymous_domains::store::rows::Limits;
 
-use crate::{behaviour::Behaviour, host::Defect, operation::Op, random::Random};
+use crate::{host::Defect, operation::Op, random::Random, store_model::StoreModel};
 
-/// What a schedule is to be.
+/// The options of a schedule.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// The store.
-    pub behaviour: Behaviour,
+    pub store: StoreModel,
     /// A defect that no supported store has.
     pub defect: Option<Defect>,
     /// Whether to keep a trace.
     pub traced: bool,
 }
 
-/// What goes wrong, each in thousandths of the steps at which it could.
+/// How often each fault happens, in thousandths of the steps at which it may.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Weather {
-    /// A call fails or its answer is lost.
-    pub fault: u32,
-    /// A request crashes; sometimes several at once, as when a host's instance traps.
+pub struct FaultRates {
+    /// A call fails, or its answer is lost or late.
+    pub call: u32,
+    /// A request crashes. Sometimes several crash at once, as when an instance traps.
     pub crash: u32,
-    /// A request is held up while the others go on.
-    pub starve: u32,
-    /// Time passes although somebody could go on.
+    /// A request is delayed while the others continue.
+    pub delay: u32,
+    /// Time passes although a request could continue.
     pub time: u32,
-    /// A read is stale, where the store has such.
+    /// A read is stale, on a store that has stale reads.
     pub stale: u32,
 }
 
-impl Weather {
-    /// Whether nothing goes wrong.
-    pub fn is_calm(&self) -> bool {
-        self.fault + self.crash + self.starve + self.time + self.stale == 0
+impl FaultRates {
+    /// Draws which faults there are, and how often.
+    fn draw(random: &mut Random) -> Self {
+        let none = Self::default();
+        match random.below(8) {
+            0 | 1 => none,
+            2 => Self {
+                crash: random.pick(&[5, 20, 60]),
+                ..none
+            },
+            3 => Self {
+                delay: random.pick(&[5, 20, 50]),
+                time: random.pick(&[0, 20, 100]),
+                stale: 500,
+                ..none
+            },
+            4 | 5 => Self {
+                call: random.pick(&[5, 30, 100]),
+                ..none
+            },
+            _ => Self {
+                call: random.pick(&[5, 30, 100]),
+                crash: random.pick(&[3, 10, 40]),
+                delay: random.pick(&[0, 5, 20]),
+                time: random.pick(&[0, 5, 50]),
+                stale: 200,
+            },
+        }
+    }
+
+    /// Whether there are no faults.
+    pub fn is_fault_free(&self) -> bool {
+        self.call + self.crash + self.delay + self.time + self.stale == 0
     }
 }
 
-/// How the next request to go on is chosen.
+/// How the next request to run is chosen.
 #[derive(Debug, Clone, Copy)]
-pub enum Order {
-    /// Any.
+pub enum Policy {
+    /// Uniformly.
     Uniform,
-    /// The same as before, with this probability in thousandths.
+    /// The last one again, with this probability in thousandths.
     Sticky(u32),
-    /// The one of the highest priority; at random moments it becomes the lowest
+    /// The one with the highest priority. At random moments its priority becomes the lowest
     /// (Burckhardt and others, "A randomized scheduler with probabilistic guarantees", 2010).
     Priorities,
 }
@@ -56,20 +85,20 @@ pub struct Scenario {
     pub domains: u8,
     /// What each caller asks for, one after the other.
     pub callers: Vec<Vec<Op>>,
-    pub weather: Weather,
-    pub order: Order,
+    pub fault_rates: FaultRates,
+    pub policy: Policy,
     pub limits: Limits,
     pub short_lived_certificates: bool,
-    /// Whether makers of keys fail now and then.
-    pub makers_fail: bool,
-    /// How often a request goes to an instance with another key-encryption key, in thousandths.
+    /// Whether making a key fails now and then.
+    pub key_making_fails: bool,
+    /// How often a request goes to an instance with the wrong key-encryption key, in thousandths.
     pub wrong_owner: u32,
 }
 
 impl Scenario {
     /// Draws a scenario.
     pub fn draw(random: &mut Random) -> Self {
-        // Small trees split all the time.
+        // Small nodes split often.
         let limits = Limits {
             leaf_entries: random.pick(&[2, 3, 4, 4, 256]),
             branch_children: random.pick(&[3, 4]),
@@ -77,18 +106,18 @@ impl Scenario {
         };
         let domains = random.pick(&[1, 1, 1, 2, 3]);
         let (machines, operators, requests) = match random.below(8) {
-            // Many on a domain that may be new.
+            // Many machines, on a domain that may be new.
             0 => (6 + random.below(7), 0, 2),
-            // Few, with much to do.
+            // Few machines with many requests.
             1 | 2 => (2, random.below(2), 6),
-            // Operators above all.
+            // Mostly operators.
             3 => (3, 2, 4),
             _ => (2 + random.below(5), random.below(2), 4),
         };
         let machines = machines as u8;
-        let limits_only = random.chance(150);
-        let (machines, operators, domains) = match limits_only {
-            // Rosters that are taken apart and put together again.
+        let maximum_only = random.chance(150);
+        let (machines, operators, domains) = match maximum_only {
+            // Rosters that are counted again and again.
             true => (5 + random.below(4) as u8, 3, 1),
             false => (machines, operators, domains),
         };
@@ -104,8 +133,8 @@ impl Scenario {
             let count = 1 + random.below(requests);
             callers.push(
                 (0..count)
-                    .map(|nth| match limits_only {
-                        true => limit_op(random, machines, nth),
+                    .map(|nth| match maximum_only {
+                        true => maximum_op(random, machines, nth),
                         false => operator_op(random, machines, domains),
                     })
                     .collect(),
@@ -115,15 +144,15 @@ impl Scenario {
             machines,
             domains,
             callers,
-            weather: weather(random),
-            order: match random.below(4) {
-                0 | 1 => Order::Uniform,
-                2 => Order::Sticky(random.pick(&[600, 900])),
-                _ => Order::Priorities,
+            fault_rates: FaultRates::draw(random),
+            policy: match random.below(4) {
+                0 | 1 => Policy::Uniform,
+                2 => Policy::Sticky(random.pick(&[600, 900])),
+                _ => Policy::Priorities,
             },
             limits,
             short_lived_certificates: random.chance(200),
-            makers_fail: random.chance(150),
+            key_making_fails: random.chance(150),
             wrong_owner: random.pick(&[0, 0, 0, 0, 0, 150]),
         }
     }
@@ -139,8 +168,8 @@ fn machine_op(random: &mut Random, machine: u8, domains: u8, nth: usize) -> Op {
     }
 }
 
-/// A maximum that comes and goes, and somebody who looks.
-fn limit_op(random: &mut Random, machines: u8, nth: usize) -> Op {
+/// Sets the maximum or lifts it, or lists the members.
+fn maximum_op(random: &mut Random, machines: u8, nth: usize) -> Op {
     let maximum = nth
         .is_multiple_of(2)
         .then(|| u64::from(machines) - random.below(2) as u64);
@@ -165,41 +194,13 @@ fn operator_op(random: &mut Random, machines: u8, domains: u8) -> Op {
             },
         },
         5 => Op::Delete { domain },
-        6 | 7 => Op::Expel { machine, domain },
+        6 | 7 => Op::Remove { machine, domain },
         8..=10 => Op::Block { machine, domain },
         11 => Op::Unblock { machine, domain },
         12 => Op::RequireRollover { domain },
         _ => Op::List {
             domain,
             page: random.pick(&[1, 2, 3, 100]),
-        },
-    }
-}
-
-fn weather(random: &mut Random) -> Weather {
-    let calm = Weather::default();
-    match random.below(8) {
-        0 | 1 => calm,
-        2 => Weather {
-            crash: random.pick(&[5, 20, 60]),
-            ..calm
-        },
-        3 => Weather {
-            starve: random.pick(&[5, 20, 50]),
-            time: random.pick(&[0, 20, 100]),
-            stale: 500,
-            ..calm
-        },
-        4 | 5 => Weather {
-            fault: random.pick(&[5, 30, 100]),
-            ..calm
-        },
-        _ => Weather {
-            fault: random.pick(&[5, 30, 100]),
-            crash: random.pick(&[3, 10, 40]),
-            starve: random.pick(&[0, 5, 20]),
-            time: random.pick(&[0, 5, 50]),
-            stale: 200,
         },
     }
 }

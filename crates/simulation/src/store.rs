@@ -1,20 +1,20 @@
-//! [`Store`] over the simulated host: every call is a point at which the scheduler may switch.
+//! [`Store`] on the simulated host. Every call is a scheduling point.
 
 use std::rc::Rc;
 
 use anonymous_domains::store::{Store, StoreError, Swapped};
 
 use crate::{
-    behaviour::Behaviour,
     call::{Answer, Bytes, Call},
-    cells::Seen,
-    world::World,
+    runtime::Runtime,
+    store_model::StoreModel,
+    store_state::Seen,
 };
 
 /// The store as one request sees it.
 #[derive(Debug, Clone)]
 pub struct SimStore {
-    pub world: Rc<World>,
+    pub runtime: Rc<Runtime>,
 }
 
 /// A compare-and-swap that has read its row.
@@ -24,23 +24,14 @@ pub struct SimCas {
     seen: Seen,
 }
 
-/// Keys are long; their last digits tell them apart.
-pub(crate) fn short(key: &str) -> String {
-    let key = key.strip_prefix("anonymous-domains:").unwrap_or(key);
-    match key.rsplit_once(':') {
-        Some((table, id)) => format!("{table}:{}", &id[id.len().saturating_sub(4)..]),
-        None => key.to_owned(),
-    }
-}
-
 fn to_vec(value: Option<Bytes>) -> Option<Vec<u8>> {
     value.map(|bytes| bytes.to_vec())
 }
 
 impl SimStore {
-    /// Calls the host, when the scheduler lets it, and gives what the host says.
+    /// Calls the host, and returns its answer when the scheduler has resumed the request.
     async fn call(&self, call: Call) -> Result<Answer, StoreError> {
-        match self.world.call(call).await {
+        match self.runtime.call(call).await {
             Answer::Error(why) => Err(StoreError(why.to_owned())),
             answer => Ok(answer),
         }
@@ -87,15 +78,15 @@ impl Store for SimStore {
 
     async fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
         let key: Rc<str> = key.into();
-        let sum = match self.world.behaviour() {
-            // Its read and its write are two calls.
-            Behaviour::DynamoDb | Behaviour::DynamoDbStale => {
+        let sum = match self.runtime.store_model() {
+            // An increment reads and writes in two calls.
+            StoreModel::DynamoDb | StoreModel::DynamoDbStale => {
                 let read = self.number(Call::ReadNumber(key.clone())).await?;
                 let sum = read.unwrap_or(0) + delta;
                 self.number(Call::WriteNumber { key, sum, read }).await?
             }
-            // It reads what it gives after it has written.
-            Behaviour::CosmosDb => {
+            // An increment reads its result after it has written.
+            StoreModel::CosmosDb => {
                 self.number(Call::Increment(key.clone(), delta)).await?;
                 self.number(Call::ReadNumber(key)).await?
             }

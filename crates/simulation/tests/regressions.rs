@@ -1,14 +1,14 @@
 //! Schedules that failed once hold.
 //!
-//! Each is noted in the mutant (`mutants/*.patch`) that makes it fail again; that it does is what
-//! `cargo xtask mutants` checks.
+//! Each is named in the mutant (`mutants/*.patch`) that makes it fail again. `cargo xtask mutants`
+//! checks that it does.
 
 use std::{fs, path::Path};
 
 use anonymous_domains_simulation::{Options, schedule};
 
 #[test]
-fn what_failed_once_holds() {
+fn schedules_that_failed_once_hold() {
     let mutants = Path::new(env!("CARGO_MANIFEST_DIR")).join("mutants");
     let mut count = 0;
     for file in fs::read_dir(mutants).unwrap() {
@@ -17,9 +17,9 @@ fn what_failed_once_holds() {
         let Some(replay) = patch.lines().find_map(|line| line.strip_prefix("Replay: ")) else {
             continue;
         };
-        let (seed, behaviour) = replay.split_once(' ').expect("a seed and a store");
+        let (seed, store) = replay.split_once(' ').expect("a seed and a store");
         let options = Options {
-            behaviour: behaviour.parse().unwrap(),
+            store: store.parse().unwrap(),
             defect: None,
             traced: true,
         };

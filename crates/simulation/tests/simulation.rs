@@ -1,38 +1,38 @@
-//! Random schedules of the real logic on every kind of store.
+//! Random schedules of the real code, on every supported store.
 
-use anonymous_domains_simulation::{Behaviour, Defect, campaign::Campaign};
+use anonymous_domains_simulation::{Defect, Guarantee, StoreModel, seed_sweep::SeedSweep};
 
-fn campaign(schedules: u64) -> Campaign {
-    Campaign {
+fn sweep(schedules: u64) -> SeedSweep {
+    SeedSweep {
         schedules,
         seed: 1,
-        behaviours: Behaviour::SUPPORTED.to_vec(),
+        stores: StoreModel::SUPPORTED.to_vec(),
         defect: None,
-        promise: String::new(),
+        guarantee: None,
     }
 }
 
 #[test]
-fn the_seven_hold_in_100_000_schedules_on_all_stores() {
-    match campaign(100_000).run() {
+fn the_guarantees_hold_in_100_000_schedules_on_all_stores() {
+    match sweep(100_000).run() {
         Ok(counts) => assert_eq!(counts.schedules, 100_000),
         Err(failure) => panic!("{failure}"),
     }
 }
 
-/// What docs/hosts.md asks of a store is asked for a reason.
+/// What docs/hosts.md requires of a store is necessary.
 #[test]
-fn a_store_that_cannot_be_supported_is_noticed() {
-    for (defect, promise) in [
-        (Defect::SwapAlwaysWrites, "2: "),
-        (Defect::LateWrites, "6: "),
+fn a_store_that_cannot_be_supported_is_detected() {
+    for (defect, guarantee) in [
+        (Defect::SwapAlwaysWrites, Guarantee::Membership),
+        (Defect::LateWrites, Guarantee::Recovery),
     ] {
-        let on_such_stores = Campaign {
+        let on_such_stores = SeedSweep {
             defect: Some(defect),
-            promise: promise.to_owned(),
-            ..campaign(30_000)
+            guarantee: Some(guarantee),
+            ..sweep(30_000)
         };
-        let noticed = on_such_stores.run().is_err();
-        assert!(noticed, "{defect:?} breaks no promise {promise}");
+        let detected = on_such_stores.run().is_err();
+        assert!(detected, "{defect:?} does not violate {guarantee:?}");
     }
 }

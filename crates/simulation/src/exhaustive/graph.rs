@@ -1,61 +1,83 @@
-//! The states that were seen, and how many schedules lead through them.
+//! The graph of the states that were reached, and how many schedules lead through it.
 
 use std::collections::HashMap;
 
-use super::{Explored, state::State};
-use crate::random::Digest;
+use super::state::State;
 
-/// The states and how they follow each other. The first is before the beginning.
+/// The size of an exploration.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Explored {
+    /// Different states in which there is a choice, or no next step.
+    pub states: u64,
+    /// States with no next step.
+    pub ends: u64,
+    /// Different schedules, each a path from the initial state to an end.
+    pub schedules: f64,
+}
+
+impl Explored {
+    /// Adds the size of another exploration.
+    pub fn add(&mut self, other: &Self) {
+        self.states += other.states;
+        self.ends += other.ends;
+        self.schedules += other.schedules;
+    }
+}
+
+/// The states as nodes, and the transitions between them. Node 0 comes before the initial state.
 #[derive(Default)]
 pub struct Graph {
-    known: HashMap<u64, usize>,
-    pub ways: Vec<Vec<usize>>,
-    pub ends: Vec<bool>,
+    nodes: HashMap<u64, usize>,
+    transitions: Vec<Vec<usize>>,
+    ends: Vec<bool>,
 }
 
 impl Graph {
-    /// The node of a state, and whether it is new.
-    pub fn enter(&mut self, state: &State) -> (usize, bool) {
-        let mut digest = Digest::default();
-        state.host.digest(&mut digest);
-        state.model.digest(&mut digest);
-        for caller in &state.callers {
-            digest.number((caller.at as u64) << 32 | caller.place as u64);
+    pub fn new() -> Self {
+        Self {
+            transitions: vec![Vec::new()],
+            ..Self::default()
         }
-        for left in [state.crashes, state.faults, state.early_wakes] {
-            digest.number(u64::from(left));
-        }
-        if let Some(left) = state.preemptions {
-            digest.number(u64::from(left));
-            digest.number(state.last.map_or(0, |last| 1 + last as u64));
-        }
-        let next = self.ways.len();
-        let node = *self.known.entry(digest.value()).or_insert(next);
+    }
+
+    /// Adds a transition to a state. Gives the state's node, and whether it is new.
+    pub fn enter(&mut self, from: usize, state: &State) -> (usize, bool) {
+        let next = self.transitions.len();
+        let node = *self.nodes.entry(state.digest()).or_insert(next);
         if node == next {
-            self.ways.push(Vec::new());
+            self.transitions.push(Vec::new());
         }
-        self.ends.resize(self.ways.len(), false);
+        self.ends.resize(self.transitions.len(), false);
+        self.transitions[from].push(node);
         (node, node == next)
     }
 
-    /// Counts the ways to the ends. The states form no circle, because every step is remembered.
+    pub fn mark_end(&mut self, node: usize) {
+        self.ends[node] = true;
+    }
+
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Counts the paths to the ends. There are no cycles, because the model counts every step.
     pub fn count(&self) -> Explored {
-        let mut ways: Vec<Option<f64>> = vec![None; self.ways.len()];
+        let mut paths: Vec<Option<f64>> = vec![None; self.transitions.len()];
         let mut stack = vec![0];
         while let Some(&node) = stack.last() {
-            let unknown = self.ways[node].iter().find(|next| ways[**next].is_none());
-            if let Some(&next) = unknown {
+            let successors = &self.transitions[node];
+            if let Some(&next) = successors.iter().find(|next| paths[**next].is_none()) {
                 stack.push(next);
                 continue;
             }
             stack.pop();
-            let below: f64 = self.ways[node].iter().filter_map(|next| ways[*next]).sum();
-            ways[node] = Some(if self.ends[node] { 1.0 } else { below });
+            let below: f64 = successors.iter().filter_map(|next| paths[*next]).sum();
+            paths[node] = Some(if self.ends[node] { 1.0 } else { below });
         }
         Explored {
-            states: self.known.len() as u64,
+            states: self.nodes.len() as u64,
             ends: self.ends.iter().filter(|end| **end).count() as u64,
-            schedules: ways[0].unwrap_or(0.0),
+            schedules: paths[0].unwrap_or(0.0),
         }
     }
 }

@@ -1,11 +1,12 @@
-//! A state of an exploration, and what leads from one to another.
+//! The states of an exploration, and the actions that lead from one to another.
 
 use std::rc::Rc;
 
 use crate::{
     host::{Fault, Host, TaskId},
     model::Model,
-    process::{PlaceId, Process},
+    random::Digest,
+    recorded_task::{LocalStateId, RecordedTask},
 };
 
 /// What the scheduler can do.
@@ -13,12 +14,13 @@ use crate::{
 pub enum Action {
     /// A caller's request takes its next step.
     Step(usize, Fault),
-    /// The same, and crashes right after it.
+    /// The same, and the request crashes right after it.
     StepAndCrash(usize),
+    /// A delayed write takes effect, or never will.
     Settle(usize, bool),
 }
 
-/// The actions that led to a state, the last first.
+/// The actions that led to a state. The last comes first.
 pub struct Path {
     pub action: Action,
     before: Option<Rc<Path>>,
@@ -34,11 +36,11 @@ impl Path {
     }
 }
 
-/// Which of a caller's requests is under way or next, and where it is.
+/// Which of a caller's requests is in flight or next, and its local state.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller {
-    pub at: usize,
-    pub place: PlaceId,
+    pub request: usize,
+    pub local: LocalStateId,
 }
 
 /// A state of an exploration.
@@ -47,11 +49,16 @@ pub struct State {
     pub host: Host,
     pub model: Rc<Model>,
     pub callers: Vec<Caller>,
+    /// How many crashes are left.
     pub crashes: u8,
+    /// How many faults of calls are left.
     pub faults: u8,
+    /// How many early wakes are left.
     pub early_wakes: u8,
+    /// How many preemptions are left, if they are bounded.
     pub preemptions: Option<u8>,
-    /// Who took the last step, where preemptions are counted, and has not ended with it.
+    /// The caller that took the last step, if its request is still in flight and preemptions are
+    /// bounded.
     pub last: Option<usize>,
     pub path: Option<Rc<Path>>,
 }
@@ -62,19 +69,38 @@ impl State {
         self.path = Some(Rc::new(Path { action, before }));
     }
 
-    /// From here on a key pair may have been made in vain.
-    pub fn wastes_keys(&mut self) {
-        Rc::make_mut(&mut self.model).leniency.wasted_keys = true;
+    /// From here on, a key pair may be unused.
+    pub fn allow_unused_keys(&mut self) {
+        Rc::make_mut(&mut self.model).allowances.unused_keys = true;
     }
 
-    pub fn is_over(&self, task: TaskId, processes: &[Vec<Process>], before: usize) -> bool {
+    /// Whether a request has ended. `before` is the number of requests before the callers'.
+    pub fn has_ended(&self, task: TaskId, tasks: &[Vec<RecordedTask>], before: usize) -> bool {
         let mut nth = before;
-        for (caller, own) in self.callers.iter().zip(processes) {
+        for (caller, own) in self.callers.iter().zip(tasks) {
             if task < nth + own.len() {
-                return task < nth + caller.at;
+                return task < nth + caller.request;
             }
             nth += own.len();
         }
         true
+    }
+
+    /// A hash of all that later steps depend on.
+    pub fn digest(&self) -> u64 {
+        let mut digest = Digest::default();
+        self.host.digest(&mut digest);
+        self.model.digest(&mut digest);
+        for caller in &self.callers {
+            digest.number((caller.request as u64) << 32 | caller.local as u64);
+        }
+        for left in [self.crashes, self.faults, self.early_wakes] {
+            digest.number(u64::from(left));
+        }
+        if let Some(left) = self.preemptions {
+            digest.number(u64::from(left));
+            digest.number(self.last.map_or(0, |last| 1 + last as u64));
+        }
+        digest.value()
     }
 }

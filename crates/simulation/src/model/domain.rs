@@ -7,45 +7,49 @@ use std::{
 
 use anonymous_domains_protocol::{ids::MachineGuid, problem::ErrorName};
 
-use super::{Request, Violation};
+use super::request::Request;
 use crate::{
+    guarantee::{Guarantee, Violation},
     host::{Host, TaskId},
     operation::{Op, machine_guid},
     random::Digest,
-    view::DomainView,
+    snapshot::DomainSnapshot,
 };
 
-/// No host lets a request run longer (`request_timeout` of the gateway). What one that does is told
-/// may be what others, who took it for dead, were told.
-const LONGEST_REQUEST_MS: i64 = 30_000;
+/// The longest time that a host lets a request run (the gateway's `request_timeout`), in
+/// milliseconds. A request that runs longer may get an answer that another request got as well,
+/// because that one took over.
+const MAX_REQUEST_MS: i64 = 30_000;
 
-/// A domain name through its generations.
+/// A domain name, with all domains that had it one after the other: its generations.
 #[derive(Debug, Clone, Default)]
 pub struct DomainModel {
-    view: Option<Rc<DomainView>>,
-    /// How many domains have had the name.
+    snapshot: Option<Rc<DomainSnapshot>>,
+    /// How many generations there have been.
     generations: usize,
-    /// When the newest of them began.
-    began: u64,
-    /// Who was told that it is a member, and when, and has not been touched since.
+    /// The step at which the current generation started.
+    generation_started: u64,
+    /// The machines that were told that they are members, and at which step. No request that may
+    /// remove them has started since.
     pub must_be_members: BTreeMap<u8, u64>,
-    /// Whom an operator was told to be blocked, and nobody has let in since.
+    /// The machines that an operator was told are blocked. No request to unblock them has started
+    /// since.
     pub blocked: BTreeSet<u8>,
-    /// A join that starts now is given a newest key that is not among so many made first.
+    /// The newest key for a join that starts now is not one of the first so many that were made.
     pub made_after: usize,
-    /// Every key that was ever in the table: its generation and version.
+    /// Every key that was ever in the table, with its generation and version.
     keys: BTreeMap<String, (usize, usize)>,
-    /// For each request, the last departure or rollover it caused: how many keys were made by then.
+    /// How many keys had been made when a request caused its last departure or rollover.
     caused: BTreeMap<TaskId, usize>,
-    /// When each machine was seen to go: the steps, and how many keys were made by then.
-    gone: BTreeMap<MachineGuid, Vec<(u64, usize)>>,
+    /// The departures of each machine: the step, and how many keys had been made.
+    departures: BTreeMap<MachineGuid, Vec<(u64, usize)>>,
     /// How many departures of each machine were answered as done.
-    departures: BTreeMap<u8, usize>,
-    /// When the domain was last seen to be deleted.
+    answered_departures: BTreeMap<u8, usize>,
+    /// The step of the last deletion.
     deleted: Option<u64>,
 }
 
-/// What one write changed.
+/// The changes of one write.
 #[derive(Debug, Default)]
 pub struct Changes {
     pub added: Vec<MachineGuid>,
@@ -59,7 +63,9 @@ impl DomainModel {
     }
 
     fn members(&self) -> &[MachineGuid] {
-        self.view.as_ref().map_or(&[], |view| &view.members)
+        self.snapshot
+            .as_ref()
+            .map_or(&[], |snapshot| &snapshot.members)
     }
 
     pub fn member_count(&self) -> u64 {
@@ -74,31 +80,31 @@ impl DomainModel {
         self.deleted.is_some()
     }
 
-    /// Whether the domain was another one at `step`, or is none now.
+    /// Whether the domain was deleted after `step`.
     pub fn was_deleted_since(&self, step: u64) -> bool {
         self.deleted.is_some_and(|deleted| deleted > step)
     }
 
-    pub fn generation_began(&self) -> u64 {
-        self.began
+    pub fn generation_started(&self) -> u64 {
+        self.generation_started
     }
 
-    /// The generation that a request which starts now is answered from at least.
+    /// The oldest generation that may answer a request which starts now.
     pub fn oldest_generation(&self) -> usize {
-        self.generations + usize::from(self.view.is_none())
+        self.generations + usize::from(self.snapshot.is_none())
     }
 
-    /// Takes the domain for what it is now.
+    /// Moves on to a new snapshot, and gives what changed.
     pub fn changes_to(
         &mut self,
-        now: Option<Rc<DomainView>>,
+        now: Option<Rc<DomainSnapshot>>,
         step: u64,
         task: TaskId,
         host: &Host,
     ) -> Result<Changes, Violation> {
-        let made = host.made.len();
+        let made = host.made_keys.len();
         let mut changes = Changes::default();
-        let before = self.view.take();
+        let before = self.snapshot.take();
         let Some(now) = now else {
             if before.is_some() {
                 self.deleted = Some(step);
@@ -115,13 +121,13 @@ impl DomainModel {
             ),
             None => {
                 self.generations += 1;
-                self.began = step;
+                self.generation_started = step;
                 self.made_after = 0;
                 (&[][..], &[][..], 0, true)
             }
         };
         if !now.members.is_sorted() || now.members.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err("6: the roster is not in order".to_owned());
+            return violated(Guarantee::Recovery, "the roster is not in order");
         }
         for guid in &now.members {
             if !old_members.contains(guid) {
@@ -131,191 +137,220 @@ impl DomainModel {
         for guid in old_members {
             if !now.members.contains(guid) {
                 changes.removed.push(*guid);
-                self.gone.entry(*guid).or_default().push((step, made));
+                self.departures.entry(*guid).or_default().push((step, made));
             }
         }
         if now.departures < old_departures {
-            return Err("4: departures were forgotten".to_owned());
+            return violated(Guarantee::Rollover, "departures were forgotten");
         }
         if now.departures > old_departures {
             self.caused.insert(task, made);
         }
         if !now.keys.starts_with(old_keys) {
-            return Err("3: a version names another key than before".to_owned());
+            let text = "a version names another key than before";
+            return violated(Guarantee::KeyVersions, text);
         }
         let new_keys = &now.keys[old_keys.len()..];
         if new_keys.len() > 1 || (!new_keys.is_empty() && !required) {
-            return Err("7: a key was saved that nobody needed".to_owned());
+            let text = "a key was saved that no request needed";
+            return violated(Guarantee::SingleFlight, text);
         }
         for key in new_keys {
             changes.keys = true;
             let version = now.keys.len();
-            let known = host.made.iter().find(|made| *made.identity == **key);
+            let known = host.made_keys.iter().find(|made| *made.name == **key);
             if known.is_none_or(|made| made.version as usize != version) {
-                return Err("3: a key was saved under a version it was not made for".to_owned());
+                let text = "a key was saved under a version it was not made for";
+                return violated(Guarantee::KeyVersions, text);
             }
-            let place = (self.generations, version);
-            if self.keys.insert(key.clone(), place).is_some() {
-                return Err("3: a key was saved twice".to_owned());
+            let at = (self.generations, version);
+            if self.keys.insert(key.clone(), at).is_some() {
+                return violated(Guarantee::KeyVersions, "a key was saved twice");
             }
         }
-        self.view = Some(now);
+        self.snapshot = Some(now);
         Ok(changes)
     }
 
-    /// 3: keys that were issued are in the table, each under its version. Gives their generation.
+    /// Issued keys are in the table, each under its version. Gives their generation.
     pub fn check_issued(&self, names: &[String]) -> Result<usize, Violation> {
         let mut generation = None;
         for (version, name) in (1..).zip(names) {
-            let &(of, saved) = self
-                .keys
-                .get(name)
-                .ok_or_else(|| format!("3: {name} was issued and is not in DomainKeys"))?;
+            let &(of, saved) = self.keys.get(name).ok_or_else(|| {
+                let text = format!("{name} was issued and is not in DomainKeys");
+                Violation::of(Guarantee::KeyVersions, text)
+            })?;
             if saved != version || generation.is_some_and(|other| other != of) {
-                return Err(format!("3: {name} was issued as version {version}"));
+                let text = format!("{name} was issued as version {version}");
+                return violated(Guarantee::KeyVersions, text);
             }
             generation = Some(of);
         }
-        generation.ok_or_else(|| "3: there is no key".to_owned())
+        generation.ok_or_else(|| Violation::of(Guarantee::KeyVersions, "there is no key"))
     }
 
-    /// An operator or a leaver was told that it is done, so long after it asked.
+    /// A request of an operator or a leaving machine was answered as done, after so long.
     pub fn acknowledged(
         &mut self,
         task: TaskId,
         request: &Request,
         took_ms: i64,
-        overlapped: &[Op],
+        concurrent: &[Op],
     ) -> Result<(), Violation> {
         let deleted = self.was_deleted_since(request.started);
         match request.op {
-            Op::Leave { machine, .. } | Op::Expel { machine, .. } | Op::Block { machine, .. } => {
-                let went = self.last_went(machine) > Some(request.started);
-                if request.was_member && !went && !deleted && self.has_member(machine) {
-                    return Err(format!(
-                        "2: {:?} is done, and the machine was there all along",
+            Op::Leave { machine, .. } | Op::Remove { machine, .. } | Op::Block { machine, .. } => {
+                let left = self.last_departure(machine) > Some(request.started);
+                if request.was_member && !left && !deleted && self.has_member(machine) {
+                    let text = format!(
+                        "{:?} is done, and the machine was a member all the time",
                         request.op
-                    ));
+                    );
+                    return violated(Guarantee::Membership, text);
                 }
-                self.told_gone(machine, request.started);
-                if !matches!(request.op, Op::Block { .. }) && took_ms <= LONGEST_REQUEST_MS {
-                    self.departed_once(machine)?;
+                self.told_not_a_member(machine, request.started);
+                if !matches!(request.op, Op::Block { .. }) && took_ms <= MAX_REQUEST_MS {
+                    self.check_departed_once(machine)?;
                 }
                 if let Op::Block { machine, domain } = request.op {
-                    let let_in = |op: &Op| match op {
+                    let unblocks = |op: &Op| match op {
                         Op::Unblock { machine: m, .. } => *m == machine,
                         Op::Delete { domain: d } => *d == domain,
                         _ => false,
                     };
-                    if !deleted && !overlapped.iter().any(let_in) {
+                    if !deleted && !concurrent.iter().any(unblocks) {
                         self.blocked.insert(machine);
                     }
                 }
             }
             Op::RequireRollover { .. } if !deleted => match self.caused.get(&task) {
                 Some(made) => self.made_after = self.made_after.max(*made),
-                None => return Err("4: a rollover that was asked for is not required".to_owned()),
+                None => {
+                    let text = "a rollover that was asked for is not required";
+                    return violated(Guarantee::Rollover, text);
+                }
             },
             _ => {}
         }
         Ok(())
     }
 
-    /// Of several requests that end one membership at the same time, one is told that it has.
-    fn departed_once(&mut self, machine: u8) -> Result<(), Violation> {
-        let answered = self.departures.entry(machine).or_default();
+    /// When several requests end one membership at the same time, only one of them is answered as
+    /// done.
+    fn check_departed_once(&mut self, machine: u8) -> Result<(), Violation> {
+        let answered = self.answered_departures.entry(machine).or_default();
         *answered += 1;
-        let gone = self.gone.get(&machine_guid(machine)).map_or(0, Vec::len);
-        if *answered > gone && self.deleted.is_none() {
-            return Err(format!(
-                "2: machine {machine} went {gone} times, and {answered} were told that it did"
-            ));
+        let departures = self.departures.get(&machine_guid(machine));
+        let departures = departures.map_or(0, Vec::len);
+        if *answered > departures && self.deleted.is_none() {
+            let text = format!(
+                "machine {machine} left {departures} times, and {answered} requests were told so"
+            );
+            return violated(Guarantee::Membership, text);
         }
         Ok(())
     }
 
-    /// When a machine went last.
-    fn last_went(&self, machine: u8) -> Option<u64> {
-        let gone = self.gone.get(&machine_guid(machine))?;
-        gone.last().map(|(step, _)| *step)
+    /// The step of a machine's last departure.
+    fn last_departure(&self, machine: u8) -> Option<u64> {
+        let departures = self.departures.get(&machine_guid(machine))?;
+        departures.last().map(|(step, _)| *step)
     }
 
-    /// Somebody who asked at `started` was told that a machine is no member: whoever joins from now on
-    /// gets a key that was made after it went. It may have come again, and gone again, since.
-    fn told_gone(&mut self, machine: u8, started: u64) {
-        let gone = self.gone.get(&machine_guid(machine));
-        let gone = gone.map(Vec::as_slice).unwrap_or_default();
-        let first = gone.iter().find(|(step, _)| *step > started);
-        if let Some((_, made)) = first.or(gone.last()) {
+    /// A request that started at this step was told that a machine is not a member. Every join that
+    /// starts from now on gets a key made after the machine left. Since then it may have joined and
+    /// left again.
+    fn told_not_a_member(&mut self, machine: u8, started: u64) {
+        let departures = self.departures.get(&machine_guid(machine));
+        let departures = departures.map(Vec::as_slice).unwrap_or_default();
+        let first = departures.iter().find(|(step, _)| *step > started);
+        if let Some((_, made)) = first.or(departures.last()) {
             self.made_after = self.made_after.max(*made);
         }
     }
 
-    /// A request was refused. That a machine is no member is told only when its departure counts.
+    /// A request was refused. A caller is told that a machine is not a member only when its departure
+    /// counts.
     pub fn refused(&mut self, request: &Request, name: ErrorName) {
         match (&request.op, name) {
             (Op::Leave { machine, .. } | Op::Preview { machine, .. }, ErrorName::DeregDenied)
-            | (Op::Expel { machine, .. }, ErrorName::NotFound)
+            | (Op::Remove { machine, .. }, ErrorName::NotFound)
             | (
                 Op::Join { machine, .. },
                 ErrorName::DomLimitReached | ErrorName::DomRegDenied | ErrorName::RequestReplayed,
             ) => {
-                self.told_gone(*machine, request.started);
+                self.told_not_a_member(*machine, request.started);
             }
             _ => {}
         }
     }
 
-    /// Whether there are as many members as there may be.
+    /// Whether the domain has as many members as its maximum.
     pub fn is_full(&self) -> bool {
-        let maximum = self.view.as_ref().and_then(|view| view.maximum);
+        let maximum = self.snapshot.as_ref().and_then(|it| it.maximum);
         maximum.is_some_and(|maximum| self.member_count() >= maximum)
     }
 
-    /// A list has every member that was there all the while, once, in order.
+    /// A list has every machine that was a member all the time, once, in order.
     pub fn check_list(&self, request: &Request, listed: &[MachineGuid]) -> Result<(), Violation> {
         if !listed.is_sorted() || listed.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err("a list of members is not in order, or has one twice".to_owned());
+            let text = "a list of members is not in order, or has one twice";
+            return Err(Violation::other(text));
         }
         if self.was_deleted_since(request.started) {
             return Ok(());
         }
         let missing = self.must_be_members.iter().any(|(machine, told)| {
             *told < request.started
-                && self.last_went(*machine) < Some(request.started)
+                && self.last_departure(*machine) < Some(request.started)
                 && !listed.contains(&machine_guid(*machine))
         });
         if missing {
-            return Err("a list of members misses one that was there all the while".to_owned());
+            let text = "a list of members misses one that was a member all the time";
+            return Err(Violation::other(text));
         }
         Ok(())
     }
 
-    /// What must hold of a quiet domain to which every machine has come again.
-    pub fn check_quiet(&self) -> Result<(), Violation> {
-        match &self.view {
-            Some(view) if view.rollover_required && !view.members.is_empty() => {
-                Err("6: a rollover is still required".to_owned())
+    /// Every machine that was told that it is a member is one.
+    pub fn check_members(&self) -> Result<(), Violation> {
+        for machine in self.must_be_members.keys() {
+            if !self.has_member(*machine) {
+                let text = format!("machine {machine} was told that it is a member, and is not");
+                return violated(Guarantee::Membership, text);
             }
-            Some(view) if view.intents > 0 && !view.members.is_empty() => {
-                Err("6: a change of the roster was never finished".to_owned())
+        }
+        Ok(())
+    }
+
+    /// The checks when the system is quiescent and every machine has registered again.
+    pub fn check_quiescent(&self) -> Result<(), Violation> {
+        match &self.snapshot {
+            Some(now) if now.rollover_required && !now.members.is_empty() => {
+                violated(Guarantee::Recovery, "a rollover is still required")
             }
-            Some(view) if view.count.is_some_and(|it| it != self.member_count()) => {
-                Err("1: the number of members is not what the domain's row says".to_owned())
+            Some(now) if now.intents > 0 && !now.members.is_empty() => {
+                let text = "a change of the roster was never finished";
+                violated(Guarantee::Recovery, text)
+            }
+            Some(now) if now.count.is_some_and(|it| it != self.member_count()) => {
+                let text = "the number of members is not what the domain's row says";
+                violated(Guarantee::Maximum, text)
             }
             _ => Ok(()),
         }
     }
 
-    /// Moments whose order among all moments counts.
-    pub fn moments(&self) -> impl Iterator<Item = u64> {
+    /// The steps whose order later checks depend on.
+    pub fn steps(&self) -> impl Iterator<Item = u64> {
         let told = self.must_be_members.values().copied();
-        let gone = self.gone.values().flatten().map(|(step, _)| *step);
-        let began = [self.began, self.deleted.unwrap_or(0)];
-        told.chain(gone).chain(began)
+        let departed = self.departures.values().flatten();
+        let departed = departed.map(|(step, _)| *step);
+        let generation = [self.generation_started, self.deleted.unwrap_or(0)];
+        told.chain(departed).chain(generation)
     }
 
-    /// A hash of what verdicts depend on besides the tables and the moments.
+    /// A hash of all that later checks depend on, except the tables and the steps.
     pub fn digest(&self, digest: &mut Digest) {
         digest.number(self.generations as u64);
         digest.number(self.made_after as u64);
@@ -324,17 +359,21 @@ impl DomainModel {
         for machine in self.must_be_members.keys().chain(&self.blocked) {
             digest.number(u64::from(*machine));
         }
-        for (machine, answered) in &self.departures {
+        for (machine, answered) in &self.answered_departures {
             digest.number((usize::from(*machine) * 1000 + answered) as u64);
         }
         for (task, made) in &self.caused {
             digest.number((*task * 1000 + made) as u64);
         }
-        for (guid, gone) in &self.gone {
+        for (guid, departures) in &self.departures {
             digest.bytes(guid.as_bytes());
-            for (_, made) in gone {
+            for (_, made) in departures {
                 digest.number(*made as u64);
             }
         }
     }
+}
+
+fn violated<T>(guarantee: Guarantee, text: impl Into<String>) -> Result<T, Violation> {
+    Err(Violation::of(guarantee, text))
 }

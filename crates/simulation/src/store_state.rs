@@ -1,39 +1,38 @@
-//! What a store holds, and what each call does to it, in one instant and without faults.
+//! The state of a store, and the effect of each call on it: atomic and without faults.
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use crate::{behaviour::Behaviour, random::Digest};
+use crate::{random::Digest, store_model::StoreModel};
 
-/// The text of an error that a host gives.
+/// The text of a host's error.
 pub type HostError = &'static str;
 
-/// What the start of a compare-and-swap saw, and the value.
+/// The result of the read that begins a compare-and-swap.
 pub type Begun = (Seen, Option<Rc<[u8]>>);
 
-/// A value and what a host knows of it.
+/// A row, with what the host keeps beside its value.
 #[derive(Debug, Clone)]
-pub struct Cell {
-    pub value: Value,
-    /// The last write's own number: Cosmos DB's etag, and what Redis's WATCH notices.
+struct Row {
+    value: Value,
+    /// The number of the last write. This is Cosmos DB's etag, and what Redis's WATCH compares.
     write: u64,
     /// DynamoDB's version attribute.
     version: Option<u64>,
-    /// A hash of the key and all that a later call could find out about the cell.
+    /// A hash of the key and of all that a later call can observe of the row.
     hash: u64,
-    /// What the cell was before, and until when a stale read may give that.
+    /// The value before the last write, and until when a stale read may return it.
     former: Option<(Option<Rc<[u8]>>, i64)>,
 }
 
-/// What a cell holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
+enum Value {
     Bytes(Rc<[u8]>),
-    /// A number of Cosmos DB's, which is no value to a reader.
+    /// A number that Cosmos DB's increment made. It cannot be read as a value.
     Counter(i64),
 }
 
 impl Value {
-    pub fn bytes(&self) -> Option<&Rc<[u8]>> {
+    fn bytes(&self) -> Option<&Rc<[u8]>> {
         match self {
             Self::Bytes(bytes) => Some(bytes),
             Self::Counter(_) => None,
@@ -41,7 +40,7 @@ impl Value {
     }
 }
 
-/// What a compare-and-swap remembers of its row.
+/// What a compare-and-swap compares its row with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
     Missing,
@@ -60,42 +59,42 @@ impl Seen {
     }
 }
 
-/// A write's number, which no other has, and when it is, in milliseconds since 1970.
+/// A write's unique number, and its time in milliseconds since 1970.
 #[derive(Debug, Clone, Copy)]
 pub struct Stamp {
     pub number: u64,
     pub now_ms: i64,
 }
 
-/// How long a stale read may lag behind, in milliseconds.
+/// How long a stale read may return the value before a write, in milliseconds.
 const STALE_MS: i64 = 1000;
 
-/// All cells of a store. A copy costs little until one of the two is written.
+/// The rows of a store. Clones share them until one is written.
 #[derive(Debug, Clone)]
-pub struct Cells {
-    behaviour: Behaviour,
-    map: Rc<BTreeMap<Rc<str>, Cell>>,
+pub struct StoreState {
+    model: StoreModel,
+    rows: Rc<BTreeMap<Rc<str>, Row>>,
     broken: bool,
-    /// The sum of the cells' hashes.
+    /// The sum of the rows' hashes.
     digest: u64,
 }
 
-impl Cells {
-    pub fn new(behaviour: Behaviour) -> Self {
+impl StoreState {
+    pub fn new(model: StoreModel) -> Self {
         Self {
-            behaviour,
-            map: Rc::default(),
+            model,
+            rows: Rc::default(),
             broken: false,
             digest: 0,
         }
     }
 
-    pub fn behaviour(&self) -> Behaviour {
-        self.behaviour
+    pub fn model(&self) -> StoreModel {
+        self.model
     }
 
     pub fn len(&self) -> usize {
-        self.map.len()
+        self.rows.len()
     }
 
     fn usable(&self) -> Result<(), HostError> {
@@ -107,31 +106,31 @@ impl Cells {
 
     pub fn get(&self, key: &str) -> Result<Option<Rc<[u8]>>, HostError> {
         self.usable()?;
-        match self.map.get(key).map(|cell| &cell.value) {
+        match self.rows.get(key).map(|row| &row.value) {
             None => Ok(None),
             Some(Value::Bytes(bytes)) => Ok(Some(bytes.clone())),
             Some(Value::Counter(_)) => Err("the item cannot be decoded"),
         }
     }
 
-    /// What a read that lags behind gives, if it lags.
+    /// The result of a stale read, if the row was written recently.
     pub fn get_stale(&self, key: &str, now_ms: i64) -> Option<Option<Rc<[u8]>>> {
-        let (bytes, until) = self.map.get(key)?.former.as_ref()?;
+        let (bytes, until) = self.rows.get(key)?.former.as_ref()?;
         (now_ms < *until).then(|| bytes.clone())
     }
 
     pub fn begin(&self, key: &str) -> Result<Begun, HostError> {
         let value = self.get(key)?;
-        let seen = match (&value, self.map.get(key)) {
-            (Some(bytes), Some(cell)) => match (self.behaviour, cell.version) {
-                (Behaviour::SpinSqlite, _) => Seen::Bytes(bytes.clone()),
-                (Behaviour::DynamoDb | Behaviour::DynamoDbStale, Some(version)) => {
+        let seen = match (&value, self.rows.get(key)) {
+            (Some(bytes), Some(row)) => match (self.model, row.version) {
+                (StoreModel::SpinSqlite, _) => Seen::Bytes(bytes.clone()),
+                (StoreModel::DynamoDb | StoreModel::DynamoDbStale, Some(version)) => {
                     Seen::Version(version)
                 }
-                (Behaviour::DynamoDb | Behaviour::DynamoDbStale, None) => {
+                (StoreModel::DynamoDb | StoreModel::DynamoDbStale, None) => {
                     Seen::Bytes(bytes.clone())
                 }
-                _ => Seen::Write(cell.write),
+                _ => Seen::Write(row.write),
             },
             _ => Seen::Missing,
         };
@@ -140,17 +139,17 @@ impl Cells {
 
     /// Whether a swap would write.
     fn would_swap(&self, key: &str, seen: &Seen) -> bool {
-        match (seen, self.map.get(key)) {
+        match (seen, self.rows.get(key)) {
             (Seen::Missing, None) => true,
-            (Seen::Missing, Some(_)) => self.behaviour == Behaviour::SpinSqlite,
+            (Seen::Missing, Some(_)) => self.model == StoreModel::SpinSqlite,
             (_, None) => false,
-            (Seen::Bytes(old), Some(cell)) => cell.value.bytes() == Some(old),
-            (Seen::Write(write), Some(cell)) => cell.write == *write,
-            (Seen::Version(version), Some(cell)) => cell.version == Some(*version),
+            (Seen::Bytes(old), Some(row)) => row.value.bytes() == Some(old),
+            (Seen::Write(write), Some(row)) => row.write == *write,
+            (Seen::Version(version), Some(row)) => row.version == Some(*version),
         }
     }
 
-    /// Whether the swap wrote.
+    /// Swaps, and says whether that wrote.
     pub fn swap(
         &mut self,
         key: &Rc<str>,
@@ -161,8 +160,8 @@ impl Cells {
         self.usable()?;
         let unchanged = self.would_swap(key, seen);
         if unchanged {
-            let cell = self.map.get(key);
-            let version = cell.and_then(|cell| cell.version).unwrap_or(0) + 1;
+            let row = self.rows.get(key);
+            let version = row.and_then(|row| row.version).unwrap_or(0) + 1;
             self.write(key, Value::Bytes(value), Some(version), stamp);
         }
         Ok(unchanged)
@@ -176,38 +175,38 @@ impl Cells {
 
     pub fn delete(&mut self, key: &str) -> Result<(), HostError> {
         self.usable()?;
-        if let Some(cell) = Rc::make_mut(&mut self.map).remove(key) {
-            self.digest = self.digest.wrapping_sub(cell.hash);
+        if let Some(row) = Rc::make_mut(&mut self.rows).remove(key) {
+            self.digest = self.digest.wrapping_sub(row.hash);
         }
         Ok(())
     }
 
-    /// What an increment reads before it writes.
+    /// The read of an increment.
     pub fn read_number(&mut self, key: &str) -> Result<Option<i64>, HostError> {
         self.usable()?;
-        let number = match self.map.get(key).map(|cell| &cell.value) {
+        let number = match self.rows.get(key).map(|row| &row.value) {
             None => None,
             Some(Value::Counter(number)) => Some(*number),
-            Some(Value::Bytes(bytes)) => Some(match self.behaviour {
-                Behaviour::Contract | Behaviour::SpinSqlite => {
+            Some(Value::Bytes(bytes)) => Some(match self.model {
+                StoreModel::Contract | StoreModel::SpinSqlite => {
                     if let Ok(bytes) = <[u8; 8]>::try_from(&**bytes) {
                         i64::from_le_bytes(bytes)
                     } else {
-                        self.broken = self.behaviour == Behaviour::SpinSqlite;
+                        self.broken = self.model == StoreModel::SpinSqlite;
                         return Err("the value is not eight bytes");
                     }
                 }
-                Behaviour::SpinRedis | Behaviour::DynamoDb | Behaviour::DynamoDbStale => {
+                StoreModel::SpinRedis | StoreModel::DynamoDb | StoreModel::DynamoDbStale => {
                     let text = std::str::from_utf8(bytes).map_err(|_| "not an integer")?;
                     text.parse().map_err(|_| "not an integer")?
                 }
-                Behaviour::CosmosDb => return Err("the value is not a number"),
+                StoreModel::CosmosDb => return Err("the value is not a number"),
             }),
         };
         Ok(number)
     }
 
-    /// What an increment writes, if its row is still what it read.
+    /// The write of an increment. It fails if the row is not what was read.
     pub fn write_number(
         &mut self,
         key: &Rc<str>,
@@ -218,14 +217,14 @@ impl Cells {
         if self.read_number(key)? != read {
             return Err("the condition of the transaction failed");
         }
-        let value = match self.behaviour {
-            Behaviour::CosmosDb => Value::Counter(sum),
-            Behaviour::Contract | Behaviour::SpinSqlite => {
+        let value = match self.model {
+            StoreModel::CosmosDb => Value::Counter(sum),
+            StoreModel::Contract | StoreModel::SpinSqlite => {
                 Value::Bytes(sum.to_le_bytes().as_slice().into())
             }
             _ => Value::Bytes(sum.to_string().into_bytes().into()),
         };
-        let version = self.map.get(key).and_then(|cell| cell.version);
+        let version = self.rows.get(key).and_then(|row| row.version);
         self.write(key, value, version, stamp);
         Ok(())
     }
@@ -240,29 +239,29 @@ impl Cells {
         digest.number(version.map_or(0, |version| version + 1));
         digest.number(stamp.number);
         let until = stamp.now_ms + STALE_MS;
-        let mut cell = Cell {
+        let mut row = Row {
             value,
             write: stamp.number,
             version,
             hash: digest.value(),
             former: Some((None, until)),
         };
-        self.digest = self.digest.wrapping_add(cell.hash);
-        let map = Rc::make_mut(&mut self.map);
-        match map.get_mut(key) {
+        self.digest = self.digest.wrapping_add(row.hash);
+        let rows = Rc::make_mut(&mut self.rows);
+        match rows.get_mut(key) {
             Some(before) => {
                 self.digest = self.digest.wrapping_sub(before.hash);
                 let former = before.value.bytes().cloned();
-                cell.former = Some((former, until));
-                *before = cell;
+                row.former = Some((former, until));
+                *before = row;
             }
             None => {
-                map.insert(key.clone(), cell);
+                rows.insert(key.clone(), row);
             }
         }
     }
 
-    /// A hash of all that a later call could find out about the cells.
+    /// A hash of all that later calls can observe.
     pub fn digest(&self) -> u64 {
         self.digest ^ u64::from(self.broken)
     }

@@ -1,4 +1,4 @@
-//! Many schedules, on all processors.
+//! Many schedules, each with its own seed, on all processors.
 
 use std::{
     sync::{
@@ -9,40 +9,42 @@ use std::{
 };
 
 use crate::{
-    behaviour::Behaviour,
+    counts::Counts,
+    guarantee::Guarantee,
     host::Defect,
     random::mix,
     scenario::Options,
-    schedule::{self, Counts, Failure},
+    schedule::{self, Failure},
+    store_model::StoreModel,
 };
 
-/// Which schedules to run.
+/// A sweep over the schedules of many seeds.
 #[derive(Debug, Clone)]
-pub struct Campaign {
-    /// How many.
+pub struct SeedSweep {
+    /// How many schedules.
     pub schedules: u64,
-    /// Fixes all of them.
+    /// The seed from which the seeds of the schedules are derived.
     pub seed: u64,
     /// The stores, in turn.
-    pub behaviours: Vec<Behaviour>,
+    pub stores: Vec<StoreModel>,
     /// A defect that no supported store has.
     pub defect: Option<Defect>,
-    /// Only violations that begin with this count: the number of a promise.
-    pub promise: String,
+    /// Stop only at a violation of this guarantee. By default, at any violation.
+    pub guarantee: Option<Guarantee>,
 }
 
-impl Campaign {
+impl SeedSweep {
     /// The seed and the store of one of the schedules.
-    pub fn schedule(&self, nth: u64) -> (u64, Behaviour) {
+    pub fn schedule(&self, nth: u64) -> (u64, StoreModel) {
         let seed = mix(mix(self.seed) ^ nth);
-        let behaviour = self.behaviours[nth as usize % self.behaviours.len()];
-        (seed, behaviour)
+        let store = self.stores[nth as usize % self.stores.len()];
+        (seed, store)
     }
 
-    /// Runs the schedules until one fails; of several that fail, gives the earliest, with a trace.
+    /// Runs the schedules until one fails.
     ///
     /// # Errors
-    /// What did not hold.
+    /// The failure with its trace. If several schedules fail, the earliest of them.
     pub fn run(&self) -> Result<Counts, Box<Failure>> {
         let next = AtomicU64::new(0);
         let stop = AtomicBool::new(false);
@@ -55,14 +57,14 @@ impl Campaign {
                 if nth >= self.schedules {
                     break;
                 }
-                let (seed, behaviour) = self.schedule(nth);
-                match schedule::run(seed, self.options(behaviour, false)) {
+                let (seed, store) = self.schedule(nth);
+                match schedule::run(seed, self.options(store, false)) {
                     Ok(more) => counts.add(&more),
-                    Err(other) if !other.violation.starts_with(&self.promise) => {}
-                    Err(_) => {
+                    Err(failure) if self.stops_at(&failure) => {
                         stop.store(true, Ordering::Relaxed);
                         failed = Some(nth);
                     }
+                    Err(_) => {}
                 }
             }
             if let Ok(mut total) = total.lock() {
@@ -80,14 +82,18 @@ impl Campaign {
         let Some(nth) = failed else {
             return Ok(counts);
         };
-        let (seed, behaviour) = self.schedule(nth);
-        Err(schedule::run(seed, self.options(behaviour, true))
-            .expect_err("a schedule fails whenever it is run"))
+        let (seed, store) = self.schedule(nth);
+        Err(schedule::run(seed, self.options(store, true))
+            .expect_err("a schedule that failed fails in every run"))
     }
 
-    fn options(&self, behaviour: Behaviour, traced: bool) -> Options {
+    fn stops_at(&self, failure: &Failure) -> bool {
+        self.guarantee.is_none() || failure.violation.guarantee == self.guarantee
+    }
+
+    fn options(&self, store: StoreModel, traced: bool) -> Options {
         Options {
-            behaviour,
+            store,
             defect: self.defect,
             traced,
         }

@@ -1,4 +1,4 @@
-//! What the tables say at one instant, read by the real logic from a copy that cannot change.
+//! Snapshots of the tables, read by the server's real code.
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,43 +22,43 @@ use anonymous_domains::{
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 
 use crate::{
+    guarantee::{Guarantee, Violation},
     host::Host,
-    model::Violation,
     operation::{domain_name, machine_guid},
     random::Random,
 };
 
-/// A domain at one instant.
+/// A snapshot of a domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DomainView {
-    /// Which of the domains that had the name in turn.
+pub struct DomainSnapshot {
+    /// Tells apart the domains that had the name one after the other.
     pub generation: Generation,
     pub departures: u64,
     pub rollover_required: bool,
     pub maximum: Option<u64>,
-    /// The number of members, where the domain's row has it and nothing is under way.
+    /// The number of members, if the domain's row has it and no change is in flight.
     pub count: Option<u64>,
-    /// How many changes of the roster are under way, or left undone.
+    /// How many changes of the roster are in flight or unfinished.
     pub intents: usize,
     pub members: Vec<MachineGuid>,
-    /// The names of the keys; the first is version 1.
+    /// The names of the keys. The first is version 1.
     pub keys: Vec<String>,
 }
 
-/// A store with nobody else in it: the host's cells, and what is written on top of them.
-struct ViewStore<'a> {
+/// A store that reads the host's rows and keeps its writes to itself.
+struct SnapshotStore<'a> {
     host: &'a Host,
     written: RefCell<BTreeMap<String, Vec<u8>>>,
 }
 
-impl Store for ViewStore<'_> {
+impl Store for SnapshotStore<'_> {
     type Cas = String;
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         if let Some(value) = self.written.borrow().get(key) {
             return Ok(Some(value.clone()));
         }
-        let value = self.host.cells.get(key);
+        let value = self.host.store.get(key);
         value
             .map(|bytes| bytes.map(|bytes| bytes.to_vec()))
             .map_err(|why| StoreError(why.to_owned()))
@@ -76,7 +76,7 @@ impl Store for ViewStore<'_> {
     }
 
     async fn increment(&self, _key: &str, _delta: i64) -> Result<i64, StoreError> {
-        Err(StoreError("a view does not increment".to_owned()))
+        Err(StoreError("a snapshot does not increment".to_owned()))
     }
 
     async fn begin(&self, key: &str) -> Result<(String, Option<Vec<u8>>), StoreError> {
@@ -91,13 +91,13 @@ impl Store for ViewStore<'_> {
     }
 }
 
-/// An environment in which no time passes.
-struct ViewEnvironment<'a> {
+/// An environment in which time stands still.
+struct SnapshotEnvironment<'a> {
     host: &'a Host,
     random: Cell<Random>,
 }
 
-impl Environment for ViewEnvironment<'_> {
+impl Environment for SnapshotEnvironment<'_> {
     fn now_ms(&self) -> i64 {
         self.host.now_ms
     }
@@ -113,18 +113,17 @@ impl Environment for ViewEnvironment<'_> {
     fn log(&self, _line: &str) {}
 }
 
-/// The domains by number; `None` for one that there is not.
-pub type Views = [Option<Rc<DomainView>>];
+/// The snapshots of all domains by number. `None` is a domain that does not exist.
+pub type Snapshots = [Option<Rc<DomainSnapshot>>];
 
-/// Looks at so many domains.
-pub fn look(host: &Host, domains: u8) -> Result<Rc<Views>, Violation> {
-    let views = (0..domains).map(|domain| Ok(look_at(host, &domain_name(domain))?.map(Rc::new)));
-    views
-        .collect::<Result<_, Error>>()
-        .map_err(|error| format!("6: the tables cannot be read: {error}"))
+/// Takes snapshots of so many domains.
+pub fn take(host: &Host, domains: u8) -> Result<Rc<Snapshots>, Violation> {
+    let snapshots =
+        (0..domains).map(|domain| Ok(take_one(host, &domain_name(domain))?.map(Rc::new)));
+    snapshots.collect::<Result<_, Error>>().map_err(unreadable)
 }
 
-/// Whether an operator finds a machine on the list of those that are blocked, if it is.
+/// Whether a machine is on the list of blocked machines, or is not blocked.
 pub fn is_listed_if_blocked(host: &Host, domain: u8, machine: u8) -> Result<bool, Violation> {
     let (rows, guid) = (rows(host), machine_guid(machine));
     let found = at_once(async {
@@ -137,22 +136,27 @@ pub fn is_listed_if_blocked(host: &Host, domain: u8, machine: u8) -> Result<bool
         let listed = blocking::list(&rows, &domain, None, usize::MAX).await?;
         Ok(listed.iter().any(|(listed, _)| *listed == guid))
     });
-    found.map_err(|error| format!("6: the tables cannot be read: {error}"))
+    found.map_err(unreadable)
 }
 
-fn rows(host: &Host) -> Tables<ViewStore<'_>, ViewEnvironment<'_>> {
-    let store = ViewStore {
+fn unreadable(error: Error) -> Violation {
+    let text = format!("the tables cannot be read: {error}");
+    Violation::of(Guarantee::Recovery, text)
+}
+
+fn rows(host: &Host) -> Tables<SnapshotStore<'_>, SnapshotEnvironment<'_>> {
+    let store = SnapshotStore {
         host,
         written: RefCell::default(),
     };
-    let env = ViewEnvironment {
+    let env = SnapshotEnvironment {
         host,
         random: Cell::new(Random::new(0x005e_ed0f_71e5)),
     };
     Tables::new(store, env, None, Limits::default())
 }
 
-fn look_at(host: &Host, name: &DomainName) -> Result<Option<DomainView>, Error> {
+fn take_one(host: &Host, name: &DomainName) -> Result<Option<DomainSnapshot>, Error> {
     let rows = rows(host);
     at_once(async {
         let Some(domain) = insertion::find(&rows, name).await? else {
@@ -162,7 +166,7 @@ fn look_at(host: &Host, name: &DomainName) -> Result<Option<DomainView>, Error> 
         let keys = domain_keys::read(&rows, &domain).await?;
         let departures = domain.info.departures;
         let intents = domain.info.intents.len();
-        Ok(Some(DomainView {
+        Ok(Some(DomainSnapshot {
             generation: domain.generation(),
             departures,
             rollover_required: keys.rollover_required(&domain.info),
@@ -181,10 +185,10 @@ fn look_at(host: &Host, name: &DomainName) -> Result<Option<DomainView>, Error> 
     })
 }
 
-/// The result of a future that waits for nothing.
+/// The result of a future that never waits.
 fn at_once<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
-        Poll::Pending => Err(Error::fault("a view waits")),
+        Poll::Pending => Err(Error::fault("a snapshot waits")),
     }
 }
