@@ -1,7 +1,8 @@
 //! The device against a small domain server in this process: joining, leaving in two phases,
-//! retrying, not believing everything, and the command line.
+//! retrying, certificate paths, and the command line.
 
 mod ca;
+mod certificate;
 mod command;
 mod join;
 mod leave;
