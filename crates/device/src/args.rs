@@ -94,8 +94,8 @@ pub enum Command {
 }
 
 impl Arguments {
-    /// The device's directory.
-    pub fn directory(&self) -> Result<PathBuf, DeviceError> {
+    /// The device's state directory.
+    pub fn state_directory(&self) -> Result<PathBuf, DeviceError> {
         if let Some(dir) = &self.dir {
             return Ok(dir.clone());
         }

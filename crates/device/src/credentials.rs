@@ -3,8 +3,8 @@
 use crate::certificate::Chain;
 use crate::domain_url::DomainUrl;
 use crate::error::DeviceError;
-use crate::home::Identity;
 use crate::membership::HeldCredential;
+use crate::state_directory::Identity;
 use anonymous_domains_protocol::ids::DomainName;
 use anonymous_domains_protocol::jwk::PrivateKey;
 use anonymous_domains_protocol::response::{Credential, PrivateKeySet, RegisterResponse};

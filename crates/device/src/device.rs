@@ -4,8 +4,8 @@ use crate::client::Client;
 use crate::credentials;
 use crate::domain_url::DomainUrl;
 use crate::error::DeviceError;
-use crate::home::{Home, Identity};
 use crate::membership::{HeldCredential, Membership, Standing};
+use crate::state_directory::{Identity, StateDirectory};
 use anonymous_domains_protocol::base64url;
 use anonymous_domains_protocol::ids::MachineGuid;
 use anonymous_domains_protocol::jwk::KeyType;
@@ -19,9 +19,9 @@ use x509_cert::der::DateTime;
 /// The kind of key that a new identity gets when nobody asks for another.
 pub const DEFAULT_KEY_TYPE: KeyType = KeyType::EcP256;
 
-/// A device: a home and a way to talk to domain servers.
+/// A device: its state directory and a way to talk to domain servers.
 pub struct Device {
-    home: Home,
+    state: StateDirectory,
     client: Client,
     /// The CA certificates (DER) that the caller trusts, instead of those kept of a domain.
     trusted: Option<Vec<Vec<u8>>>,
@@ -72,9 +72,9 @@ pub struct Verification {
 
 impl Device {
     /// A device.
-    pub fn new(home: Home, client: Client) -> Self {
+    pub fn new(state: StateDirectory, client: Client) -> Self {
         Self {
-            home,
+            state,
             client,
             trusted: None,
         }
@@ -86,9 +86,9 @@ impl Device {
         self
     }
 
-    /// The home.
-    pub fn home(&self) -> &Home {
-        &self.home
+    /// The state directory.
+    pub fn state_directory(&self) -> &StateDirectory {
+        &self.state
     }
 
     /// Joins a domain, or fetches its credentials again. Nothing is stored unless all of it was
@@ -102,9 +102,9 @@ impl Device {
     ///
     /// Every [`DeviceError`] but [`DeviceError::LeaveUnfinished`].
     pub fn join(&self, url: &DomainUrl, options: JoinOptions) -> Result<Joined, DeviceError> {
-        let _lock = self.home.lock()?;
+        let _lock = self.state.lock()?;
         let identity = self
-            .home
+            .state
             .identity_or_create(options.key_type.unwrap_or(DEFAULT_KEY_TYPE))?;
         if let Some(kind) = options.key_type
             && identity.key.public_key().key_type() != Some(kind)
@@ -113,7 +113,7 @@ impl Device {
                 "This device already has a key of another kind than {kind}. A device has one key for ever: leave --key-type out, or use another directory."
             )));
         }
-        let held = self.home.membership(url)?;
+        let held = self.state.membership(url)?;
         let known = held
             .as_ref()
             .filter(|_| options.update)
@@ -161,7 +161,7 @@ impl Device {
                 .collect(),
             credentials,
         };
-        self.home.save(url, &membership)?;
+        self.state.save(url, &membership)?;
         Ok(Joined {
             machine_guid: identity.guid,
             new_member: answer.new_member,
@@ -181,13 +181,13 @@ impl Device {
     /// Every [`DeviceError`]; before the credentials are deleted nothing has changed, after it the
     /// error is [`DeviceError::LeaveUnfinished`].
     pub fn leave(&self, url: &DomainUrl, preview: bool) -> Result<Left, DeviceError> {
-        let _lock = self.home.lock()?;
-        let identity = self.home.identity()?.ok_or_else(|| {
+        let _lock = self.state.lock()?;
+        let identity = self.state.identity()?.ok_or_else(|| {
             DeviceError::Local(
                 "This device has never joined anything, so there is nothing to leave.".to_owned(),
             )
         })?;
-        let held = self.home.membership(url)?;
+        let held = self.state.membership(url)?;
         let registered_at = held.as_ref().and_then(|held| held.registered_at.clone());
         let registered_at = registered_at.as_deref();
         let agreed = held
@@ -198,7 +198,7 @@ impl Device {
             if preview {
                 return Ok(Left::MayLeave);
             }
-            self.home.save(
+            self.state.save(
                 url,
                 &Membership {
                     url: url.as_str().to_owned(),
@@ -217,7 +217,7 @@ impl Device {
             Err(error) if error.is_refusal(ErrorName::DeregDenied) => Left::WasNoMember,
             Err(error) => return Err(DeviceError::LeaveUnfinished(Box::new(error))),
         };
-        self.home.forget(url)?;
+        self.state.forget(url)?;
         Ok(left)
     }
 
@@ -227,8 +227,8 @@ impl Device {
     ///
     /// [`DeviceError::Local`].
     pub fn forget(&self, url: &DomainUrl) -> Result<(), DeviceError> {
-        let _lock = self.home.lock()?;
-        self.home.forget(url)
+        let _lock = self.state.lock()?;
+        self.state.forget(url)
     }
 
     /// What is kept of one domain, or of all.
@@ -238,9 +238,9 @@ impl Device {
     /// [`DeviceError::Local`], also when nothing is kept of the one domain.
     pub fn memberships(&self, url: Option<&DomainUrl>) -> Result<Vec<Membership>, DeviceError> {
         let Some(url) = url else {
-            return self.home.memberships();
+            return self.state.memberships();
         };
-        match self.home.membership(url)? {
+        match self.state.membership(url)? {
             Some(membership) => Ok(vec![membership]),
             None => Err(DeviceError::Local(format!(
                 "This device holds nothing of {url}."

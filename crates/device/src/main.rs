@@ -9,7 +9,7 @@ use anonymous_domains_client::files;
 use anonymous_domains_device::client::{Client, ClientOptions, Token};
 use anonymous_domains_device::domain_url::DomainUrl;
 use anonymous_domains_device::error::DeviceError;
-use anonymous_domains_device::home::Home;
+use anonymous_domains_device::state_directory::StateDirectory;
 use anonymous_domains_device::{Device, JoinOptions};
 use anonymous_domains_protocol::problem::ErrorName;
 use args::{Arguments, Command};
@@ -55,9 +55,9 @@ fn run(arguments: &Arguments) -> Result<Report, DeviceError> {
         Command::Show { url } => {
             let url = url.as_deref().map(DomainUrl::parse).transpose()?;
             let memberships = device.memberships(url.as_ref())?;
-            let identity = device.home().identity()?;
+            let identity = device.state_directory().identity()?;
             Ok(Report::of_show(
-                device.home().directory(),
+                device.state_directory().path(),
                 identity.as_ref(),
                 &memberships,
             ))
@@ -92,7 +92,7 @@ fn device(arguments: &Arguments) -> Result<Device, DeviceError> {
         })),
         ..ClientOptions::default()
     });
-    let device = Device::new(Home::new(arguments.directory()?), client);
+    let device = Device::new(StateDirectory::new(arguments.state_directory()?), client);
     Ok(match certificates(arguments.ca_file.as_deref())? {
         Some(trusted) => device.trusting(trusted),
         None => device,

@@ -2,8 +2,8 @@
 
 use anonymous_domains_device::domain_url::DomainUrl;
 use anonymous_domains_device::error::DeviceError;
-use anonymous_domains_device::home::Identity;
 use anonymous_domains_device::membership::{Membership, Standing};
+use anonymous_domains_device::state_directory::Identity;
 use anonymous_domains_device::{Joined, Left, Verification};
 use serde_json::{Value, json};
 use std::io::Write as _;

@@ -9,14 +9,14 @@ use tempfile::TempDir;
 
 struct Shell {
     server: Server,
-    home: TempDir,
+    directory: TempDir,
 }
 
 impl Shell {
     fn new() -> Self {
         Self {
             server: Server::start(),
-            home: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir().unwrap(),
         }
     }
 
@@ -24,7 +24,7 @@ impl Shell {
         let mut command = Command::new(env!("CARGO_BIN_EXE_domain-device"));
         command
             .env_clear()
-            .env("DOMAIN_DEVICE_DIR", self.home.path().join("device"))
+            .env("DOMAIN_DEVICE_DIR", self.directory.path().join("device"))
             .args(arguments);
         command
     }
@@ -151,7 +151,7 @@ fn exit_codes() {
 #[test]
 fn tokens_come_from_a_file_or_the_environment() {
     let shell = Shell::new();
-    let file = shell.home.path().join("token");
+    let file = shell.directory.path().join("token");
     std::fs::write(&file, "abc.def.ghi\n").unwrap();
     shell.run(&["join", "URL", "--token-file", file.to_str().unwrap()]);
     assert_eq!(

@@ -102,7 +102,11 @@ fn an_update_of_a_domain_that_was_made_anew_takes_everything() {
 }
 
 fn private_keys(setup: &Setup) -> Vec<String> {
-    let held = setup.device.home().membership(&setup.url).unwrap();
+    let held = setup
+        .device
+        .state_directory()
+        .membership(&setup.url)
+        .unwrap();
     let keys = held.unwrap().credentials;
     keys.iter()
         .map(|held| held.private_key.to_string())
@@ -266,9 +270,18 @@ fn a_chain_without_its_ca_is_accepted_where_the_ca_is_trusted() {
 fn verify_finds_a_key_that_was_swapped() {
     let setup = Setup::new(1);
     setup.join();
-    let mut held = setup.device.home().membership(&setup.url).unwrap().unwrap();
+    let mut held = setup
+        .device
+        .state_directory()
+        .membership(&setup.url)
+        .unwrap()
+        .unwrap();
     held.credentials[0].private_key = PrivateKey::generate(KeyType::EcP256).to_pkcs8_pem();
-    setup.device.home().save(&setup.url, &held).unwrap();
+    setup
+        .device
+        .state_directory()
+        .save(&setup.url, &held)
+        .unwrap();
     let verification = setup.device.verify(None).unwrap().remove(0);
     assert_eq!(
         verification.faults,

@@ -17,7 +17,12 @@ fn previews(setup: &Setup) -> Vec<bool> {
 }
 
 fn assert_leaving(setup: &Setup) {
-    let held = setup.device.home().membership(&setup.url).unwrap().unwrap();
+    let held = setup
+        .device
+        .state_directory()
+        .membership(&setup.url)
+        .unwrap()
+        .unwrap();
     assert_eq!(held.standing, Standing::Leaving);
     assert!(held.credentials.is_empty());
 }

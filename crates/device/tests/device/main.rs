@@ -12,7 +12,7 @@ mod server;
 use anonymous_domains_device::Device;
 use anonymous_domains_device::client::{Client, ClientOptions, RetryPolicy};
 use anonymous_domains_device::domain_url::DomainUrl;
-use anonymous_domains_device::home::Home;
+use anonymous_domains_device::state_directory::StateDirectory;
 use server::Server;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -56,7 +56,11 @@ impl Setup {
     }
 
     fn is_kept(&self) -> bool {
-        self.device.home().membership(&self.url).unwrap().is_some()
+        self.device
+            .state_directory()
+            .membership(&self.url)
+            .unwrap()
+            .is_some()
     }
 }
 
@@ -69,5 +73,5 @@ fn device(directory: &TempDir, attempts: u32) -> Device {
         },
         ..ClientOptions::default()
     });
-    Device::new(Home::new(directory.path()), client)
+    Device::new(StateDirectory::new(directory.path()), client)
 }

@@ -36,24 +36,22 @@ pub struct Identity {
 
 /// A device's directory. Nothing is made before something is stored.
 #[derive(Debug, Clone)]
-pub struct Home {
-    directory: PathBuf,
+pub struct StateDirectory {
+    path: PathBuf,
 }
 
 /// Keeps other processes from changing the directory while it lives.
-pub struct HomeLock(#[expect(dead_code, reason = "unlocked when closed")] File);
+pub struct DirectoryLock(#[expect(dead_code, reason = "unlocked when closed")] File);
 
-impl Home {
-    /// The home in `directory`, which need not exist.
-    pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self {
-            directory: directory.into(),
-        }
+impl StateDirectory {
+    /// The state directory at `path`, which need not exist.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
     }
 
-    /// The directory.
-    pub fn directory(&self) -> &Path {
-        &self.directory
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Waits until no other process changes the directory, which is made if it is missing, and
@@ -62,11 +60,11 @@ impl Home {
     /// # Errors
     ///
     /// [`DeviceError::Local`].
-    pub fn lock(&self) -> Result<HomeLock, DeviceError> {
-        let path = self.directory.join(LOCK_FILE);
-        make_directory(&self.directory)
+    pub fn lock(&self) -> Result<DirectoryLock, DeviceError> {
+        let path = self.path.join(LOCK_FILE);
+        make_directory(&self.path)
             .and_then(|()| private_file(OpenOptions::new().create(true).append(true)).open(&path))
-            .and_then(|file| file.lock().map(|()| HomeLock(file)))
+            .and_then(|file| file.lock().map(|()| DirectoryLock(file)))
             .map_err(|error| local(&path, "cannot be locked", &error))
     }
 
@@ -83,7 +81,7 @@ impl Home {
         let guid = self.guid()?.ok_or_else(|| {
             DeviceError::Local(format!(
                 "{} is missing beside {KEY_FILE}: restore it, or use another directory.",
-                self.directory.join(GUID_FILE).display()
+                self.path.join(GUID_FILE).display()
             ))
         })?;
         Ok(Some(Identity { guid, key }))
@@ -134,7 +132,7 @@ impl Home {
     ///
     /// [`DeviceError::Local`] when one cannot be read or is damaged.
     pub fn memberships(&self) -> Result<Vec<Membership>, DeviceError> {
-        let directory = self.directory.join(DOMAINS_DIRECTORY);
+        let directory = self.path.join(DOMAINS_DIRECTORY);
         let entries = match fs::read_dir(&directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries,
@@ -186,17 +184,17 @@ impl Home {
     ///
     /// [`DeviceError::Local`].
     pub fn forget(&self, url: &DomainUrl) -> Result<(), DeviceError> {
-        let path = self.directory.join(membership_file(url));
+        let path = self.path.join(membership_file(url));
         match fs::remove_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             removed => removed,
         }
-        .and_then(|()| sync_directory(path.parent().unwrap_or(&self.directory)))
+        .and_then(|()| sync_directory(path.parent().unwrap_or(&self.path)))
         .map_err(|error| local(&path, "cannot be removed", &error))
     }
 
     fn read(&self, file: impl AsRef<Path>) -> Result<Option<Zeroizing<String>>, DeviceError> {
-        let path = self.directory.join(file);
+        let path = self.path.join(file);
         match fs::read_to_string(&path) {
             Ok(text) => Ok(Some(Zeroizing::new(text))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -205,8 +203,8 @@ impl Home {
     }
 
     fn write(&self, file: &Path, content: &[u8]) -> Result<(), DeviceError> {
-        let path = self.directory.join(file);
-        let directory = path.parent().unwrap_or(&self.directory);
+        let path = self.path.join(file);
+        let directory = path.parent().unwrap_or(&self.path);
         let write = || {
             make_directory(directory)?;
             // Mode 0600 from the start.
@@ -224,7 +222,7 @@ impl Home {
     fn damaged(&self, file: impl AsRef<Path>, error: &dyn std::error::Error) -> DeviceError {
         DeviceError::Local(format!(
             "{} is damaged: {error}. Restore it, or use another directory.",
-            self.directory.join(file).display()
+            self.path.join(file).display()
         ))
     }
 }
@@ -290,11 +288,11 @@ mod tests {
     #[test]
     fn an_identity_is_made_once() {
         let parent = tempfile::tempdir().unwrap();
-        let home = Home::new(parent.path().join("not/there/yet"));
-        assert!(home.identity().unwrap().is_none());
-        let _lock = home.lock().unwrap();
-        let made = home.identity_or_create(KeyType::EcP256).unwrap();
-        let again = home.identity_or_create(KeyType::Rsa2048).unwrap();
+        let state = StateDirectory::new(parent.path().join("not/there/yet"));
+        assert!(state.identity().unwrap().is_none());
+        let _lock = state.lock().unwrap();
+        let made = state.identity_or_create(KeyType::EcP256).unwrap();
+        let again = state.identity_or_create(KeyType::Rsa2048).unwrap();
         assert_eq!(made.guid, again.guid);
         assert_eq!(made.key.public_key(), again.key.public_key());
     }
@@ -302,22 +300,25 @@ mod tests {
     #[test]
     fn half_an_identity_is_finished() {
         let directory = tempfile::tempdir().unwrap();
-        let home = Home::new(directory.path());
+        let state = StateDirectory::new(directory.path());
         let guid = MachineGuid::random();
         fs::write(directory.path().join(GUID_FILE), guid.to_string()).unwrap();
-        assert!(home.identity().unwrap().is_none());
-        assert_eq!(home.identity_or_create(KeyType::EcP256).unwrap().guid, guid);
+        assert!(state.identity().unwrap().is_none());
+        assert_eq!(
+            state.identity_or_create(KeyType::EcP256).unwrap().guid,
+            guid
+        );
         fs::remove_file(directory.path().join(GUID_FILE)).unwrap();
-        assert!(matches!(home.identity(), Err(DeviceError::Local(_))));
+        assert!(matches!(state.identity(), Err(DeviceError::Local(_))));
     }
 
     #[test]
     fn damage_is_told_without_secrets() {
         let directory = tempfile::tempdir().unwrap();
-        let home = Home::new(directory.path());
+        let state = StateDirectory::new(directory.path());
         let pem = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n";
         fs::write(directory.path().join(KEY_FILE), pem).unwrap();
-        let Err(error) = home.identity() else {
+        let Err(error) = state.identity() else {
             panic!("damaged");
         };
         assert!(error.to_string().contains(KEY_FILE), "{error}");
@@ -327,24 +328,27 @@ mod tests {
     #[test]
     fn memberships_are_kept_apart_and_forgotten() {
         let directory = tempfile::tempdir().unwrap();
-        let home = Home::new(directory.path());
+        let state = StateDirectory::new(directory.path());
         let one = url("http://one.example/flashaccess/domainserver/a");
         let two = url("http://two.example/flashaccess/domainserver/a");
-        assert!(home.memberships().unwrap().is_empty());
-        home.save(&one, &membership(&one, Standing::Member))
+        assert!(state.memberships().unwrap().is_empty());
+        state
+            .save(&one, &membership(&one, Standing::Member))
             .unwrap();
-        home.save(&two, &membership(&two, Standing::Member))
+        state
+            .save(&two, &membership(&two, Standing::Member))
             .unwrap();
-        home.save(&two, &membership(&two, Standing::Leaving))
+        state
+            .save(&two, &membership(&two, Standing::Leaving))
             .unwrap();
         fs::write(directory.path().join("domains/.new-x"), "half").unwrap();
-        assert_eq!(home.memberships().unwrap().len(), 2);
-        let kept = home.membership(&one).unwrap().unwrap();
+        assert_eq!(state.memberships().unwrap().len(), 2);
+        let kept = state.membership(&one).unwrap().unwrap();
         assert_eq!(kept.standing, Standing::Member);
-        home.forget(&one).unwrap();
-        home.forget(&one).unwrap();
-        assert!(home.membership(&one).unwrap().is_none());
-        let kept = home.memberships().unwrap().remove(0);
+        state.forget(&one).unwrap();
+        state.forget(&one).unwrap();
+        assert!(state.membership(&one).unwrap().is_none());
+        let kept = state.memberships().unwrap().remove(0);
         assert_eq!(kept.standing, Standing::Leaving);
         assert_eq!(kept.url, two.as_str());
     }
@@ -354,14 +358,15 @@ mod tests {
     fn nobody_else_can_read_it() {
         use std::os::unix::fs::PermissionsExt;
         let parent = tempfile::tempdir().unwrap();
-        let home = Home::new(parent.path().join("home"));
+        let state = StateDirectory::new(parent.path().join("device"));
         let url = url("http://one.example/flashaccess/domainserver/a");
-        let _lock = home.lock().unwrap();
-        home.identity_or_create(KeyType::EcP256).unwrap();
-        home.save(&url, &membership(&url, Standing::Member))
+        let _lock = state.lock().unwrap();
+        state.identity_or_create(KeyType::EcP256).unwrap();
+        state
+            .save(&url, &membership(&url, Standing::Member))
             .unwrap();
         let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        let directory = home.directory().to_owned();
+        let directory = state.path().to_owned();
         assert_eq!(mode(directory.clone()), 0o700);
         assert_eq!(mode(directory.join(DOMAINS_DIRECTORY)), 0o700);
         for file in [GUID_FILE, KEY_FILE, LOCK_FILE] {
@@ -373,8 +378,8 @@ mod tests {
     #[test]
     fn the_lock_keeps_others_out() {
         let directory = tempfile::tempdir().unwrap();
-        let home = Home::new(directory.path());
-        let lock = home.lock().unwrap();
+        let state = StateDirectory::new(directory.path());
+        let lock = state.lock().unwrap();
         let other = File::open(directory.path().join(LOCK_FILE)).unwrap();
         assert!(other.try_lock().is_err());
         drop(lock);
