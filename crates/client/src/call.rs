@@ -3,10 +3,9 @@
 use crate::retry::RetryPolicy;
 use crate::token::Token;
 use anonymous_domains_protocol::problem::{ErrorName, Problem};
-use http::{HeaderMap, Request, Uri, header};
+use http::{HeaderMap, Request, header};
 use serde::de::DeserializeOwned;
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -275,17 +274,6 @@ fn cause(error: &ureq::Error) -> String {
     }
 }
 
-/// Whether what is sent there can be read on the way: http to another machine.
-pub fn is_readable_on_the_way(url: &Uri) -> bool {
-    let host = url.host().unwrap_or_default();
-    let here = host.eq_ignore_ascii_case("localhost")
-        || host
-            .trim_matches(['[', ']'])
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-    url.scheme_str() == Some("http") && !here
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -355,21 +343,6 @@ mod tests {
                 } => assert!(unavailable),
                 _ => panic!("{error}"),
             }
-        }
-    }
-
-    #[test]
-    fn only_http_to_other_machines_is_readable_on_the_way() {
-        for (text, expected) in [
-            ("http://example.org/a", true),
-            ("http://192.0.2.1:3000/a", true),
-            ("https://example.org/a", false),
-            ("http://127.0.0.1:3000/a", false),
-            ("http://[::1]:3000/a", false),
-            ("http://LOCALHOST/a", false),
-        ] {
-            let url = text.parse().unwrap();
-            assert_eq!(is_readable_on_the_way(&url), expected, "{text}");
         }
     }
 }

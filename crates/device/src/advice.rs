@@ -1,17 +1,16 @@
 //! The server's refusals, as sentences that say what happened and what to do.
 
+use anonymous_domains_client::refusal;
 use anonymous_domains_protocol::ids::DomainName;
 use anonymous_domains_protocol::problem::{ErrorName, Problem};
 
-/// The sentences for a refusal. The server's own detail follows where it may add something.
+/// The sentences for a refusal. The server's own detail follows, if it has any.
 pub fn sentence(domain: &DomainName, problem: &Problem) -> String {
-    let Some(error) = problem.error_name() else {
-        return format!(
-            "The server refused with {} (HTTP {}), which this program does not know: {}",
-            problem.error, problem.status, problem.detail
-        );
-    };
-    let advice = match error {
+    refusal(problem, |error| advice(domain, error))
+}
+
+fn advice(domain: &DomainName, error: ErrorName) -> String {
+    match error {
         ErrorName::DomAuthenticationRequired => format!(
             "{domain} takes only devices with a valid token for it. Get one from whoever runs the domain, and pass it with --token-file."
         ),
@@ -63,11 +62,6 @@ pub fn sentence(domain: &DomainName, problem: &Problem) -> String {
         ErrorName::AdminAuthenticationRequired | ErrorName::PreconditionFailed => {
             "The server answered as if to an operator. Check the URL.".to_owned()
         }
-    };
-    if problem.detail.is_empty() {
-        format!("{advice} ({error})")
-    } else {
-        format!("{advice} ({error}: {})", problem.detail)
     }
 }
 
@@ -82,8 +76,5 @@ mod tests {
             let text = sentence(&domain, &Problem::new(*error, "the detail"));
             assert!(text.ends_with(&format!("({error}: the detail)")), "{text}");
         }
-        let mut problem = Problem::new(ErrorName::Internal, "the detail");
-        problem.error = "SOMETHING_NEW".to_owned();
-        assert!(sentence(&domain, &problem).contains("SOMETHING_NEW (HTTP 500)"));
     }
 }

@@ -6,6 +6,7 @@ use crate::domain_url::DomainUrl;
 use crate::error::DeviceError;
 use crate::membership::{HeldCredential, Membership, Standing};
 use crate::state_directory::{Identity, StateDirectory};
+use anonymous_domains_client::CommandError as _;
 use anonymous_domains_protocol::base64url;
 use anonymous_domains_protocol::ids::MachineGuid;
 use anonymous_domains_protocol::jwk::KeyType;

@@ -1,69 +1,41 @@
 //! What the command says: text for people, or one JSON object for programs.
 
+use anonymous_domains_client::Console;
 use anonymous_domains_device::domain_url::DomainUrl;
-use anonymous_domains_device::error::DeviceError;
 use anonymous_domains_device::membership::{Membership, Standing};
 use anonymous_domains_device::state_directory::Identity;
 use anonymous_domains_device::{Joined, Left, Verification};
 use serde_json::{Value, json};
-use std::io::Write as _;
 use std::path::Path;
-use std::process::ExitCode;
 
 /// The outcome of a command.
 pub struct Report {
     exit_code: u8,
-    /// Lines for stdout; for stderr where the command failed as a whole.
     text: String,
-    /// Lines for stderr, beside a success.
+    /// Lines for standard error, beside a success.
     warnings: Vec<String>,
     json: Value,
 }
 
 impl Report {
-    /// Prints it, and gives the process's exit code.
-    pub fn print(&self, as_json: bool) -> ExitCode {
-        let mut stdout = std::io::stdout().lock();
-        let printed = if as_json {
-            writeln!(stdout, "{}", self.json)
+    /// Prints it, and gives the exit code of the process.
+    pub fn print(&self, console: Console) -> u8 {
+        for warning in &self.warnings {
+            console.note(warning);
+        }
+        if self.exit_code == 0 {
+            // The reader may be gone (`| head`); what the command did stays done.
+            let _ = console.say(&self.text, &self.json);
         } else {
-            for warning in &self.warnings {
-                eprintln!("domain-device: {warning}");
-            }
-            if self.exit_code == 0 {
-                writeln!(stdout, "{}", self.text)
-            } else {
-                eprintln!("domain-device: {}", self.text);
-                Ok(())
-            }
-        };
-        // A reader that went away (`| head`) wants no more.
-        let _ = printed;
-        ExitCode::from(self.exit_code)
+            console.fail(&self.text, &self.json);
+        }
+        self.exit_code
     }
 
     fn success(text: String, json: Value) -> Self {
         Self {
             exit_code: 0,
             text,
-            warnings: Vec::new(),
-            json,
-        }
-    }
-
-    /// A command that failed.
-    pub fn of_error(error: &DeviceError) -> Self {
-        let mut json = json!({
-            "ok": false,
-            "error": error.name(),
-            "message": error.to_string(),
-        });
-        if let Some(problem) = error.problem() {
-            json["problem"] = json!(problem);
-        }
-        Self {
-            exit_code: exit_code(error),
-            text: error.to_string(),
             warnings: Vec::new(),
             json,
         }
@@ -235,15 +207,4 @@ fn membership_json(membership: &Membership) -> Value {
         "credentials": credentials,
         "caCertificates": membership.ca_certificates,
     })
-}
-
-fn exit_code(error: &DeviceError) -> u8 {
-    match error {
-        DeviceError::Refused { .. } => 1,
-        DeviceError::Usage(_) => 2,
-        DeviceError::Unreachable(_) | DeviceError::UnusableAnswer(_) => 3,
-        DeviceError::Local(_) => 4,
-        DeviceError::Untrusted(_) => 5,
-        DeviceError::LeaveUnfinished(cause) => exit_code(cause),
-    }
 }

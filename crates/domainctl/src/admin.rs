@@ -5,7 +5,7 @@ use crate::error::AdminError;
 use crate::pages::{Pages, Paging, query};
 use crate::server_url::ServerUrl;
 use crate::settings::{SetOutcome, SettingsChange};
-use anonymous_domains_client::{Answer, Client};
+use anonymous_domains_client::{Answer, Client, CommandError as _};
 use anonymous_domains_protocol::admin::{
     BlockedMachine, BlockedPage, Domain, DomainKeyDescription, DomainKeyList, DomainPage,
     DomainSettings, Member, MemberPage,

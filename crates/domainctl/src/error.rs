@@ -1,8 +1,8 @@
-//! What can go wrong, sorted by whose turn it is.
+//! What can go wrong, by who has to act.
 
 use crate::advice::{self, Subject};
-use anonymous_domains_client::Failure;
-use anonymous_domains_protocol::problem::{ErrorName, Problem};
+use anonymous_domains_client::{CommandError, ErrorKind, Failure};
+use anonymous_domains_protocol::problem::Problem;
 
 /// An operation did not succeed. Its text is a sentence or two for a person: what happened and
 /// what to do. It holds no secrets.
@@ -45,27 +45,15 @@ impl AdminError {
             Failure::UnusableAnswer(text) => Self::UnusableAnswer(text),
         }
     }
+}
 
-    /// The server's problem document, where it refused.
-    pub fn problem(&self) -> Option<&Problem> {
+impl CommandError for AdminError {
+    fn kind(&self) -> ErrorKind<'_> {
         match self {
-            Self::Refused { problem, .. } => Some(problem),
-            _ => None,
-        }
-    }
-
-    /// Whether the server refused with this error.
-    pub fn is_refusal(&self, error: ErrorName) -> bool {
-        self.problem().and_then(Problem::error_name) == Some(error)
-    }
-
-    /// A name for programs: the server's error where it refused, a word of this crate otherwise.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Usage(_) => "USAGE",
-            Self::Refused { problem, .. } => &problem.error,
-            Self::Unreachable(_) => "UNREACHABLE",
-            Self::UnusableAnswer(_) => "UNUSABLE_ANSWER",
+            Self::Usage(_) => ErrorKind::Usage,
+            Self::Refused { problem, .. } => ErrorKind::Refused(problem),
+            Self::Unreachable(_) => ErrorKind::Unreachable,
+            Self::UnusableAnswer(_) => ErrorKind::UnusableAnswer,
         }
     }
 }

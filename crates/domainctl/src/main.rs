@@ -7,7 +7,7 @@ mod certificate;
 mod report;
 mod table;
 
-use anonymous_domains_client::{Client, ClientOptions, Token, files};
+use anonymous_domains_client::{Client, ClientOptions, CommandError as _, Console, Token, files};
 use anonymous_domains_domainctl::error::AdminError;
 use anonymous_domains_domainctl::{Admin, SetOutcome, SettingsChange};
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
@@ -27,13 +27,17 @@ const TOKEN_FILE_VARIABLE: &str = "DOMAINCTL_TOKEN_FILE";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let report = Report::new(arguments.json);
+    let report = Report::new(console(&arguments));
     let code = match run(&arguments, &report) {
         Ok(Listed::Whole) => 0,
-        Ok(Listed::BrokenOff(error)) => report::exit_code(&error),
+        Ok(Listed::BrokenOff(error)) => error.exit_code(),
         Err(stop) => report.stop(&stop),
     };
     ExitCode::from(code)
+}
+
+fn console(arguments: &Arguments) -> Console {
+    Console::new("domainctl", arguments.json)
 }
 
 fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
@@ -226,28 +230,24 @@ fn member(arguments: &Arguments, command: &MemberCommand, report: &Report) -> Re
     }
 }
 
-/// The server's interface; warns where the token would be readable on the way to it.
+/// The server's interface; warns if others could read the token on the way to it.
 fn admin(arguments: &Arguments) -> Result<Admin, AdminError> {
     let token = token(arguments)?;
     let server = arguments.server.clone();
-    if server.is_readable_on_the_way() {
-        eprintln!(
-            "domainctl: the token can be read by anyone on the way to {server}: use https instead"
-        );
+    let console = console(arguments);
+    if server.exposes_tokens() {
+        console.warn_of_exposed_token(&server);
     }
-    let tls_roots = match &arguments.ca_file {
-        Some(path) => Some(files::certificates(path).map_err(AdminError::Usage)?),
-        None => None,
-    };
-    let quiet = arguments.json;
+    let tls_roots = arguments
+        .ca_file
+        .as_deref()
+        .map(files::certificates)
+        .transpose()
+        .map_err(AdminError::Usage)?;
     let client = Client::new(ClientOptions {
         token: Some(token),
         tls_roots,
-        notice: Some(Box::new(move |text| {
-            if !quiet {
-                eprintln!("domainctl: {text}");
-            }
-        })),
+        notice: Some(console.notice()),
         user_agent: concat!("domainctl/", env!("CARGO_PKG_VERSION")).to_owned(),
         ..ClientOptions::default()
     });

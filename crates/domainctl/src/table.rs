@@ -1,6 +1,6 @@
 //! Tables for people.
 
-use anonymous_domains_domainctl::advice::printable;
+use anonymous_domains_client::printable;
 use std::io::{self, Write};
 
 /// Between two columns.
