@@ -2,8 +2,9 @@
 
 use crate::retry::RetryPolicy;
 use crate::token::Token;
+use crate::trace;
 use anonymous_domains_protocol::problem::{ErrorName, Problem};
-use http::{HeaderMap, Request, header};
+use http::{HeaderMap, Request, StatusCode, header};
 use serde::de::DeserializeOwned;
 use std::io;
 use std::time::Duration;
@@ -17,7 +18,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Takes a sentence for a person.
+/// Takes a text for people.
 pub type Notice = Box<dyn Fn(&str)>;
 
 /// How a [`Client`] is set up.
@@ -32,6 +33,8 @@ pub struct ClientOptions {
     pub retry: RetryPolicy,
     /// Is told, in a sentence, when a request is about to be tried again.
     pub notice: Option<Notice>,
+    /// Is told each request and each answer, in lines, without tokens.
+    pub trace: Option<Notice>,
     /// What the program calls itself in `User-Agent`.
     pub user_agent: String,
 }
@@ -46,7 +49,7 @@ pub struct Client {
 #[derive(Debug)]
 pub struct Answer {
     url: String,
-    status: u16,
+    status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
     attempts: u32,
@@ -152,6 +155,7 @@ impl Client {
             headers.insert(header::AUTHORIZATION, token.header());
         }
         let (head, body) = request.into_parts();
+        self.trace(|| trace::request(&head, body.as_deref()));
         let sent = match body {
             Some(text) => self.agent.run(Request::from_parts(head, text)),
             None => self.agent.run(Request::from_parts(head, ())),
@@ -164,14 +168,17 @@ impl Client {
                 .read_to_vec()?;
             Ok(Answer {
                 url: url.clone(),
-                status: response.status().as_u16(),
+                status: response.status(),
                 headers: std::mem::take(response.headers_mut()),
                 body,
                 attempts: attempt,
             })
         });
         match read {
-            Ok(answer) => judge(answer),
+            Ok(answer) => {
+                self.trace(|| trace::answer(answer.status, &answer.headers, &answer.body));
+                judge(answer)
+            }
             Err(error) => {
                 let why =
                     Failure::Unreachable(format!("{url} cannot be reached: {}.", cause(&error)));
@@ -183,12 +190,18 @@ impl Client {
             }
         }
     }
+
+    fn trace(&self, text: impl FnOnce() -> String) {
+        if let Some(trace) = &self.options.trace {
+            trace(&text());
+        }
+    }
 }
 
 impl Answer {
     /// The HTTP status.
     pub fn status(&self) -> u16 {
-        self.status
+        self.status.as_u16()
     }
 
     /// A header's value, where it is text.
@@ -214,7 +227,7 @@ impl Answer {
 /// What an answer means.
 fn judge(answer: Answer) -> Attempt {
     let Answer { url, status, .. } = &answer;
-    let status = *status;
+    let status = status.as_u16();
     if (200..300).contains(&status) {
         return Attempt::Granted(answer);
     }
@@ -281,7 +294,7 @@ mod tests {
     fn answer(status: u16, body: &str) -> Answer {
         Answer {
             url: "http://example.org/".to_owned(),
-            status,
+            status: status.try_into().unwrap(),
             headers: HeaderMap::from_iter([
                 (header::LOCATION, "/elsewhere".parse().unwrap()),
                 (header::RETRY_AFTER, "7".parse().unwrap()),

@@ -75,4 +75,9 @@ impl Console {
     pub fn notice(self) -> Notice {
         Box::new(move |text| self.note(text))
     }
+
+    /// Prints what a client exchanges to standard error.
+    pub fn trace(self) -> Notice {
+        Box::new(|text| eprintln!("{text}"))
+    }
 }

@@ -7,7 +7,7 @@
 //! and a [`Console`] prints text or JSON.
 //!
 //! Each module uses only modules before it: `text`, `token`, `retry`, `url`, `files`, `error`,
-//! `call`, `console`.
+//! `trace`, `call`, `console`.
 
 #![forbid(unsafe_code)]
 
@@ -19,6 +19,7 @@ mod error;
 mod retry;
 mod text;
 mod token;
+mod trace;
 mod url;
 
 pub use call::{Answer, Client, ClientOptions, Failure, Notice};

@@ -41,6 +41,10 @@ pub struct Arguments {
     #[arg(long, global = true)]
     pub json: bool,
 
+    /// Print each HTTP request and answer to standard error, without tokens
+    #[arg(long, global = true)]
+    pub trace: bool,
+
     /// The kind of key that the device's identity gets at the first join: EC-P256, RSA-2048,
     /// RSA-3072 or RSA-4096 [default: EC-P256]
     #[arg(long, global = true, value_name = "TYPE")]

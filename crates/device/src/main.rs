@@ -86,6 +86,7 @@ fn device(arguments: &Arguments, console: Console) -> Result<Device, DeviceError
         token: token(arguments)?,
         tls_roots: certificates(arguments.tls_ca_file.as_deref())?,
         notice: Some(console.notice()),
+        trace: arguments.trace.then(|| console.trace()),
         ..ClientOptions::default()
     });
     let device = Device::new(StateDirectory::new(arguments.state_directory()?), client);

@@ -174,7 +174,34 @@ fn tokens_come_from_a_file_or_the_environment() {
     assert_eq!(shell.server.state().authorization, None);
 }
 
-/// With DOMAIN_DEVICE_WRITE_HELP set, the pinned texts are written anew.
+#[test]
+fn a_trace_shows_what_is_exchanged_and_no_token() {
+    let shell = Shell::new();
+    let url = shell.server.url("living-room");
+    let output = shell
+        .command(&["join", &url, "--trace", "--json"])
+        .env("DOMAIN_DEVICE_TOKEN", "abc.def.ghi")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let joined: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let trace = text(&output.stderr);
+    for line in [
+        format!("> POST {url}register"),
+        "> authorization: [redacted]".to_owned(),
+        format!(">     \"machineGuid\": {}", joined["machineGuid"]),
+        "< 200 OK".to_owned(),
+        "<   \"newMember\": true,".to_owned(),
+    ] {
+        assert!(
+            trace.lines().any(|shown| shown.starts_with(&line)),
+            "{line}\n{trace}"
+        );
+    }
+    assert!(!trace.contains("abc.def.ghi"), "{trace}");
+}
+
+/// With DOMAIN_DEVICE_WRITE_HELP set, the pinned texts are updated.
 #[test]
 fn the_help_is_as_pinned() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/device/help");

@@ -228,7 +228,7 @@ fn no_argument_takes_a_token() {
     assert!(shell.server.requests().is_empty());
 }
 
-/// With DOMAINCTL_WRITE_HELP set, the pinned texts are written anew.
+/// With DOMAINCTL_WRITE_HELP set, the pinned texts are updated.
 #[test]
 fn the_help_is_as_pinned() {
     for (name, arguments) in [
