@@ -29,7 +29,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
             gateway.address
         ),
     };
-    println!("    Devices show with --trace what they send (>) and what is answered (<).");
+    println!("    With --trace, devices show what they send (>) and receive (<).");
 
     say("A television joins the domain `living-room`. The domain is made, and key version 1.");
     demo.device("television", &["join", &demo.url])?;

@@ -1,4 +1,4 @@
-//! What a command says: text for people, or one JSON object for programs.
+//! A command's output: text for people, or one JSON object for programs.
 
 use crate::call::Notice;
 use crate::error::CommandError;
@@ -28,7 +28,7 @@ impl Console {
     ///
     /// # Errors
     ///
-    /// What writing fails with.
+    /// The error of the write.
     pub fn say(self, text: &str, json: &Value) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         match self.json {
@@ -46,7 +46,7 @@ impl Console {
         }
     }
 
-    /// Prints an error, and gives the exit code of the process.
+    /// Prints an error, and returns the exit code of the process.
     pub fn fail_with(self, error: &impl CommandError) -> u8 {
         self.fail(&error.to_string(), &error.to_json());
         error.exit_code()

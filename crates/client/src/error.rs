@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 /// What kind of error ended a command.
 #[derive(Debug, Clone, Copy)]
 pub enum ErrorKind<'a> {
-    /// The command makes no sense as it was given.
+    /// The command line, or a file that it names, is wrong.
     Usage,
     /// The server understood and refused.
     Refused(&'a Problem),
     /// The server could not be reached.
     Unreachable,
-    /// Something answered, but not as a domain server does.
+    /// The answer is not that of a domain server.
     UnusableAnswer,
     /// The cause is on this computer.
     Local,

@@ -32,7 +32,7 @@ const SIGNATURES: [ObjectIdentifier; 2] = [
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
-/// Critical extensions that are understood here; any other must be refused (RFC 5280 section 4.2).
+/// Critical extensions that are known; any other must be refused (RFC 5280 section 4.2).
 const KNOWN_EXTENSIONS: [ObjectIdentifier; 6] = [
     BasicConstraints::OID,
     KeyUsage::OID,
@@ -42,16 +42,16 @@ const KNOWN_EXTENSIONS: [ObjectIdentifier; 6] = [
     ExtendedKeyUsage::OID,
 ];
 
-/// Why a certificate does not stand up.
+/// What is wrong with a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateFault {
-    /// The chain is empty or holds something that is no certificate.
+    /// The chain is empty, or part of it is not a certificate.
     #[error("the certificate chain is malformed")]
     Malformed,
-    /// A certificate is not signed by the next one's key, or names another issuer.
+    /// A certificate is not issued by the next one.
     #[error("the certificate chain does not hold together")]
     BrokenChain,
-    /// An issuer is no CA, or may not issue at this place of the chain.
+    /// An issuer is not a CA, or may not issue at this position in the chain.
     #[error("a certificate of the chain may not issue others")]
     NotAnIssuer,
     /// A signature's algorithm is not supported.
@@ -59,14 +59,14 @@ pub enum CertificateFault {
         "a certificate is signed with {0}; only RSA and ECDSA on P-256 with SHA-256 are supported"
     )]
     UnsupportedSignature(ObjectIdentifier),
-    /// A critical extension is not known here.
-    #[error("a certificate has the critical extension {0}, which is not known here")]
+    /// A critical extension is unknown.
+    #[error("a certificate has the critical extension {0}, which is unknown")]
     UnknownCriticalExtension(ObjectIdentifier),
-    /// The chain ends at none of the CA certificates that are trusted.
+    /// The chain does not end at a trusted CA certificate.
     #[error("the chain does not end at the domain CA that this device trusts for the domain")]
     UntrustedRoot,
-    /// The certificate departs from the protocol's profile; the text says in what.
-    #[error("the certificate's {0} is not as the protocol has it")]
+    /// The certificate does not match the protocol's profile; the text names the part.
+    #[error("the certificate's {0} does not match the protocol")]
     Profile(&'static str),
     /// The certificate is for another key than the private key.
     #[error("the private key does not fit the certificate")]
@@ -74,7 +74,7 @@ pub enum CertificateFault {
     /// A certificate is not valid yet.
     #[error("a certificate is not valid before {0}")]
     NotYetValid(String),
-    /// A certificate is no longer valid.
+    /// A certificate has expired.
     #[error("a certificate expired at {0}")]
     Expired(String),
 }
@@ -110,7 +110,7 @@ impl Chain {
         &self.certificates[0].1
     }
 
-    /// The last certificate in DER: the domain CA's, as the server shows it.
+    /// The last certificate in DER: the domain CA's, as the server presents it.
     pub fn last(&self) -> &[u8] {
         &self.certificates[self.certificates.len() - 1].0
     }
@@ -293,8 +293,8 @@ impl Chain {
 }
 
 /// Checks that `issuer` may issue certificates with so many intermediate ones `below` it, and that
-/// its key is one that this protocol takes. webpki does not look at the key usage, nor at any
-/// constraint of a trust anchor.
+/// its key is one that this protocol supports. webpki checks neither the key usage nor the
+/// constraints of a trust anchor.
 fn check_issuer(issuer: &Certificate, below: usize) -> Result<(), CertificateFault> {
     let Some((_, constraints)) = extension::<BasicConstraints>(issuer)? else {
         return Err(NotAnIssuer);
@@ -310,7 +310,7 @@ fn check_issuer(issuer: &Certificate, below: usize) -> Result<(), CertificateFau
     }
 }
 
-/// Takes every extended key usage: the protocol's certificates have none.
+/// Accepts every extended key usage, because the protocol's certificates have none.
 struct AnyUsage;
 
 impl ExtendedKeyUsageValidator for AnyUsage {
@@ -350,7 +350,7 @@ fn subject_key(certificate: &Certificate) -> Option<PublicKey> {
     PublicKey::from_spki_der(&spki.to_der().ok()?).ok()
 }
 
-/// The subject's one attribute, where it is a common name.
+/// The subject's only attribute, if it is a common name.
 fn common_name(certificate: &Certificate) -> Option<String> {
     let subject = certificate.tbs_certificate().subject();
     let mut attributes = subject.iter();

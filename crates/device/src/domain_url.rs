@@ -5,7 +5,7 @@ use anonymous_domains_client::HttpUrl;
 use anonymous_domains_protocol::ids::DomainName;
 use std::fmt;
 
-/// A domain server URL, `{origin}/flashaccess/domainserver/{domain}/`, in one form: scheme and host
+/// A domain server URL, `{origin}/flashaccess/domainserver/{domain}/`, in normal form: scheme and host
 /// in lower case, the domain's name percent-decoded, and no slash at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DomainUrl {
@@ -19,7 +19,7 @@ impl DomainUrl {
     ///
     /// # Errors
     ///
-    /// [`DeviceError::Usage`] for anything else: user information, a query and a fragment among it.
+    /// [`DeviceError::Usage`] for anything else, including user information, a query and a fragment.
     ///
     /// # Example
     ///
@@ -60,7 +60,7 @@ impl DomainUrl {
         &self.domain
     }
 
-    /// The URL in its one form.
+    /// The URL in its normal form.
     pub fn as_str(&self) -> &str {
         &self.text
     }

@@ -9,34 +9,32 @@ use anonymous_domains_protocol::problem::Problem;
 /// what to do. It holds no secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
-    /// What was asked for makes no sense as it is.
+    /// The arguments are wrong.
     #[error("{0}")]
     Usage(String),
-    /// The server understood and said no. It changed nothing.
+    /// The server understood and refused. It changed nothing.
     #[error("{}", advice::sentence(domain, problem))]
     Refused {
-        /// The domain that was asked about.
+        /// The domain of the request.
         domain: DomainName,
         /// What the server answered.
         problem: Box<Problem>,
     },
-    /// The server could not be reached, or did not get to an answer in any attempt.
+    /// The server could not be reached, or did not answer in any attempt.
     #[error("{0}")]
     Unreachable(String),
-    /// Something answered, but not as a domain server does.
+    /// The answer is not that of a domain server.
     #[error("{0}")]
     UnusableAnswer(String),
-    /// This device's own directory is the trouble.
+    /// The state directory is missing something, is damaged, or cannot be used.
     #[error("{0}")]
     Local(String),
-    /// Credentials did not stand up to being checked; they were not stored.
+    /// Credentials did not verify, and were not stored.
     #[error("{0}")]
     Untrusted(String),
-    /// The server agreed that the device leaves and its credentials are deleted, but whether it was
-    /// removed there is not known yet.
-    #[error(
-        "{0} The credentials of the domain are already deleted here: run leave again to finish."
-    )]
+    /// The server agreed to the leave and the credentials are deleted, but it is not known yet
+    /// whether the server removed the device.
+    #[error("{0} The credentials of the domain are already deleted: run leave again to finish.")]
     LeaveUnfinished(Box<DeviceError>),
 }
 

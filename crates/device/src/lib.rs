@@ -1,9 +1,12 @@
-//! A device's side of anonymous domains.
+//! The device's side of anonymous domains.
 //!
 //! A [`Device`] has a [`StateDirectory`](state_directory::StateDirectory), which holds its identity
 //! and its domains, and a [`Client`](client::Client) that talks to domain servers. It can
 //! [`join`](Device::join) a domain, [`leave`](Device::leave) it in two phases, and
-//! [`verify`](Device::verify) what it holds without asking anyone.
+//! [`verify`](Device::verify) its credentials offline.
+//!
+//! Each module uses only modules before it: `advice`, `error`, `domain_url`, `client`, `membership`,
+//! `state_directory`, `certificate`, `credentials`, `device`; and in the command `args`, `report`.
 //!
 //! ```no_run
 //! use anonymous_domains_device::client::Client;

@@ -1,4 +1,4 @@
-//! `domain-device`: a device's side of anonymous domains, for people and for scripts.
+//! `domain-device`: the device's side of anonymous domains, for people and for scripts.
 
 #![forbid(unsafe_code)]
 
@@ -72,7 +72,7 @@ fn run(arguments: &Arguments, console: Console) -> Result<Report, DeviceError> {
     }
 }
 
-/// The domain to ask; warns if others could read the token on the way to it.
+/// The domain server URL. Warns if others could read the token on the way to it.
 fn target(arguments: &Arguments, url: &str, console: Console) -> Result<DomainUrl, DeviceError> {
     let url = DomainUrl::parse(url)?;
     if url.exposes_tokens() && token(arguments)?.is_some() {

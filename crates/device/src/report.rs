@@ -1,4 +1,4 @@
-//! What the command says: text for people, or one JSON object for programs.
+//! The command's output: text for people, or one JSON object for programs.
 
 use anonymous_domains_client::Console;
 use anonymous_domains_device::domain_url::DomainUrl;
@@ -18,7 +18,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Prints it, and gives the exit code of the process.
+    /// Prints it, and returns the exit code of the process.
     pub fn print(&self, console: Console) -> u8 {
         for warning in &self.warnings {
             console.note(warning);
@@ -85,17 +85,17 @@ impl Report {
             Left::WasNoMember => (
                 "left",
                 format!(
-                    "left {domain}: the server had removed this device before, and its credentials were deleted here"
+                    "left {domain}: the server had already removed this device, and its credentials were deleted"
                 ),
             ),
         };
         Self::leaving(url, outcome, left == Left::MayLeave, text)
     }
 
-    /// A leave that only deleted what was kept here.
+    /// A leave that only deleted what was stored on the device.
     pub fn of_forget(url: &DomainUrl) -> Self {
         let text = format!(
-            "forgot {}: this device was no member of it, and its credentials were deleted here",
+            "forgot {}: this device was not a member, and its credentials were deleted",
             url.domain()
         );
         Self::leaving(url, "forgotten", false, text)
@@ -112,7 +112,7 @@ impl Report {
         Self::success(text, json)
     }
 
-    /// What the device is and has.
+    /// The device's identity and its domains.
     pub fn of_show(
         directory: &Path,
         identity: Option<&Identity>,
@@ -151,7 +151,7 @@ impl Report {
         Self::success(lines.join("\n"), json)
     }
 
-    /// How the credentials stood up.
+    /// Which credentials verified.
     pub fn of_verify(verifications: &[Verification]) -> Self {
         let mut lines = Vec::new();
         let mut domains = Vec::new();
@@ -190,7 +190,7 @@ impl Report {
     }
 }
 
-/// What may be shown of a membership: all but the private keys.
+/// What may be shown of a membership: everything except the private keys.
 fn membership_json(membership: &Membership) -> Value {
     let credentials: Vec<_> = membership
         .credentials

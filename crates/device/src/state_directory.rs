@@ -1,14 +1,14 @@
-//! The directory in which a device keeps what it is and what it has.
+//! The state directory, which holds a device's identity and its memberships.
 //!
 //! ```text
 //! machine-guid                   the GUID
 //! machine-key.pem                the machine's private key, PKCS#8
-//! domains/NAME@HASH.json         one Membership each; HASH tells servers with a domain of the same name apart
-//! lock                           held while anything changes
+//! domains/NAME@HASH.json         one Membership each; HASH is of the domain server URL
+//! lock                           locked while anything changes
 //! ```
 //!
-//! Directories that are made here have mode 0700, files 0600. A file is written beside its place,
-//! synced and renamed into it: whoever reads finds the old one or the new one, also after a crash.
+//! New directories have mode 0700, files 0600. A file is written under a temporary name, synced and
+//! then renamed, so that a reader finds either the old one or the new one, even after a crash.
 
 use crate::domain_url::DomainUrl;
 use crate::error::DeviceError;
@@ -26,7 +26,7 @@ const KEY_FILE: &str = "machine-key.pem";
 const DOMAINS_DIRECTORY: &str = "domains";
 const LOCK_FILE: &str = "lock";
 
-/// Who a device is: its GUID and its key, made together and never changed.
+/// A device's GUID and its key, which are created together and never change.
 pub struct Identity {
     /// The machine's GUID.
     pub guid: MachineGuid,
@@ -34,13 +34,13 @@ pub struct Identity {
     pub key: PrivateKey,
 }
 
-/// A device's directory. Nothing is made before something is stored.
+/// A device's state directory. It is created when something is first stored.
 #[derive(Debug, Clone)]
 pub struct StateDirectory {
     path: PathBuf,
 }
 
-/// Keeps other processes from changing the directory while it lives.
+/// Keeps other processes from changing the directory until it is dropped.
 pub struct DirectoryLock(#[expect(dead_code, reason = "unlocked when closed")] File);
 
 impl StateDirectory {
@@ -54,8 +54,8 @@ impl StateDirectory {
         &self.path
     }
 
-    /// Waits until no other process changes the directory, which is made if it is missing, and
-    /// keeps them out until the lock is dropped.
+    /// Waits until no other process changes the directory, which is created if it is missing, and
+    /// keeps others out until the lock is dropped.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl StateDirectory {
             .map_err(|error| local(&path, "cannot be locked", &error))
     }
 
-    /// The identity, where the device has one.
+    /// The identity, if the device has one.
     ///
     /// # Errors
     ///
@@ -87,7 +87,8 @@ impl StateDirectory {
         Ok(Some(Identity { guid, key }))
     }
 
-    /// The identity; made now, with a key of `kind`, where there is none. The caller holds the lock.
+    /// The identity, which is created with a key of type `kind` if there is none. The caller holds
+    /// the lock.
     ///
     /// # Errors
     ///
@@ -96,7 +97,7 @@ impl StateDirectory {
         if let Some(identity) = self.identity()? {
             return Ok(identity);
         }
-        // The key comes last: without it there is no identity, so a crash in between costs nothing.
+        // The key comes last: there is no identity without it, so a crash in between is harmless.
         let guid = match self.guid()? {
             Some(guid) => guid,
             None => {
@@ -117,7 +118,7 @@ impl StateDirectory {
             .map_err(|error| self.damaged(GUID_FILE, &error))
     }
 
-    /// What is kept of a domain.
+    /// What is stored of a domain.
     ///
     /// # Errors
     ///
@@ -126,7 +127,7 @@ impl StateDirectory {
         self.read_membership(&membership_file(url))
     }
 
-    /// What is kept of every domain, by the domain's name.
+    /// What is stored of every domain, by the domain's name.
     ///
     /// # Errors
     ///
@@ -147,7 +148,7 @@ impl StateDirectory {
         names.sort();
         let mut memberships = Vec::new();
         for name in names {
-            // A file that a crash left behind before it was renamed begins with a dot.
+            // A crash may leave a temporary file, whose name begins with a dot.
             let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else {
                 continue;
             };
@@ -164,13 +165,13 @@ impl StateDirectory {
             .map_err(|error| self.damaged(file, &error))
     }
 
-    /// Keeps a membership in place of what was kept of the domain. The caller holds the lock.
+    /// Stores a membership, and replaces what was stored of the domain. The caller holds the lock.
     ///
     /// # Errors
     ///
     /// [`DeviceError::Local`].
     pub fn save(&self, url: &DomainUrl, membership: &Membership) -> Result<(), DeviceError> {
-        // Room for a credential each, so that growing leaves no copies of keys behind.
+        // Large enough for all credentials: a buffer that grows would leave copies of keys in memory.
         let room = 4096 + membership.credentials.len() * 32 * 1024;
         let mut json = Zeroizing::new(Vec::with_capacity(room));
         serde_json::to_writer_pretty(&mut *json, membership)
@@ -178,7 +179,7 @@ impl StateDirectory {
         self.write(&membership_file(url), &json)
     }
 
-    /// Forgets a domain. The caller holds the lock.
+    /// Deletes what is stored of a domain. The caller holds the lock.
     ///
     /// # Errors
     ///
@@ -231,8 +232,8 @@ fn local(path: &Path, what: &str, error: &io::Error) -> DeviceError {
     DeviceError::Local(format!("{} {what}: {error}.", path.display()))
 }
 
-/// `domains/NAME@HASH.json`. The hash also tells names apart that differ in case alone, where the
-/// file system does not.
+/// `domains/NAME@HASH.json`. The hash also distinguishes names that differ only in case, on file
+/// systems that do not.
 fn membership_file(url: &DomainUrl) -> PathBuf {
     let digest = Sha256::digest(url.as_str());
     let hash: String = digest[..8]
@@ -256,8 +257,8 @@ fn private_file(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// Makes a rename or removal last; only Unix can open a directory for it, and elsewhere the file
-/// system sees to it.
+/// Makes a rename or removal durable. Only Unix can open a directory for that; elsewhere it is up
+/// to the file system.
 fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) {
         File::open(directory)?.sync_all()?;
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_is_made_once() {
+    fn an_identity_is_created_once() {
         let parent = tempfile::tempdir().unwrap();
         let state = StateDirectory::new(parent.path().join("not/there/yet"));
         assert!(state.identity().unwrap().is_none());
@@ -298,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn half_an_identity_is_finished() {
+    fn half_an_identity_is_completed() {
         let directory = tempfile::tempdir().unwrap();
         let state = StateDirectory::new(directory.path());
         let guid = MachineGuid::random();
@@ -313,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_without_secrets() {
+    fn damage_is_reported_without_secrets() {
         let directory = tempfile::tempdir().unwrap();
         let state = StateDirectory::new(directory.path());
         let pem = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n";
@@ -326,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn memberships_are_kept_apart_and_forgotten() {
+    fn memberships_are_stored_separately_and_deleted() {
         let directory = tempfile::tempdir().unwrap();
         let state = StateDirectory::new(directory.path());
         let one = url("http://one.example/flashaccess/domainserver/a");
@@ -355,7 +356,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn nobody_else_can_read_it() {
+    fn only_the_owner_can_read_it() {
         use std::os::unix::fs::PermissionsExt;
         let parent = tempfile::tempdir().unwrap();
         let state = StateDirectory::new(parent.path().join("device"));

@@ -8,23 +8,23 @@ use anonymous_domains_protocol::problem::Problem;
 /// what to do. It holds no secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// What was asked for makes no sense as it is.
+    /// The arguments are wrong.
     #[error("{0}")]
     Usage(String),
-    /// The server understood and said no.
+    /// The server understood and refused.
     #[error("{}", advice::sentence(subject, problem))]
     Refused {
-        /// What was asked about.
+        /// What the request was about.
         subject: Subject,
         /// What the server answered.
         problem: Box<Problem>,
-        /// Whether the server may have acted on an earlier attempt, whose answer was lost.
+        /// Whether the server may have acted on an earlier attempt whose answer was lost.
         after_lost_answer: bool,
     },
-    /// The server could not be reached, or did not get to an answer in any attempt.
+    /// The server could not be reached, or did not answer in any attempt.
     #[error("{0}")]
     Unreachable(String),
-    /// Something answered, but not as a domain server does.
+    /// The answer is not that of a domain server.
     #[error("{0}")]
     UnusableAnswer(String),
 }

@@ -1,4 +1,4 @@
-//! What the command says: text for people, or one JSON object for programs.
+//! The command's output: text for people, or one JSON object for programs.
 
 use crate::table::Table;
 use anonymous_domains_client::{CommandError as _, Console, printable};
@@ -13,7 +13,7 @@ use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
 pub enum Stop {
     /// It did not succeed.
     Failed(AdminError),
-    /// What it has to say cannot be written.
+    /// The output cannot be written.
     Output(io::Error),
 }
 
@@ -29,7 +29,7 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// Prints what a command has to say.
+/// Prints a command's output.
 pub struct Report {
     console: Console,
 }
@@ -40,7 +40,7 @@ impl Report {
         Self { console }
     }
 
-    /// Says one thing: `text`, or `json` with `"ok": true`.
+    /// Prints one result: `text`, or `json` with `"ok": true`.
     ///
     /// # Errors
     ///
@@ -57,13 +57,13 @@ impl Report {
         }
     }
 
-    /// Says a list while it comes: a table, or an object with the entries as `name` and, as in the
-    /// protocol, `next`. `none` is told people where there are no entries.
+    /// Prints a list while it arrives: a table, or an object with the entries as `name` and, as in
+    /// the protocol, `next`. People read `none` if there are no entries.
     ///
     /// # Errors
     ///
-    /// [`Stop::Failed`] when the list breaks off. In JSON that is said inside of the object then,
-    /// if any entry was.
+    /// [`Stop::Failed`] if the list breaks off. In JSON, the object itself has the error if it
+    /// already has an entry.
     pub fn list<T: Serialize, const N: usize>(
         &self,
         mut pages: Pages<'_, T>,
@@ -72,7 +72,7 @@ impl Report {
         header: [&'static str; N],
         cells: impl Fn(&T) -> [String; N],
     ) -> Result<Listed, Stop> {
-        // Nothing is said before the first entry is there, so that most failures come alone.
+        // Nothing is printed before the first entry arrives, so that most failures stand alone.
         let first = pages.next().transpose()?;
         let empty = first.is_none();
         let entries = first.map(Ok).into_iter().chain(pages.by_ref());
@@ -88,7 +88,7 @@ impl Report {
                 None => json!({ "ok": true }),
             };
             rest["next"] = json!(next);
-            // The entries are an open object's first member, and this its others.
+            // The object is still open after the entries; these are its other members.
             let rest = rest.to_string();
             writeln!(out, "],{}", rest.trim_start_matches('{'))?;
         }
@@ -110,7 +110,7 @@ impl Report {
         Ok(Listed::Whole)
     }
 
-    /// Says a whole list, in a JSON object as `name`.
+    /// Prints a whole list, in a JSON object as `name`.
     ///
     /// # Errors
     ///
@@ -139,7 +139,7 @@ impl Report {
         Ok(())
     }
 
-    /// Says that the command failed, and gives the exit code of the process.
+    /// Prints that the command failed, and returns the exit code of the process.
     pub fn stop(&self, stop: &Stop) -> u8 {
         match stop {
             Stop::Failed(error) => self.console.fail_with(error),
@@ -156,15 +156,15 @@ impl Report {
 
 /// How a list ended.
 pub enum Listed {
-    /// With its last entry, or the last that was wanted.
+    /// With its last entry, or the last one within the limit.
     Whole,
-    /// With an error, of which the list has told.
+    /// With an error, which is printed already.
     BrokenOff(AdminError),
 }
 
 type Out<'a> = BufWriter<StdoutLock<'a>>;
 
-/// Writes `{"name":[` and the entries, one a line; gives the error that broke them off.
+/// Writes `{"name":[` and the entries, one per line; returns the error that broke them off.
 fn entries_as_json<T: Serialize>(
     out: &mut Out<'_>,
     entries: impl Iterator<Item = Result<T, AdminError>>,
@@ -185,7 +185,7 @@ fn entries_as_json<T: Serialize>(
     Ok(None)
 }
 
-/// Writes the entries as a table; gives the error that broke them off.
+/// Writes the entries as a table; returns the error that broke them off.
 fn entries_as_table<T, const N: usize>(
     out: &mut Out<'_>,
     entries: impl Iterator<Item = Result<T, AdminError>>,
@@ -203,7 +203,7 @@ fn entries_as_table<T, const N: usize>(
     Ok(broken)
 }
 
-/// A domain as people read it.
+/// A domain as text.
 pub fn domain_text(domain: &Domain) -> String {
     let number = |number: Option<u64>, none: &str| {
         number.map_or_else(|| none.to_owned(), |number| number.to_string())

@@ -1,4 +1,4 @@
-//! Where a server is.
+//! The URL of a server.
 
 use anonymous_domains_client::HttpUrl;
 use http::Uri;

@@ -27,7 +27,7 @@ pub struct Ca {
     pub certificate: Vec<u8>,
 }
 
-/// What a leaf may have wrong.
+/// A flaw of a leaf certificate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flaw {
     IsCa,
@@ -206,7 +206,7 @@ impl Ca {
     }
 }
 
-/// A certificate that began an hour ago; one without a lifetime ended then too.
+/// A certificate that became valid an hour ago; with a lifetime of zero, it has expired.
 fn issue(signer: &SigningKey, profile: Profile, key: &PublicKey, lifetime: Duration) -> Vec<u8> {
     let began = std::time::SystemTime::now() - Duration::from_secs(3600);
     let ends = match lifetime.is_zero() {

@@ -48,7 +48,7 @@ impl Setup {
         joined.membership.key_versions()
     }
 
-    /// The versions that are held and stand up.
+    /// The stored versions, all of which must verify.
     fn verified(&self) -> Vec<u64> {
         let verifications = self.device.verify(Some(&self.url)).unwrap();
         assert_eq!(verifications[0].faults, [""; 0]);

@@ -102,7 +102,7 @@ fn without_a_terminal_nothing_is_deleted_unasked() {
     );
 }
 
-/// Runs the command at a terminal where `typed` was typed.
+/// Runs the command on a terminal on which `typed` was typed.
 fn at_a_terminal(shell: &Shell, arguments: &[&str], typed: &str) -> Output {
     let master = pty::openpt(pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY).unwrap();
     pty::grantpt(&master).unwrap();
