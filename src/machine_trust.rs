@@ -5,16 +5,11 @@
 
 use std::time::Duration;
 
+use anonymous_domains_path_validation::{
+    ECDSA_P256_SHA256, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
+};
 use anonymous_domains_protocol::{ids::MachineGuid, problem::ErrorName};
-use rsa::{
-    pkcs1::DecodeRsaPublicKey,
-    signature::{Verifier, hazmat::PrehashVerifier},
-};
-use rustls_pki_types::{
-    AlgorithmIdentifier, CertificateDer, InvalidSignature, SignatureVerificationAlgorithm,
-    TrustAnchor, UnixTime, alg_id,
-};
-use sha2::{Digest, Sha256, Sha384, Sha512};
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 use x509_cert::{
     Certificate,
@@ -121,85 +116,8 @@ fn carries(leaf: &[u8], guid: MachineGuid) -> bool {
 }
 
 const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
-    &EcdsaP256Sha256,
-    &RsaPkcs1 {
-        id: alg_id::RSA_PKCS1_SHA256,
-        verify: verify_rsa::<Sha256>,
-    },
-    &RsaPkcs1 {
-        id: alg_id::RSA_PKCS1_SHA384,
-        verify: verify_rsa::<Sha384>,
-    },
-    &RsaPkcs1 {
-        id: alg_id::RSA_PKCS1_SHA512,
-        verify: verify_rsa::<Sha512>,
-    },
+    ECDSA_P256_SHA256,
+    RSA_PKCS1_SHA256,
+    RSA_PKCS1_SHA384,
+    RSA_PKCS1_SHA512,
 ];
-
-#[derive(Debug)]
-struct EcdsaP256Sha256;
-
-impl SignatureVerificationAlgorithm for EcdsaP256Sha256 {
-    fn verify_signature(
-        &self,
-        public_key: &[u8],
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), InvalidSignature> {
-        let key =
-            p256::ecdsa::VerifyingKey::from_sec1_bytes(public_key).map_err(|_| InvalidSignature)?;
-        let signature =
-            p256::ecdsa::DerSignature::from_bytes(signature).map_err(|_| InvalidSignature)?;
-        key.verify(message, &signature)
-            .map_err(|_| InvalidSignature)
-    }
-
-    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
-        alg_id::ECDSA_P256
-    }
-
-    fn signature_alg_id(&self) -> AlgorithmIdentifier {
-        alg_id::ECDSA_SHA256
-    }
-}
-
-type VerifyRsa =
-    fn(rsa::RsaPublicKey, &[u8], &rsa::pkcs1v15::Signature) -> rsa::signature::Result<()>;
-
-#[derive(Debug)]
-struct RsaPkcs1 {
-    id: AlgorithmIdentifier,
-    verify: VerifyRsa,
-}
-
-fn verify_rsa<D>(
-    key: rsa::RsaPublicKey,
-    message: &[u8],
-    signature: &rsa::pkcs1v15::Signature,
-) -> rsa::signature::Result<()>
-where
-    D: Digest + rsa::pkcs8::AssociatedOid,
-{
-    rsa::pkcs1v15::VerifyingKey::<D>::new(key).verify_prehash(&D::digest(message), signature)
-}
-
-impl SignatureVerificationAlgorithm for RsaPkcs1 {
-    fn verify_signature(
-        &self,
-        public_key: &[u8],
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), InvalidSignature> {
-        let key = rsa::RsaPublicKey::from_pkcs1_der(public_key).map_err(|_| InvalidSignature)?;
-        let signature = signature.try_into().map_err(|_| InvalidSignature)?;
-        (self.verify)(key, message, &signature).map_err(|_| InvalidSignature)
-    }
-
-    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
-        alg_id::RSA_ENCRYPTION
-    }
-
-    fn signature_alg_id(&self) -> AlgorithmIdentifier {
-        self.id
-    }
-}

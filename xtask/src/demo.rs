@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::native::{self, Programs};
 use crate::workspace::Workspace;
-use crate::{component, process, relay};
+use crate::{component, process};
 
 /// Serves in a temporary directory, and plays the life of two devices in one domain.
 pub fn run(workspace: &Workspace) -> Result<()> {
@@ -21,13 +21,15 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     say("A gateway starts on a free port, and makes a domain CA of its own.");
     let gateway = Gateway::start(&programs, components.directory(), &temporary.0)?;
     println!("    listening on http://{}", gateway.address);
-    let relay = relay::start(gateway.address)?;
     let demo = Demo {
         programs: &programs,
         directory: &temporary.0,
-        url: format!("http://{relay}/flashaccess/domainserver/living-room/"),
+        url: format!(
+            "http://{}/flashaccess/domainserver/living-room/",
+            gateway.address
+        ),
     };
-    println!("    Devices ask it through http://{relay}, which shows what goes over the wire.");
+    println!("    With --trace, devices show what they send (>) and receive (<).");
 
     say("A television joins the domain `living-room`. The domain is made, and key version 1.");
     demo.device("television", &["join", &demo.url])?;
@@ -66,16 +68,20 @@ struct Demo<'a> {
 impl Demo<'_> {
     /// Runs the device's command for the device called `name`, which must succeed.
     fn device(&self, name: &str, arguments: &[&str]) -> Result<()> {
-        println!("$ domain-device --dir {name} {}", arguments.join(" "));
+        println!(
+            "$ domain-device --trace --dir {name} {}",
+            arguments.join(" ")
+        );
         let mut command = Command::new(&self.programs.device);
         for variable in ["DOMAIN_DEVICE_DIR", "DOMAIN_DEVICE_TOKEN"] {
             command.env_remove(variable);
         }
         process::run(
             command
-                .arg("--dir")
+                .args(["--trace", "--dir"])
                 .arg(self.directory.join(name))
-                .args(arguments),
+                .args(arguments)
+                .stderr(std::io::stdout()),
         )
     }
 }

@@ -9,7 +9,6 @@ mod native;
 mod process;
 mod python;
 mod redis;
-mod relay;
 mod serve;
 mod simulate;
 mod storm;

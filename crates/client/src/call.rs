@@ -1,24 +1,24 @@
-//! One request at a time, with safe retries.
+//! Requests, one at a time, with safe retries.
 
 use crate::retry::RetryPolicy;
 use crate::token::Token;
+use crate::trace;
 use anonymous_domains_protocol::problem::{ErrorName, Problem};
-use http::{HeaderMap, Request, Uri, header};
+use http::{HeaderMap, Request, StatusCode, header};
 use serde::de::DeserializeOwned;
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-/// The largest answer that is read, in bytes: some thousand key versions.
+/// The largest answer that is read, in bytes: thousands of key versions.
 const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 /// How long one attempt may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a connection may take to be made.
+/// How long establishing a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Takes a sentence for a person.
+/// Takes a text for people.
 pub type Notice = Box<dyn Fn(&str)>;
 
 /// How a [`Client`] is set up.
@@ -26,14 +26,15 @@ pub type Notice = Box<dyn Fn(&str)>;
 pub struct ClientOptions {
     /// A token, sent as `Authorization: Bearer`.
     pub token: Option<Token>,
-    /// Certificates (DER) of the authorities that an https server is trusted by, instead of the
-    /// usual public ones.
+    /// The CA certificates (DER) that are trusted for https, instead of the public ones.
     pub tls_roots: Option<Vec<Vec<u8>>>,
-    /// When to try again.
+    /// When to retry.
     pub retry: RetryPolicy,
-    /// Is told, in a sentence, when a request is about to be tried again.
+    /// Called with a sentence before a request is retried.
     pub notice: Option<Notice>,
-    /// What the program calls itself in `User-Agent`.
+    /// Called with each request and each answer, as lines without tokens.
+    pub trace: Option<Notice>,
+    /// The `User-Agent` header.
     pub user_agent: String,
 }
 
@@ -43,39 +44,39 @@ pub struct Client {
     options: ClientOptions,
 }
 
-/// What a server answered to a request that it granted: a status from 200 to 299.
+/// A server's answer to a request that it granted, with a status from 200 to 299.
 #[derive(Debug)]
 pub struct Answer {
     url: String,
-    status: u16,
+    status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
     attempts: u32,
 }
 
-/// No answer that grants the request. Its text is a sentence or two for a person.
+/// The request was not granted. The text is a sentence or two for people.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The server understood and said no.
+    /// The server understood and refused.
     #[error("{}: {}", problem.error, problem.detail)]
     Refused {
         /// What the server answered.
         problem: Box<Problem>,
-        /// Whether the server may have acted on an earlier attempt, whose answer was lost.
+        /// Whether the server may have acted on an earlier attempt whose answer was lost.
         after_lost_answer: bool,
     },
-    /// The server could not be reached, or did not get to an answer in any attempt.
+    /// The server could not be reached, or did not answer in any attempt.
     #[error("{0}")]
     Unreachable(String),
-    /// Something answered, but not as a domain server does.
+    /// The answer is not that of a domain server.
     #[error("{0}")]
     UnusableAnswer(String),
 }
 
-/// What became of one attempt.
+/// The result of one attempt.
 enum Attempt {
     Granted(Answer),
-    /// It may succeed the next time.
+    /// A retry may succeed.
     Again {
         why: Failure,
         after: Option<Duration>,
@@ -97,8 +98,8 @@ impl Client {
         };
         let agent = Agent::config_builder()
             .http_status_as_error(false)
-            // A device's request names the URL that it was signed for, an operator's carries a
-            // token for one server: nobody else can take it.
+            // A device's request is signed for one URL, and an operator's has a token for one
+            // server: another one must not get it.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_global(Some(ATTEMPT_TIMEOUT))
@@ -110,12 +111,12 @@ impl Client {
         Self { agent, options }
     }
 
-    /// Sends a request until it is answered. `request` makes it anew for each attempt, so that it
-    /// is never older than the attempt; the token is added to it.
+    /// Sends a request until it is answered. `request` is called for each attempt, so that the
+    /// request is never older than the attempt; the token is added to it.
     ///
     /// # Errors
     ///
-    /// Outside, what `request` fails with; inside, a [`Failure`].
+    /// The outer error is that of `request`, the inner one a [`Failure`].
     pub fn send<E>(
         &self,
         request: impl Fn() -> Result<Request<Option<String>>, E>,
@@ -153,6 +154,7 @@ impl Client {
             headers.insert(header::AUTHORIZATION, token.header());
         }
         let (head, body) = request.into_parts();
+        self.trace(|| trace::request(&head, body.as_deref()));
         let sent = match body {
             Some(text) => self.agent.run(Request::from_parts(head, text)),
             None => self.agent.run(Request::from_parts(head, ())),
@@ -165,14 +167,17 @@ impl Client {
                 .read_to_vec()?;
             Ok(Answer {
                 url: url.clone(),
-                status: response.status().as_u16(),
+                status: response.status(),
                 headers: std::mem::take(response.headers_mut()),
                 body,
                 attempts: attempt,
             })
         });
         match read {
-            Ok(answer) => judge(answer),
+            Ok(answer) => {
+                self.trace(|| trace::answer(answer.status, &answer.headers, &answer.body));
+                judge(answer)
+            }
             Err(error) => {
                 let why =
                     Failure::Unreachable(format!("{url} cannot be reached: {}.", cause(&error)));
@@ -184,15 +189,21 @@ impl Client {
             }
         }
     }
+
+    fn trace(&self, text: impl FnOnce() -> String) {
+        if let Some(trace) = &self.options.trace {
+            trace(&text());
+        }
+    }
 }
 
 impl Answer {
     /// The HTTP status.
     pub fn status(&self) -> u16 {
-        self.status
+        self.status.as_u16()
     }
 
-    /// A header's value, where it is text.
+    /// A header's value, if it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -201,7 +212,7 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// [`Failure::UnusableAnswer`] when it is anything else than was expected.
+    /// [`Failure::UnusableAnswer`] if it is not what was expected.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_slice(&self.body).map_err(|error| {
             Failure::UnusableAnswer(format!(
@@ -212,16 +223,16 @@ impl Answer {
     }
 }
 
-/// What an answer means.
+/// Sorts an answer.
 fn judge(answer: Answer) -> Attempt {
     let Answer { url, status, .. } = &answer;
-    let status = *status;
+    let status = status.as_u16();
     if (200..300).contains(&status) {
         return Attempt::Granted(answer);
     }
     if let (300..400, Some(location)) = (status, answer.header("location")) {
         return Attempt::Failed(Failure::UnusableAnswer(format!(
-            "{url} redirects to {location}. A request is for one address alone: use that one."
+            "{url} redirects to {location}. Requests are not redirected: use that URL instead."
         )));
     }
     let problem = serde_json::from_slice::<Problem>(&answer.body).ok();
@@ -251,7 +262,7 @@ fn judge(answer: Answer) -> Attempt {
     }
 }
 
-/// Whether an error may be gone the next time: what the network did, not what TLS or we decided.
+/// Whether a retry may succeed: after errors of the network, but not of TLS or this program.
 fn may_pass(error: &ureq::Error) -> bool {
     match error {
         // rustls reports a certificate that is not trusted as invalid data.
@@ -265,25 +276,14 @@ fn may_pass(error: &ureq::Error) -> bool {
     }
 }
 
-/// The cause, for a person.
+/// The cause, for people.
 fn cause(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(error) => error.to_string(),
-        ureq::Error::ConnectionFailed => "nothing answers there".to_owned(),
-        ureq::Error::HostNotFound => "there is no host of that name".to_owned(),
+        ureq::Error::ConnectionFailed => "nothing listens there".to_owned(),
+        ureq::Error::HostNotFound => "there is no host with that name".to_owned(),
         error => error.to_string(),
     }
-}
-
-/// Whether what is sent there can be read on the way: http to another machine.
-pub fn is_readable_on_the_way(url: &Uri) -> bool {
-    let host = url.host().unwrap_or_default();
-    let here = host.eq_ignore_ascii_case("localhost")
-        || host
-            .trim_matches(['[', ']'])
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-    url.scheme_str() == Some("http") && !here
 }
 
 #[cfg(test)]
@@ -293,7 +293,7 @@ mod tests {
     fn answer(status: u16, body: &str) -> Answer {
         Answer {
             url: "http://example.org/".to_owned(),
-            status,
+            status: status.try_into().unwrap(),
             headers: HeaderMap::from_iter([
                 (header::LOCATION, "/elsewhere".parse().unwrap()),
                 (header::RETRY_AFTER, "7".parse().unwrap()),
@@ -355,21 +355,6 @@ mod tests {
                 } => assert!(unavailable),
                 _ => panic!("{error}"),
             }
-        }
-    }
-
-    #[test]
-    fn only_http_to_other_machines_is_readable_on_the_way() {
-        for (text, expected) in [
-            ("http://example.org/a", true),
-            ("http://192.0.2.1:3000/a", true),
-            ("https://example.org/a", false),
-            ("http://127.0.0.1:3000/a", false),
-            ("http://[::1]:3000/a", false),
-            ("http://LOCALHOST/a", false),
-        ] {
-            let url = text.parse().unwrap();
-            assert_eq!(is_readable_on_the_way(&url), expected, "{text}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Reading what people keep in files and the environment: tokens and certificates.
+//! Reads tokens and certificates from files and the environment.
 //!
-//! Errors are sentences for a person; they name the file, never its content.
+//! Errors are sentences for people. They name the file, never its content.
 
 use crate::token::Token;
 use std::env::{self, VarError};
@@ -13,16 +13,16 @@ use zeroize::Zeroizing;
 ///
 /// # Errors
 ///
-/// A sentence, when the file cannot be read or holds no token.
+/// A sentence, if the file cannot be read or contains no token.
 pub fn token_in_file(path: &Path) -> Result<Token, String> {
     Token::parse(&read(path)?).map_err(|error| format!("In {}: {error}.", path.display()))
 }
 
-/// Reads a token from an environment variable; `None` where there is no such variable.
+/// Reads a token from an environment variable; `None` if it is not set.
 ///
 /// # Errors
 ///
-/// A sentence, when the variable holds no token.
+/// A sentence, if the variable contains no token.
 pub fn token_in_variable(name: &str) -> Result<Option<Token>, String> {
     match env::var(name).map(Zeroizing::new) {
         Ok(text) => match Token::parse(&text) {
@@ -30,15 +30,15 @@ pub fn token_in_variable(name: &str) -> Result<Option<Token>, String> {
             Err(error) => Err(format!("In {name}: {error}.")),
         },
         Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(_)) => Err(format!("{name} is no text.")),
+        Err(VarError::NotUnicode(_)) => Err(format!("{name} is not text.")),
     }
 }
 
-/// Reads one or more certificates in PEM, and gives each in DER.
+/// Reads one or more certificates in PEM, and returns each in DER.
 ///
 /// # Errors
 ///
-/// A sentence, when the file cannot be read or holds anything else.
+/// A sentence, if the file cannot be read or contains anything else.
 pub fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, String> {
     Certificate::load_pem_chain(read(path)?.as_bytes())
         .and_then(|chain| {
@@ -49,7 +49,7 @@ pub fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, String> {
         })
         .ok()
         .filter(|ders| !ders.is_empty())
-        .ok_or_else(|| format!("{} holds no certificates in PEM.", path.display()))
+        .ok_or_else(|| format!("{} contains no certificates in PEM.", path.display()))
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, String> {
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_name_the_file_and_not_what_it_holds() {
+    fn errors_name_the_file_and_not_its_content() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("secret");
         assert!(token_in_file(&path).unwrap_err().contains("cannot be read"));

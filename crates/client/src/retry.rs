@@ -1,20 +1,20 @@
-//! When to try again.
+//! When to retry.
 
 use getrandom::rand_core::{Rng as _, UnwrapErr};
 use std::time::Duration;
 
-/// How often and when a request is tried again.
+/// How often and when a request is retried.
 ///
-/// Only what may succeed the next time is: network errors, HTTP 502, 503 and 504. The wait before
-/// attempt n is random between nothing and `base_delay` times 2^(n-2), at most `max_delay`; it is
-/// at least what the server asks for with Retry-After, unless that is beyond `max_delay`.
+/// Retries follow network errors and HTTP 502, 503 and 504. The wait before attempt n is random,
+/// from zero to `base_delay` times 2^(n-2). It is at least what the server asks for with
+/// Retry-After, and at most `max_delay`.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
-    /// The most attempts, the first among them.
+    /// The largest number of attempts, including the first.
     pub attempts: u32,
     /// The longest wait before the second attempt.
     pub base_delay: Duration,
-    /// The longest wait before any.
+    /// The longest wait before any attempt.
     pub max_delay: Duration,
 }
 
@@ -29,7 +29,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The wait after `attempt`, counted from 1, failed; `after` is what the server asked for.
+    /// The wait after attempt number `attempt`, counted from 1; `after` is what the server asked for.
     pub(crate) fn delay(&self, attempt: u32, after: Option<Duration>) -> Duration {
         let longest = self
             .base_delay

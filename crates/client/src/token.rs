@@ -9,13 +9,13 @@ use zeroize::Zeroizing;
 #[derive(Clone)]
 pub struct Token(Zeroizing<String>);
 
-/// The text is no token. It is not repeated here.
+/// The text is not a token. The error does not repeat it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the token is empty or has characters that no token has")]
+#[error("the token is empty or has characters that are not allowed in tokens")]
 pub struct InvalidToken;
 
 impl Token {
-    /// Parses a text; white space around the token is not part of it.
+    /// Parses a text, and ignores white space around the token.
     ///
     /// # Errors
     ///
@@ -31,7 +31,8 @@ impl Token {
     /// The value of the header, marked as sensitive.
     pub fn header(&self) -> HeaderValue {
         let text = Zeroizing::new(format!("Bearer {}", self.0.as_str()));
-        let mut value = HeaderValue::from_str(&text).expect("visible ASCII stands in any header");
+        let mut value =
+            HeaderValue::from_str(&text).expect("visible ASCII is a valid header value");
         value.set_sensitive(true);
         value
     }

@@ -8,15 +8,15 @@ use std::path::PathBuf;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  it is done, or everything verified
+  0  success
   1  the server refused
-  2  the command makes no sense as it is
-  3  the server could not be reached, or did not answer as a domain server does
-  4  trouble with this device's own directory
+  2  the command line, or a file that it names, is wrong
+  3  the server could not be reached, or did not answer like a domain server
+  4  a problem with the device's state directory
   5  credentials did not verify
 
 Environment:
-  DOMAIN_DEVICE_DIR    as --dir
+  DOMAIN_DEVICE_DIR    same as --dir
   DOMAIN_DEVICE_TOKEN  the token itself, instead of --token-file";
 
 const ABOUT: &str = "\
@@ -32,7 +32,7 @@ pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
 
-    /// Where the device keeps its identity and credentials [default: domain-device in
+    /// The state directory, which holds the identity and the credentials [default: domain-device in
     /// $XDG_DATA_HOME or ~/.local/share]
     #[arg(long, global = true, env = "DOMAIN_DEVICE_DIR", hide_env = true)]
     pub dir: Option<PathBuf>,
@@ -41,7 +41,11 @@ pub struct Arguments {
     #[arg(long, global = true)]
     pub json: bool,
 
-    /// The kind of key that the device's identity gets at the first join: EC-P256, RSA-2048,
+    /// Print each HTTP request and answer to standard error, without tokens
+    #[arg(long, global = true)]
+    pub trace: bool,
+
+    /// The type of the device's key, which is generated at the first join: EC-P256, RSA-2048,
     /// RSA-3072 or RSA-4096 [default: EC-P256]
     #[arg(long, global = true, value_name = "TYPE")]
     pub key_type: Option<KeyType>,
@@ -50,11 +54,11 @@ pub struct Arguments {
     #[arg(long, global = true, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 
-    /// Trust https servers by these CA certificates (PEM), instead of the public ones
+    /// Trust these CA certificates (PEM) for https, instead of the public ones
     #[arg(long, global = true, value_name = "FILE")]
     pub tls_ca_file: Option<PathBuf>,
 
-    /// A file with the authentication token, for domains that ask for one
+    /// A file with the authentication token, for domains that require one
     #[arg(long, global = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 }
@@ -66,27 +70,27 @@ pub enum Command {
     Join {
         /// The domain server URL
         url: String,
-        /// Ask only for key versions above those that are held
+        /// Ask only for key versions that are newer than those on this device
         #[arg(long)]
         update: bool,
     },
-    /// Leave a domain: ask, delete its credentials here, and be removed there
+    /// Leave a domain: ask, delete its credentials, and then be removed by the server
     Leave {
         /// The domain server URL
         url: String,
-        /// Only ask whether the domain may be left
+        /// Only ask whether the device may leave
         #[arg(long)]
         preview: bool,
-        /// Delete the domain's credentials even if the device is not a member any more
+        /// Delete the domain's credentials even if the device is no longer a member
         #[arg(long, conflicts_with = "preview")]
         forget: bool,
     },
-    /// Show the device's identity and the domains it is in; asks nobody
+    /// Show the device's identity and its domains; works offline
     Show {
         /// Only this domain
         url: Option<String>,
     },
-    /// Verify the credentials: chain, dates, and that each private key fits; asks nobody
+    /// Verify the credentials: chain, dates, and that each private key fits; works offline
     Verify {
         /// Only this domain
         url: Option<String>,
@@ -94,17 +98,17 @@ pub enum Command {
 }
 
 impl Arguments {
-    /// The device's directory.
-    pub fn directory(&self) -> Result<PathBuf, DeviceError> {
+    /// The device's state directory.
+    pub fn state_directory(&self) -> Result<PathBuf, DeviceError> {
         if let Some(dir) = &self.dir {
             return Ok(dir.clone());
         }
-        // A relative XDG path is to be ignored, says its specification.
+        // The XDG specification says that relative paths are ignored.
         env::var_os("XDG_DATA_HOME")
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
             .or_else(|| env::home_dir().map(|home| home.join(".local/share")))
             .map(|data| data.join("domain-device"))
-            .ok_or_else(|| DeviceError::Usage("There is no home directory: say --dir.".to_owned()))
+            .ok_or_else(|| DeviceError::Usage("There is no home directory: use --dir.".to_owned()))
     }
 }

@@ -1,9 +1,15 @@
-//! Checks of a domain credential's certificate: its chain up to the domain CA (RFC 5280 section 6,
-//! as far as this protocol's certificates go), its profile, and its dates.
+//! Checks of a domain credential's certificate: its path up to the domain CA, its profile, and its
+//! dates.
+//!
+//! The path validation (RFC 5280 section 6) is webpki's. Here it is held to this protocol: the chain
+//! is in order and has nothing that is not needed, only the protocol's extensions may be critical,
+//! and issuers are checked for what webpki does not look at.
 
+use anonymous_domains_path_validation::{ECDSA_P256_SHA256, RSA_PKCS1_SHA256};
 use anonymous_domains_protocol::ids::DomainName;
 use anonymous_domains_protocol::jwk::PublicKey;
-use anonymous_domains_protocol::jws::Algorithm;
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
+use webpki::{Cert, EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, VerifiedPath};
 use x509_cert::Certificate;
 use x509_cert::certificate::Version;
 use x509_cert::der::asn1::ObjectIdentifier;
@@ -15,11 +21,18 @@ use x509_cert::ext::pkix::{
     SubjectKeyIdentifier,
 };
 
-const SHA_256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
-const ECDSA_WITH_SHA_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+/// The signatures that are accepted.
+const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[ECDSA_P256_SHA256, RSA_PKCS1_SHA256];
+
+/// Their names: ecdsa-with-SHA256 and sha256WithRSAEncryption.
+const SIGNATURES: [ObjectIdentifier; 2] = [
+    ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2"),
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11"),
+];
+
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
-/// Critical extensions that are understood here; any other must be refused (RFC 5280 section 4.2).
+/// Critical extensions that are known; any other must be refused (RFC 5280 section 4.2).
 const KNOWN_EXTENSIONS: [ObjectIdentifier; 6] = [
     BasicConstraints::OID,
     KeyUsage::OID,
@@ -29,16 +42,16 @@ const KNOWN_EXTENSIONS: [ObjectIdentifier; 6] = [
     ExtendedKeyUsage::OID,
 ];
 
-/// Why a certificate does not stand up.
+/// What is wrong with a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateFault {
-    /// The chain is empty or holds something that is no certificate.
+    /// The chain is empty, or part of it is not a certificate.
     #[error("the certificate chain is malformed")]
     Malformed,
-    /// A certificate is not signed by the next one's key, or names another issuer.
+    /// A certificate is not issued by the next one.
     #[error("the certificate chain does not hold together")]
     BrokenChain,
-    /// An issuer is no CA, or may not issue at this place of the chain.
+    /// An issuer is not a CA, or may not issue at this position in the chain.
     #[error("a certificate of the chain may not issue others")]
     NotAnIssuer,
     /// A signature's algorithm is not supported.
@@ -46,14 +59,14 @@ pub enum CertificateFault {
         "a certificate is signed with {0}; only RSA and ECDSA on P-256 with SHA-256 are supported"
     )]
     UnsupportedSignature(ObjectIdentifier),
-    /// A critical extension is not known here.
-    #[error("a certificate has the critical extension {0}, which is not known here")]
+    /// A critical extension is unknown.
+    #[error("a certificate has the critical extension {0}, which is unknown")]
     UnknownCriticalExtension(ObjectIdentifier),
-    /// The chain ends at none of the CA certificates that are trusted.
+    /// The chain does not end at a trusted CA certificate.
     #[error("the chain does not end at the domain CA that this device trusts for the domain")]
     UntrustedRoot,
-    /// The certificate departs from the protocol's profile; the text says in what.
-    #[error("the certificate's {0} is not as the protocol has it")]
+    /// The certificate does not match the protocol's profile; the text names the part.
+    #[error("the certificate's {0} does not match the protocol")]
     Profile(&'static str),
     /// The certificate is for another key than the private key.
     #[error("the private key does not fit the certificate")]
@@ -61,7 +74,7 @@ pub enum CertificateFault {
     /// A certificate is not valid yet.
     #[error("a certificate is not valid before {0}")]
     NotYetValid(String),
-    /// A certificate is no longer valid.
+    /// A certificate has expired.
     #[error("a certificate expired at {0}")]
     Expired(String),
 }
@@ -97,13 +110,14 @@ impl Chain {
         &self.certificates[0].1
     }
 
-    /// The last certificate in DER: the domain CA's, as the server shows it.
+    /// The last certificate in DER: the domain CA's, as the server presents it.
     pub fn last(&self) -> &[u8] {
         &self.certificates[self.certificates.len() - 1].0
     }
 
-    /// Checks that each certificate is signed by the next, that issuers may issue, and that the
-    /// chain ends at one of `anchors` (DER), or at a certificate that one of them signed.
+    /// Validates the path (RFC 5280 section 6): each certificate is signed by the next, issuers may
+    /// issue, and the last one is one of `anchors` (DER) or is signed by one of them. The dates are
+    /// for [`Chain::check_dates`].
     ///
     /// # Errors
     ///
@@ -112,24 +126,100 @@ impl Chain {
         for (_, certificate) in &self.certificates {
             check_extensions(certificate)?;
         }
-        for (depth, (der, certificate)) in self.certificates.iter().enumerate() {
-            // A leaf is never its own anchor: it would have to be a CA.
-            if depth > 0 && anchors.contains(der) {
-                return Ok(());
-            }
-            if let Some((_, issuer)) = self.certificates.get(depth + 1) {
-                check_issued(certificate, issuer, depth)?;
-                continue;
-            }
-            let signed_by_anchor = anchors
-                .iter()
-                .filter_map(|anchor| Certificate::from_der(anchor).ok())
-                .any(|anchor| check_issued(certificate, &anchor, depth).is_ok());
-            if signed_by_anchor {
-                return Ok(());
-            }
+        let (_, above_leaf) = self.certificates.split_first().ok_or(Malformed)?;
+        // The leaf is never its own anchor: it would have to be a CA.
+        let anchor = above_leaf.iter().position(|(der, _)| anchors.contains(der));
+        let intermediates = &above_leaf[..anchor.unwrap_or(above_leaf.len())];
+        let issuers = &above_leaf[..anchor.map_or(above_leaf.len(), |anchor| anchor + 1)];
+        for (below, (_, issuer)) in issuers.iter().enumerate() {
+            check_issuer(issuer, below)?;
         }
-        Err(UntrustedRoot)
+        let anchors: Vec<CertificateDer<'_>> = anchors
+            .iter()
+            .filter(|der| {
+                Certificate::from_der(der)
+                    .is_ok_and(|anchor| check_issuer(&anchor, intermediates.len()).is_ok())
+            })
+            .map(|der| CertificateDer::from(der.as_slice()))
+            .collect();
+        self.check_path(intermediates, &anchors)
+            .map_err(|error| match error {
+                // If a trusted certificate ends the chain, a link below it is missing.
+                webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => {
+                    match anchor {
+                        Some(_) => BrokenChain,
+                        None => UntrustedRoot,
+                    }
+                }
+                error => self.fault(&error),
+            })
+    }
+
+    /// Has webpki find the path from the leaf over all of `intermediates`, in this order, to one of
+    /// `anchors`.
+    fn check_path(
+        &self,
+        intermediates: &[(Vec<u8>, Certificate)],
+        anchors: &[CertificateDer<'_>],
+    ) -> Result<(), webpki::Error> {
+        let anchors: Vec<_> = anchors
+            .iter()
+            .filter_map(|der| webpki::anchor_from_trusted_cert(der).ok())
+            .collect();
+        let intermediates: Vec<CertificateDer<'_>> = intermediates
+            .iter()
+            .map(|(der, _)| CertificateDer::from(der.as_slice()))
+            .collect();
+        let is_whole_chain = |path: &VerifiedPath<'_>| {
+            let used = path.intermediate_certificates().map(Cert::der);
+            match used.eq(intermediates.iter().cloned()) {
+                true => Ok(()),
+                false => Err(webpki::Error::UnknownIssuer),
+            }
+        };
+        let leaf = CertificateDer::from(self.certificates[0].0.as_slice());
+        EndEntityCert::try_from(&leaf)?
+            .verify_for_usage(
+                ALGORITHMS,
+                &anchors,
+                &intermediates,
+                self.start_of_validity(intermediates.len()),
+                AnyUsage,
+                None,
+                Some(&is_whole_chain),
+            )
+            .map(drop)
+    }
+
+    /// When the leaf and so many certificates above it have all become valid: the best time for a
+    /// path validation in which dates should not matter.
+    fn start_of_validity(&self, above_leaf: usize) -> UnixTime {
+        let starts = self.certificates[..=above_leaf].iter().map(|(_, one)| {
+            let validity = one.tbs_certificate().validity();
+            validity.not_before.to_unix_duration()
+        });
+        UnixTime::since_unix_epoch(starts.max().unwrap_or_default())
+    }
+
+    /// What a failed path validation means.
+    fn fault(&self, error: &webpki::Error) -> CertificateFault {
+        match error {
+            webpki::Error::CaUsedAsEndEntity => Profile("basic constraints"),
+            webpki::Error::UnsupportedCertVersion => Profile("version"),
+            webpki::Error::EndEntityUsedAsCa | webpki::Error::PathLenConstraintViolated => {
+                NotAnIssuer
+            }
+            webpki::Error::UnsupportedSignatureAlgorithmContext(_) => self
+                .certificates
+                .iter()
+                .map(|(_, certificate)| certificate.signature_algorithm().oid)
+                .find(|oid| !SIGNATURES.contains(oid))
+                .map_or(Malformed, CertificateFault::UnsupportedSignature),
+            webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+            | webpki::Error::NameConstraintViolation
+            | webpki::Error::CertExpired { .. } => BrokenChain,
+            _ => Malformed,
+        }
     }
 
     /// Checks the leaf against the protocol's profile for version `key_version` of `domain`'s key,
@@ -202,53 +292,31 @@ impl Chain {
     }
 }
 
-/// Checks that `issuer` issued `certificate`, below which `depth` certificates hang.
-fn check_issued(
-    certificate: &Certificate,
-    issuer: &Certificate,
-    depth: usize,
-) -> Result<(), CertificateFault> {
-    if certificate.tbs_certificate().issuer() != issuer.tbs_certificate().subject() {
-        return Err(BrokenChain);
-    }
+/// Checks that `issuer` may issue certificates with so many intermediate ones `below` it, and that
+/// its key is one that this protocol supports. webpki checks neither the key usage nor the
+/// constraints of a trust anchor.
+fn check_issuer(issuer: &Certificate, below: usize) -> Result<(), CertificateFault> {
     let Some((_, constraints)) = extension::<BasicConstraints>(issuer)? else {
         return Err(NotAnIssuer);
     };
     let too_deep = constraints
         .path_len_constraint
-        .is_some_and(|length| depth > usize::from(length));
+        .is_some_and(|length| below > usize::from(length));
     let may_sign = extension::<KeyUsage>(issuer)?.is_none_or(|(_, usage)| usage.key_cert_sign());
-    if !constraints.ca || too_deep || !may_sign {
-        return Err(NotAnIssuer);
+    if constraints.ca && !too_deep && may_sign && subject_key(issuer).is_some() {
+        Ok(())
+    } else {
+        Err(NotAnIssuer)
     }
-    check_signature(certificate, issuer)
 }
 
-fn check_signature(
-    certificate: &Certificate,
-    issuer: &Certificate,
-) -> Result<(), CertificateFault> {
-    if certificate.signature_algorithm() != certificate.tbs_certificate().signature() {
-        return Err(Malformed);
+/// Accepts every extended key usage, because the protocol's certificates have none.
+struct AnyUsage;
+
+impl ExtendedKeyUsageValidator for AnyUsage {
+    fn validate(&self, _present: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        Ok(())
     }
-    let signature = certificate.signature().as_bytes().ok_or(Malformed)?;
-    let oid = certificate.signature_algorithm().oid;
-    let (algorithm, signature) = if oid == SHA_256_WITH_RSA {
-        (Algorithm::RS256, signature.to_vec())
-    } else if oid == ECDSA_WITH_SHA_256 {
-        let signature = p256::ecdsa::Signature::from_der(signature).map_err(|_| BrokenChain)?;
-        (Algorithm::ES256, signature.to_bytes().to_vec())
-    } else {
-        return Err(CertificateFault::UnsupportedSignature(oid));
-    };
-    let key = subject_key(issuer).ok_or(NotAnIssuer)?;
-    let signed = certificate
-        .tbs_certificate()
-        .to_der()
-        .map_err(|_| Malformed)?;
-    algorithm
-        .verify(&key, &signed, &signature)
-        .map_err(|_| BrokenChain)
 }
 
 fn check_extensions(certificate: &Certificate) -> Result<(), CertificateFault> {
@@ -282,7 +350,7 @@ fn subject_key(certificate: &Certificate) -> Option<PublicKey> {
     PublicKey::from_spki_der(&spki.to_der().ok()?).ok()
 }
 
-/// The subject's one attribute, where it is a common name.
+/// The subject's only attribute, if it is a common name.
 fn common_name(certificate: &Certificate) -> Option<String> {
     let subject = certificate.tbs_certificate().subject();
     let mut attributes = subject.iter();

@@ -1,4 +1,4 @@
-//! Talking to a domain server: one POST at a time, with safe retries.
+//! Requests to a domain server: one POST at a time, with safe retries.
 
 use crate::domain_url::DomainUrl;
 use crate::error::DeviceError;
@@ -13,7 +13,7 @@ pub use anonymous_domains_client::{ClientOptions, InvalidToken, Notice, RetryPol
 pub struct Client(anonymous_domains_client::Client);
 
 impl Client {
-    /// A client. Where the options do not say how it calls itself, it is `domain-device`.
+    /// A client. If the options have no user agent, it is `domain-device`.
     pub fn new(mut options: ClientOptions) -> Self {
         if options.user_agent.is_empty() {
             options.user_agent = concat!("domain-device/", env!("CARGO_PKG_VERSION")).to_owned();
@@ -21,8 +21,8 @@ impl Client {
         Self(anonymous_domains_client::Client::new(options))
     }
 
-    /// Posts a request to `url` until it is answered; `body` makes it anew for each attempt, so
-    /// that it is never older than the attempt.
+    /// Posts a request to `url` until it is answered; `body` is called for each attempt, so that
+    /// the request is never older than the attempt.
     ///
     /// # Errors
     ///

@@ -1,17 +1,17 @@
-//! Opening what a registration brings: credentials and their private keys.
+//! Decrypts and checks the credentials that a registration brings.
 
 use crate::certificate::Chain;
 use crate::domain_url::DomainUrl;
 use crate::error::DeviceError;
-use crate::home::Identity;
 use crate::membership::HeldCredential;
+use crate::state_directory::Identity;
 use anonymous_domains_protocol::ids::DomainName;
 use anonymous_domains_protocol::jwk::PrivateKey;
 use anonymous_domains_protocol::response::{Credential, PrivateKeySet, RegisterResponse};
 use anonymous_domains_protocol::{base64url, json, jwe};
 use serde_json::Value;
 
-/// Opens an answer's credentials with the machine's key: one private key for each, in order.
+/// Decrypts an answer's credentials with the machine's key: one private key for each, in order.
 ///
 /// # Errors
 ///
@@ -104,7 +104,7 @@ fn untrusted(url: &DomainUrl, why: &str) -> DeviceError {
 ///
 /// # Errors
 ///
-/// A sentence's end that says what is wrong.
+/// What is wrong, as the end of a sentence.
 pub fn chain(credential: &Credential) -> Result<Chain, String> {
     let ders = credential
         .x5c
@@ -120,7 +120,7 @@ pub fn chain(credential: &Credential) -> Result<Chain, String> {
 ///
 /// # Errors
 ///
-/// A sentence's end that says what is wrong.
+/// What is wrong, as the end of a sentence.
 pub fn check(
     held: &HeldCredential,
     domain: &DomainName,
@@ -142,7 +142,7 @@ pub fn check(
 ///
 /// # Errors
 ///
-/// A sentence's end that says what is wrong.
+/// What is wrong, as the end of a sentence.
 pub fn check_dates(held: &HeldCredential, unix_seconds: u64) -> Result<(), String> {
     chain(&held.credential)?
         .check_dates(unix_seconds)

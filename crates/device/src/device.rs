@@ -4,8 +4,9 @@ use crate::client::Client;
 use crate::credentials;
 use crate::domain_url::DomainUrl;
 use crate::error::DeviceError;
-use crate::home::{Home, Identity};
 use crate::membership::{HeldCredential, Membership, Standing};
+use crate::state_directory::{Identity, StateDirectory};
+use anonymous_domains_client::CommandError as _;
 use anonymous_domains_protocol::base64url;
 use anonymous_domains_protocol::ids::MachineGuid;
 use anonymous_domains_protocol::jwk::KeyType;
@@ -16,53 +17,53 @@ use anonymous_domains_protocol::response::{DeregisterResponse, RegisterResponse}
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use x509_cert::der::DateTime;
 
-/// The kind of key that a new identity gets when nobody asks for another.
+/// The type of the key of a new identity, unless another is asked for.
 pub const DEFAULT_KEY_TYPE: KeyType = KeyType::EcP256;
 
-/// A device: a home and a way to talk to domain servers.
+/// A device: its state directory and a way to talk to domain servers.
 pub struct Device {
-    home: Home,
+    state: StateDirectory,
     client: Client,
-    /// The CA certificates (DER) that the caller trusts, instead of those kept of a domain.
+    /// The CA certificates (DER) that the caller trusts, instead of those stored with a domain.
     trusted: Option<Vec<Vec<u8>>>,
 }
 
 /// How to join.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct JoinOptions {
-    /// The kind of key that the device's identity must have, where it matters.
+    /// The type that the device's key must have; `None` for any.
     pub key_type: Option<KeyType>,
-    /// Ask only for key versions above those that are held, instead of all.
+    /// Ask only for key versions newer than those on this device, instead of all.
     ///
-    /// Asking for all is the default because it mends whatever is missing or damaged here; the
-    /// saving is worth it for domains with very many versions alone.
+    /// Asking for all is the default, because it repairs what is missing or damaged. An update
+    /// only pays off in domains with very many versions.
     pub update: bool,
 }
 
-/// What joining brought.
+/// The result of a join.
 pub struct Joined {
     /// The machine.
     pub machine_guid: MachineGuid,
     /// Whether the machine was not a member before.
     pub new_member: bool,
-    /// What is kept now.
+    /// What is stored now.
     pub membership: Membership,
-    /// Sentences about credentials that are out of their dates, which is no reason not to keep them.
+    /// Sentences about credentials that are stored although they have expired or are not valid yet.
     pub warnings: Vec<String>,
 }
 
-/// What leaving came to.
+/// The result of a leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
     /// The server would let the machine leave; nothing was changed.
     MayLeave,
-    /// The machine has left, and nothing of the domain is kept.
+    /// The machine has left, and its credentials are deleted.
     Left,
-    /// The machine was not a member any more; nothing of the domain is kept.
+    /// The machine was no longer a member; its credentials are deleted.
     WasNoMember,
 }
 
-/// How one domain's credentials stood up.
+/// The result of verifying one domain's credentials.
 pub struct Verification {
     /// What was verified.
     pub membership: Membership,
@@ -72,48 +73,48 @@ pub struct Verification {
 
 impl Device {
     /// A device.
-    pub fn new(home: Home, client: Client) -> Self {
+    pub fn new(state: StateDirectory, client: Client) -> Self {
         Self {
-            home,
+            state,
             client,
             trusted: None,
         }
     }
 
-    /// Trusts these CA certificates (DER) for every domain, instead of those that are kept of it.
+    /// Trusts these CA certificates (DER) for every domain, instead of the stored ones.
     pub fn trusting(mut self, certificates: Vec<Vec<u8>>) -> Self {
         self.trusted = Some(certificates);
         self
     }
 
-    /// The home.
-    pub fn home(&self) -> &Home {
-        &self.home
+    /// The state directory.
+    pub fn state_directory(&self) -> &StateDirectory {
+        &self.state
     }
 
-    /// Joins a domain, or fetches its credentials again. Nothing is stored unless all of it was
+    /// Joins a domain, or fetches its credentials again. Nothing is stored before everything is
     /// checked: the chain up to a trusted CA, the certificate's profile, and that each private key
     /// fits its certificate.
     ///
-    /// A device that trusts no CA for the domain yet trusts the one that it meets now, and no other
-    /// one later.
+    /// A device that trusts no CA for the domain yet trusts the first one that it sees, and no other
+    /// later.
     ///
     /// # Errors
     ///
     /// Every [`DeviceError`] but [`DeviceError::LeaveUnfinished`].
     pub fn join(&self, url: &DomainUrl, options: JoinOptions) -> Result<Joined, DeviceError> {
-        let _lock = self.home.lock()?;
+        let _lock = self.state.lock()?;
         let identity = self
-            .home
+            .state
             .identity_or_create(options.key_type.unwrap_or(DEFAULT_KEY_TYPE))?;
         if let Some(kind) = options.key_type
             && identity.key.public_key().key_type() != Some(kind)
         {
             return Err(DeviceError::Usage(format!(
-                "This device already has a key of another kind than {kind}. A device has one key for ever: leave --key-type out, or use another directory."
+                "This device already has a key of another type than {kind}, and a device's key never changes. Omit --key-type, or use another directory."
             )));
         }
-        let held = self.home.membership(url)?;
+        let held = self.state.membership(url)?;
         let known = held
             .as_ref()
             .filter(|_| options.update)
@@ -124,7 +125,7 @@ impl Device {
             if continues(&answer, held, known) {
                 credentials.clone_from(&held.credentials);
             } else {
-                // The domain is not the one that the held versions are of: it was made anew.
+                // The stored versions are of an earlier domain with the same name.
                 answer = self.register(url, &identity, Some(held), None)?;
             }
         }
@@ -161,7 +162,7 @@ impl Device {
                 .collect(),
             credentials,
         };
-        self.home.save(url, &membership)?;
+        self.state.save(url, &membership)?;
         Ok(Joined {
             machine_guid: identity.guid,
             new_member: answer.new_member,
@@ -170,24 +171,24 @@ impl Device {
         })
     }
 
-    /// Leaves a domain in two phases: asks first; where the server agrees, deletes the domain's
-    /// credentials; and only then has itself removed. Where the answer to the second is lost, what
-    /// is kept says so, and leaving again finishes it.
+    /// Leaves a domain in two phases. It asks first; if the server agrees, it deletes the domain's
+    /// credentials, and only then has itself removed. If the second answer is lost, the state
+    /// directory remembers it, and leaving again finishes the leave.
     ///
-    /// With `preview`, only asks.
+    /// With `preview`, it only asks.
     ///
     /// # Errors
     ///
     /// Every [`DeviceError`]; before the credentials are deleted nothing has changed, after it the
     /// error is [`DeviceError::LeaveUnfinished`].
     pub fn leave(&self, url: &DomainUrl, preview: bool) -> Result<Left, DeviceError> {
-        let _lock = self.home.lock()?;
-        let identity = self.home.identity()?.ok_or_else(|| {
+        let _lock = self.state.lock()?;
+        let identity = self.state.identity()?.ok_or_else(|| {
             DeviceError::Local(
-                "This device has never joined anything, so there is nothing to leave.".to_owned(),
+                "This device has never joined a domain, so there is nothing to leave.".to_owned(),
             )
         })?;
-        let held = self.home.membership(url)?;
+        let held = self.state.membership(url)?;
         let registered_at = held.as_ref().and_then(|held| held.registered_at.clone());
         let registered_at = registered_at.as_deref();
         let agreed = held
@@ -198,7 +199,7 @@ impl Device {
             if preview {
                 return Ok(Left::MayLeave);
             }
-            self.home.save(
+            self.state.save(
                 url,
                 &Membership {
                     url: url.as_str().to_owned(),
@@ -212,35 +213,35 @@ impl Device {
         }
         let left = match self.deregister(url, &identity, registered_at, false) {
             Ok(()) => Left::Left,
-            // Agreed before and no member now: the answer to an earlier attempt was lost, or an
-            // operator was faster.
+            // The server agreed before, and the machine is no longer a member: the answer to an
+            // earlier attempt was lost, or an operator removed it.
             Err(error) if error.is_refusal(ErrorName::DeregDenied) => Left::WasNoMember,
             Err(error) => return Err(DeviceError::LeaveUnfinished(Box::new(error))),
         };
-        self.home.forget(url)?;
+        self.state.forget(url)?;
         Ok(left)
     }
 
-    /// Deletes what is kept of a domain without asking its server.
+    /// Deletes what is stored of a domain without asking its server.
     ///
     /// # Errors
     ///
     /// [`DeviceError::Local`].
     pub fn forget(&self, url: &DomainUrl) -> Result<(), DeviceError> {
-        let _lock = self.home.lock()?;
-        self.home.forget(url)
+        let _lock = self.state.lock()?;
+        self.state.forget(url)
     }
 
-    /// What is kept of one domain, or of all.
+    /// What is stored of one domain, or of all.
     ///
     /// # Errors
     ///
-    /// [`DeviceError::Local`], also when nothing is kept of the one domain.
+    /// [`DeviceError::Local`], also if nothing is stored of the one domain.
     pub fn memberships(&self, url: Option<&DomainUrl>) -> Result<Vec<Membership>, DeviceError> {
         let Some(url) = url else {
-            return self.home.memberships();
+            return self.state.memberships();
         };
-        match self.home.membership(url)? {
+        match self.state.membership(url)? {
             Some(membership) => Ok(vec![membership]),
             None => Err(DeviceError::Local(format!(
                 "This device holds nothing of {url}."
@@ -253,7 +254,7 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// [`DeviceError::Local`]. Credentials that do not stand up are no error but faults.
+    /// [`DeviceError::Local`]. Credentials that do not verify are faults, not errors.
     pub fn verify(&self, url: Option<&DomainUrl>) -> Result<Vec<Verification>, DeviceError> {
         let verify = |membership: Membership| {
             let anchors = self.anchors(Some(&membership), &[]);
@@ -275,8 +276,8 @@ impl Device {
         Ok(self.memberships(url)?.into_iter().map(verify).collect())
     }
 
-    /// The CA certificates (DER) to trust: the caller's, or those kept of the domain, or else the
-    /// one that ends the first of the credentials' chains.
+    /// The CA certificates (DER) to trust: the caller's, or those stored with the domain, or else
+    /// the last certificate of the first credential's chain.
     fn anchors(&self, held: Option<&Membership>, credentials: &[HeldCredential]) -> Vec<Vec<u8>> {
         if let Some(trusted) = &self.trusted {
             return trusted.clone();
@@ -344,14 +345,14 @@ impl Device {
             Ok(())
         } else {
             Err(DeviceError::UnusableAnswer(format!(
-                "{target} answered a question that was not asked."
+                "{target} answered another request than this one."
             )))
         }
     }
 }
 
-/// Whether an answer to a question for versions above `known` goes on where `held` ends: the
-/// membership and the newest version are what they must be if the domain is still the same.
+/// Whether an answer with the versions after `known` continues `held`: the membership and the
+/// newest version are as they must be if the domain is still the same.
 fn continues(answer: &RegisterResponse, held: &Membership, known: u64) -> bool {
     let newest = answer
         .credentials
@@ -375,8 +376,8 @@ fn now() -> Duration {
         .unwrap_or_default()
 }
 
-/// Now, or when the membership began where this device's clock is behind the server's: a request
-/// from before it would be taken for a replayed one.
+/// Now, or the start of the membership if this device's clock is behind the server's: the server
+/// would reject an earlier request as a replay.
 fn iat_ms(registered_at: Option<&str>) -> i64 {
     let began = registered_at
         .and_then(|text| text.parse::<DateTime>().ok())

@@ -1,17 +1,21 @@
-//! A device's side of anonymous domains.
+//! The device's side of anonymous domains.
 //!
-//! A [`Device`] has a [`Home`](home::Home), the directory with its identity and the domains it is
-//! in, and a [`Client`](client::Client) that talks to domain servers. It can
+//! A [`Device`] has a [`StateDirectory`](state_directory::StateDirectory), which holds its identity
+//! and its domains, and a [`Client`](client::Client) that talks to domain servers. It can
 //! [`join`](Device::join) a domain, [`leave`](Device::leave) it in two phases, and
-//! [`verify`](Device::verify) what it holds without asking anyone.
+//! [`verify`](Device::verify) its credentials offline.
+//!
+//! Each module uses only modules before it: `advice`, `error`, `domain_url`, `client`, `membership`,
+//! `state_directory`, `certificate`, `credentials`, `device`; and in the command `args`, `report`.
 //!
 //! ```no_run
 //! use anonymous_domains_device::client::Client;
 //! use anonymous_domains_device::domain_url::DomainUrl;
-//! use anonymous_domains_device::home::Home;
+//! use anonymous_domains_device::state_directory::StateDirectory;
 //! use anonymous_domains_device::{Device, JoinOptions};
 //!
-//! let device = Device::new(Home::new("/var/lib/player"), Client::new(Default::default()));
+//! let state = StateDirectory::new("/var/lib/player");
+//! let device = Device::new(state, Client::new(Default::default()));
 //! let url = DomainUrl::parse("https://example.org/flashaccess/domainserver/living-room/")?;
 //! let joined = device.join(&url, JoinOptions::default())?;
 //! println!("key versions {:?}", joined.membership.key_versions());
@@ -26,8 +30,8 @@ pub mod client;
 pub mod credentials;
 pub mod domain_url;
 pub mod error;
-pub mod home;
 pub mod membership;
+pub mod state_directory;
 
 mod device;
 

@@ -1,15 +1,15 @@
-//! `domain-device`: a device's side of anonymous domains, for people and for scripts.
+//! `domain-device`: the device's side of anonymous domains, for people and for scripts.
 
 #![forbid(unsafe_code)]
 
 mod args;
 mod report;
 
-use anonymous_domains_client::files;
+use anonymous_domains_client::{CommandError as _, Console, files};
 use anonymous_domains_device::client::{Client, ClientOptions, Token};
 use anonymous_domains_device::domain_url::DomainUrl;
 use anonymous_domains_device::error::DeviceError;
-use anonymous_domains_device::home::Home;
+use anonymous_domains_device::state_directory::StateDirectory;
 use anonymous_domains_device::{Device, JoinOptions};
 use anonymous_domains_protocol::problem::ErrorName;
 use args::{Arguments, Command};
@@ -23,19 +23,22 @@ const TOKEN_VARIABLE: &str = "DOMAIN_DEVICE_TOKEN";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let report = run(&arguments).unwrap_or_else(|error| Report::of_error(&error));
-    report.print(arguments.json)
+    let console = Console::new("domain-device", arguments.json);
+    ExitCode::from(match run(&arguments, console) {
+        Ok(report) => report.print(console),
+        Err(error) => console.fail_with(&error),
+    })
 }
 
-fn run(arguments: &Arguments) -> Result<Report, DeviceError> {
-    let device = device(arguments)?;
+fn run(arguments: &Arguments, console: Console) -> Result<Report, DeviceError> {
+    let device = device(arguments, console)?;
     match &arguments.command {
         Command::Join { url, update } => {
             let options = JoinOptions {
                 key_type: arguments.key_type,
                 update: *update,
             };
-            let joined = device.join(&target(arguments, url)?, options)?;
+            let joined = device.join(&target(arguments, url, console)?, options)?;
             Ok(Report::of_join(&joined))
         }
         Command::Leave {
@@ -43,7 +46,7 @@ fn run(arguments: &Arguments) -> Result<Report, DeviceError> {
             preview,
             forget,
         } => {
-            let url = target(arguments, url)?;
+            let url = target(arguments, url, console)?;
             match device.leave(&url, *preview) {
                 Err(error) if *forget && error.is_refusal(ErrorName::DeregDenied) => {
                     device.forget(&url)?;
@@ -55,9 +58,9 @@ fn run(arguments: &Arguments) -> Result<Report, DeviceError> {
         Command::Show { url } => {
             let url = url.as_deref().map(DomainUrl::parse).transpose()?;
             let memberships = device.memberships(url.as_ref())?;
-            let identity = device.home().identity()?;
+            let identity = device.state_directory().identity()?;
             Ok(Report::of_show(
-                device.home().directory(),
+                device.state_directory().path(),
                 identity.as_ref(),
                 &memberships,
             ))
@@ -69,30 +72,24 @@ fn run(arguments: &Arguments) -> Result<Report, DeviceError> {
     }
 }
 
-/// The domain to ask; warns where the token would be readable on the way to it.
-fn target(arguments: &Arguments, url: &str) -> Result<DomainUrl, DeviceError> {
+/// The domain server URL. Warns if others could read the token on the way to it.
+fn target(arguments: &Arguments, url: &str, console: Console) -> Result<DomainUrl, DeviceError> {
     let url = DomainUrl::parse(url)?;
-    if url.is_readable_on_the_way() && token(arguments)?.is_some() {
-        eprintln!(
-            "domain-device: the token can be read by anyone on the way to {url}: use https instead"
-        );
+    if url.exposes_tokens() && token(arguments)?.is_some() {
+        console.warn_of_exposed_token(&url);
     }
     Ok(url)
 }
 
-fn device(arguments: &Arguments) -> Result<Device, DeviceError> {
-    let quiet = arguments.json;
+fn device(arguments: &Arguments, console: Console) -> Result<Device, DeviceError> {
     let client = Client::new(ClientOptions {
         token: token(arguments)?,
         tls_roots: certificates(arguments.tls_ca_file.as_deref())?,
-        notice: Some(Box::new(move |text| {
-            if !quiet {
-                eprintln!("domain-device: {text}");
-            }
-        })),
+        notice: Some(console.notice()),
+        trace: arguments.trace.then(|| console.trace()),
         ..ClientOptions::default()
     });
-    let device = Device::new(Home::new(arguments.directory()?), client);
+    let device = Device::new(StateDirectory::new(arguments.state_directory()?), client);
     Ok(match certificates(arguments.ca_file.as_deref())? {
         Some(trusted) => device.trusting(trusted),
         None => device,

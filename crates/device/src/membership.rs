@@ -1,22 +1,22 @@
-//! What a device keeps of one domain.
+//! What a device stores of one domain.
 
 use anonymous_domains_protocol::ids::DomainName;
 use anonymous_domains_protocol::response::Credential;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-/// Where a device stands with a domain.
+/// A device's standing in a domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
     /// It has joined and holds credentials.
     Member,
-    /// The server agreed that it leaves and its credentials are deleted; the second phase, which
-    /// removes it there, has not been confirmed.
+    /// The server agreed to the leave and the credentials are deleted; the second phase, which
+    /// removes the device from the domain, is not confirmed.
     Leaving,
 }
 
-/// One domain that a device is in, or is leaving.
+/// A domain that a device is a member of, or is leaving.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Membership {
@@ -24,13 +24,13 @@ pub struct Membership {
     pub url: String,
     /// The domain.
     pub domain: DomainName,
-    /// Where the device stands with it.
+    /// The device's standing.
     pub standing: Standing,
-    /// When the server says that the membership began, in RFC 3339; unknown where the device
-    /// leaves a domain that it holds nothing of.
+    /// The start of the membership according to the server, in RFC 3339; unknown if the device
+    /// leaves a domain that it has nothing of.
     pub registered_at: Option<String>,
     /// The domain CA's certificates that credentials must chain to, DER in standard base64: those
-    /// of `--ca-file`, or the ones seen at the first join.
+    /// from `--ca-file`, or the one seen at the first join.
     pub ca_certificates: Vec<String>,
     /// The credentials, by ascending version.
     pub credentials: Vec<HeldCredential>,
@@ -40,14 +40,14 @@ pub struct Membership {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HeldCredential {
-    /// The public half, as the server gave it.
+    /// The public part, as received from the server.
     pub credential: Credential,
     /// The private key, PKCS#8 in PEM.
     pub private_key: Zeroizing<String>,
 }
 
 impl Membership {
-    /// The versions of the keys that are held, ascending.
+    /// The versions of the stored keys, ascending.
     pub fn key_versions(&self) -> Vec<u64> {
         self.credentials
             .iter()
@@ -55,7 +55,7 @@ impl Membership {
             .collect()
     }
 
-    /// The newest version that is held.
+    /// The newest stored version.
     pub fn newest_version(&self) -> Option<u64> {
         self.key_versions().last().copied()
     }

@@ -1,69 +1,41 @@
-//! What the command says: text for people, or one JSON object for programs.
+//! The command's output: text for people, or one JSON object for programs.
 
+use anonymous_domains_client::Console;
 use anonymous_domains_device::domain_url::DomainUrl;
-use anonymous_domains_device::error::DeviceError;
-use anonymous_domains_device::home::Identity;
 use anonymous_domains_device::membership::{Membership, Standing};
+use anonymous_domains_device::state_directory::Identity;
 use anonymous_domains_device::{Joined, Left, Verification};
 use serde_json::{Value, json};
-use std::io::Write as _;
 use std::path::Path;
-use std::process::ExitCode;
 
 /// The outcome of a command.
 pub struct Report {
     exit_code: u8,
-    /// Lines for stdout; for stderr where the command failed as a whole.
     text: String,
-    /// Lines for stderr, beside a success.
+    /// Lines for standard error, beside a success.
     warnings: Vec<String>,
     json: Value,
 }
 
 impl Report {
-    /// Prints it, and gives the process's exit code.
-    pub fn print(&self, as_json: bool) -> ExitCode {
-        let mut stdout = std::io::stdout().lock();
-        let printed = if as_json {
-            writeln!(stdout, "{}", self.json)
+    /// Prints it, and returns the exit code of the process.
+    pub fn print(&self, console: Console) -> u8 {
+        for warning in &self.warnings {
+            console.note(warning);
+        }
+        if self.exit_code == 0 {
+            // The reader may be gone (`| head`); what the command did stays done.
+            let _ = console.say(&self.text, &self.json);
         } else {
-            for warning in &self.warnings {
-                eprintln!("domain-device: {warning}");
-            }
-            if self.exit_code == 0 {
-                writeln!(stdout, "{}", self.text)
-            } else {
-                eprintln!("domain-device: {}", self.text);
-                Ok(())
-            }
-        };
-        // A reader that went away (`| head`) wants no more.
-        let _ = printed;
-        ExitCode::from(self.exit_code)
+            console.fail(&self.text, &self.json);
+        }
+        self.exit_code
     }
 
     fn success(text: String, json: Value) -> Self {
         Self {
             exit_code: 0,
             text,
-            warnings: Vec::new(),
-            json,
-        }
-    }
-
-    /// A command that failed.
-    pub fn of_error(error: &DeviceError) -> Self {
-        let mut json = json!({
-            "ok": false,
-            "error": error.name(),
-            "message": error.to_string(),
-        });
-        if let Some(problem) = error.problem() {
-            json["problem"] = json!(problem);
-        }
-        Self {
-            exit_code: exit_code(error),
-            text: error.to_string(),
             warnings: Vec::new(),
             json,
         }
@@ -113,17 +85,17 @@ impl Report {
             Left::WasNoMember => (
                 "left",
                 format!(
-                    "left {domain}: the server had removed this device before, and its credentials were deleted here"
+                    "left {domain}: the server had already removed this device, and its credentials were deleted"
                 ),
             ),
         };
         Self::leaving(url, outcome, left == Left::MayLeave, text)
     }
 
-    /// A leave that only deleted what was kept here.
+    /// A leave that only deleted what was stored on the device.
     pub fn of_forget(url: &DomainUrl) -> Self {
         let text = format!(
-            "forgot {}: this device was no member of it, and its credentials were deleted here",
+            "forgot {}: this device was not a member, and its credentials were deleted",
             url.domain()
         );
         Self::leaving(url, "forgotten", false, text)
@@ -140,7 +112,7 @@ impl Report {
         Self::success(text, json)
     }
 
-    /// What the device is and has.
+    /// The device's identity and its domains.
     pub fn of_show(
         directory: &Path,
         identity: Option<&Identity>,
@@ -179,7 +151,7 @@ impl Report {
         Self::success(lines.join("\n"), json)
     }
 
-    /// How the credentials stood up.
+    /// Which credentials verified.
     pub fn of_verify(verifications: &[Verification]) -> Self {
         let mut lines = Vec::new();
         let mut domains = Vec::new();
@@ -218,7 +190,7 @@ impl Report {
     }
 }
 
-/// What may be shown of a membership: all but the private keys.
+/// What may be shown of a membership: everything except the private keys.
 fn membership_json(membership: &Membership) -> Value {
     let credentials: Vec<_> = membership
         .credentials
@@ -235,15 +207,4 @@ fn membership_json(membership: &Membership) -> Value {
         "credentials": credentials,
         "caCertificates": membership.ca_certificates,
     })
-}
-
-fn exit_code(error: &DeviceError) -> u8 {
-    match error {
-        DeviceError::Refused { .. } => 1,
-        DeviceError::Usage(_) => 2,
-        DeviceError::Unreachable(_) | DeviceError::UnusableAnswer(_) => 3,
-        DeviceError::Local(_) => 4,
-        DeviceError::Untrusted(_) => 5,
-        DeviceError::LeaveUnfinished(cause) => exit_code(cause),
-    }
 }

@@ -5,7 +5,7 @@ use crate::error::AdminError;
 use crate::pages::{Pages, Paging, query};
 use crate::server_url::ServerUrl;
 use crate::settings::{SetOutcome, SettingsChange};
-use anonymous_domains_client::{Answer, Client};
+use anonymous_domains_client::{Answer, Client, CommandError as _};
 use anonymous_domains_protocol::admin::{
     BlockedMachine, BlockedPage, Domain, DomainKeyDescription, DomainKeyList, DomainPage,
     DomainSettings, Member, MemberPage,
@@ -29,13 +29,13 @@ pub struct Tagged {
     pub etag: String,
 }
 
-/// What must hold for a PUT to write.
+/// The precondition of a PUT.
 enum Precondition<'a> {
-    /// The domain is in the state with this tag.
+    /// The domain still has this tag.
     Unchanged(&'a str),
-    /// There is no such domain.
+    /// The domain does not exist.
     Absent,
-    /// Nothing.
+    /// None.
     None,
 }
 
@@ -58,8 +58,8 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and whatever any call may fail with: the
-    /// token, the network, an answer that is none.
+    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and the errors of every call: a wrong
+    /// token, an unreachable server, an unusable answer.
     pub fn domain(&self, name: &DomainName) -> Result<Tagged, AdminError> {
         let subject = Subject::Domain(name.clone());
         let answer = self.call(&subject, Method::GET, &path(name, ""))?;
@@ -73,13 +73,13 @@ impl Admin {
         })
     }
 
-    /// Changes some of a domain's settings, or makes the domain. What was read before the change
-    /// must still be so when it is written, unless `force` says otherwise.
+    /// Changes some of a domain's settings, or creates the domain. Unless `force` is set, nothing
+    /// is written if the domain has changed since it was read.
     ///
     /// # Errors
     ///
-    /// [`AdminError::Refused`] with `PRECONDITION_FAILED` when someone else was faster, and
-    /// whatever any call may fail with.
+    /// [`AdminError::Refused`] with `PRECONDITION_FAILED` if someone else was faster, and the
+    /// errors of every call.
     pub fn set(
         &self,
         name: &DomainName,
@@ -104,7 +104,7 @@ impl Admin {
         };
         let written = self.put(name, &settings, &precondition);
         match written {
-            // The answer to an earlier attempt was lost: was it ours that was faster?
+            // The answer to an earlier attempt was lost: perhaps that attempt made the change.
             Err(AdminError::Refused {
                 after_lost_answer: true,
                 ref problem,
@@ -125,7 +125,7 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and whatever any call may fail with.
+    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and the errors of every call.
     pub fn delete(&self, name: &DomainName) -> Result<(), AdminError> {
         self.take_away(
             &Subject::Domain(name.clone()),
@@ -144,12 +144,12 @@ impl Admin {
         })
     }
 
-    /// Removes a member, which makes the domain get a new key; the machine may join again.
+    /// Removes a member; the domain gets a new key, and the machine may join again.
     ///
     /// # Errors
     ///
-    /// [`AdminError::Refused`] with `NOT_FOUND` when it is no member, and whatever any call may
-    /// fail with.
+    /// [`AdminError::Refused`] with `NOT_FOUND` if it is not a member, and the errors of every
+    /// call.
     pub fn remove(&self, name: &DomainName, machine: MachineGuid) -> Result<(), AdminError> {
         self.take_away(
             &Subject::Machine(name.clone(), machine),
@@ -158,11 +158,11 @@ impl Admin {
         )
     }
 
-    /// Blocks a machine, and removes it where it is a member; it cannot join.
+    /// Blocks a machine, and removes it if it is a member; it cannot join.
     ///
     /// # Errors
     ///
-    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and whatever any call may fail with.
+    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and the errors of every call.
     pub fn block(&self, name: &DomainName, machine: MachineGuid) -> Result<(), AdminError> {
         let path = path(name, &format!("/blocked/{machine}"));
         self.call(&Subject::Domain(name.clone()), Method::PUT, &path)
@@ -173,7 +173,7 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and whatever any call may fail with.
+    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and the errors of every call.
     pub fn unblock(&self, name: &DomainName, machine: MachineGuid) -> Result<(), AdminError> {
         let path = path(name, &format!("/blocked/{machine}"));
         self.call(&Subject::Domain(name.clone()), Method::DELETE, &path)
@@ -190,21 +190,21 @@ impl Admin {
         })
     }
 
-    /// The versions of a domain's key, ascending; never the private ones.
+    /// The versions of a domain's key, ascending, without the private keys.
     ///
     /// # Errors
     ///
-    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and whatever any call may fail with.
+    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and the errors of every call.
     pub fn keys(&self, name: &DomainName) -> Result<Vec<DomainKeyDescription>, AdminError> {
         let list: DomainKeyList = self.get(&Subject::Domain(name.clone()), &path(name, "/keys"))?;
         Ok(list.keys)
     }
 
-    /// Makes the next registration make a new key.
+    /// Has a new key made at the next registration.
     ///
     /// # Errors
     ///
-    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and whatever any call may fail with.
+    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and the errors of every call.
     pub fn roll_over(&self, name: &DomainName) -> Result<(), AdminError> {
         let path = path(name, "/rollover");
         self.call(&Subject::Domain(name.clone()), Method::POST, &path)
@@ -247,8 +247,8 @@ impl Admin {
         })
     }
 
-    /// Deletes something; `gone` is how the server says that it is not there, which after a lost
-    /// answer means that it was there and is deleted.
+    /// Deletes something. `gone` is the server's error if it does not exist; after a lost answer,
+    /// that means that an earlier attempt deleted it.
     fn take_away(&self, subject: &Subject, path: &str, gone: ErrorName) -> Result<(), AdminError> {
         match self.call(subject, Method::DELETE, path) {
             Err(AdminError::Refused {
@@ -302,7 +302,7 @@ fn read<T: serde::de::DeserializeOwned>(
         .map_err(|failure| AdminError::about(subject, failure))
 }
 
-/// The path of a domain. Its name needs no quoting, and neither does a GUID.
+/// The path of a domain. Names and GUIDs need no escaping.
 fn path(name: &DomainName, tail: &str) -> String {
     format!("/domains/{name}{tail}")
 }

@@ -1,5 +1,6 @@
-//! The server's refusals, as sentences that say what happened and what to do.
+//! The server's refusals as sentences that say what happened and what to do.
 
+use anonymous_domains_client::refusal;
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 use anonymous_domains_protocol::problem::{ErrorName, Problem};
 
@@ -23,53 +24,49 @@ impl Subject {
     }
 }
 
-/// The sentences for a refusal. The server's own detail follows where it may add something.
+/// The sentences for a refusal. The server's own detail follows, if it has any.
 pub fn sentence(subject: &Subject, problem: &Problem) -> String {
-    let Some(error) = problem.error_name() else {
-        return format!(
-            "The server refused with {} (HTTP {}), which this program does not know: {}",
-            printable(&problem.error),
-            problem.status,
-            printable(&problem.detail)
-        );
-    };
+    refusal(problem, |error| advice(subject, error))
+}
+
+fn advice(subject: &Subject, error: ErrorName) -> String {
     let domain = subject.domain();
-    let advice = match error {
+    match error {
         ErrorName::AdminAuthenticationRequired => {
-            "The server does not take this admin token. Use the one that it was started with: its setting admin_token, which a gateway keeps in the file admin-token of its state directory.".to_owned()
+            "The server does not accept this admin token. Use the server's setting admin_token, which a gateway keeps in the file admin-token of its state directory.".to_owned()
         }
         ErrorName::NotFound => match subject {
             Subject::Machine(domain, machine) => format!(
                 "{domain} has no member {machine}. See member list; if no other command works either, the server has no admin_token."
             ),
             Subject::Server | Subject::Domain(_) => {
-                "The server has no operator's interface. Either its setting admin_token is missing or shorter than 32 characters, or another setting cannot be used, which its /healthz tells, or this is not the URL of a domain server.".to_owned()
+                "The server has no operator's interface. Its setting admin_token may be missing or shorter than 32 characters, another setting may be unusable (see /healthz), or this is not the URL of a domain server.".to_owned()
             }
         },
         ErrorName::UnknownDomain => format!(
-            "There is no domain {domain} on this server. Names are case-sensitive: see domain list; domain set makes a new one."
+            "There is no domain {domain} on this server. Names are case-sensitive: see domain list; domain set creates a new one."
         ),
         ErrorName::PreconditionFailed => format!(
-            "Someone else changed {domain} at the same moment, and nothing was overwritten. Look at it with domain show and run this again, or add --force to overwrite whatever is there."
+            "Someone else changed {domain} at the same moment, and nothing was overwritten. Look at it with domain show and run this again, or add --force to overwrite it."
         ),
         ErrorName::InvalidDomainName => {
             format!("The server does not accept {domain} as a domain's name.")
         }
         ErrorName::InvalidRequest => {
-            "The server did not accept the request. Check the values, and --after if you gave it: it takes what an earlier list ended with.".to_owned()
+            "The server did not accept the request. Check the values, and also --after if you used it: its value is printed at the end of an earlier list.".to_owned()
         }
         ErrorName::MethodNotAllowed | ErrorName::UnsupportedMediaType => {
-            "The server does not take this program's request. Check that both are of matching versions.".to_owned()
+            "The server does not accept this program's request. Check that the versions of both match.".to_owned()
         }
         ErrorName::PayloadTooLarge => "The server found the request too large.".to_owned(),
         ErrorName::Internal => {
-            "The server failed. Its log says why; try again later.".to_owned()
+            "The server failed. Its log has the reason; try again later.".to_owned()
         }
         ErrorName::RateLimited => {
-            "The server takes no more requests from here for now. Try again later.".to_owned()
+            "The server accepts no more requests from here at the moment. Try again later.".to_owned()
         }
         ErrorName::StoreUnavailable => {
-            "The server cannot reach its store. Look at its log and at /healthz, and try again later; what was asked for may or may not have happened.".to_owned()
+            "The server cannot reach its store. Look at its log and at /healthz, and try again later; the change may or may not have happened.".to_owned()
         }
         ErrorName::DomAuthenticationRequired
         | ErrorName::DomLimitReached
@@ -80,28 +77,9 @@ pub fn sentence(subject: &Subject, problem: &Problem) -> String {
         | ErrorName::MachineKeyMismatch
         | ErrorName::MachineNotTrusted
         | ErrorName::RequestReplayed => {
-            "The server answered as if to a device. Check --server.".to_owned()
+            "The server answered as if a device had asked. Check --server.".to_owned()
         }
-    };
-    if problem.detail.is_empty() {
-        format!("{advice} ({error})")
-    } else {
-        format!("{advice} ({error}: {})", printable(&problem.detail))
     }
-}
-
-/// A text of someone else's with its control characters escaped, so that it cannot do anything to
-/// a terminal.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|letter| {
-            let (plain, escaped) = match letter.is_control() {
-                false => (Some(letter), None),
-                true => (None, Some(letter.escape_default())),
-            };
-            plain.into_iter().chain(escaped.into_iter().flatten())
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -118,14 +96,9 @@ mod tests {
             Subject::Machine(domain, machine),
         ] {
             for error in ErrorName::ALL {
-                let text = sentence(&subject, &Problem::new(*error, "the\x1b[2Jdetail"));
-                let end = format!("({error}: the\\u{{1b}}[2Jdetail)");
-                assert!(text.ends_with(&end), "{text}");
+                let text = sentence(&subject, &Problem::new(*error, "the detail"));
+                assert!(text.ends_with(&format!("({error}: the detail)")), "{text}");
             }
         }
-        let mut problem = Problem::new(ErrorName::Internal, "the detail");
-        problem.error = "SOMETHING_NEW".to_owned();
-        let text = sentence(&Subject::Server, &problem);
-        assert!(text.contains("SOMETHING_NEW (HTTP 500)"), "{text}");
     }
 }

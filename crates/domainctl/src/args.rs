@@ -8,19 +8,19 @@ use std::path::PathBuf;
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0  it is done
+  0  success
   1  the server refused
-  2  the command makes no sense as it is, or was not confirmed
-  3  the server could not be reached, or did not answer as a domain server does
+  2  the command line, or a file that it names, is wrong; or the command was not confirmed
+  3  the server could not be reached, or did not answer like a domain server
 
 Environment:
-  DOMAINCTL_SERVER      as --server
+  DOMAINCTL_SERVER      same as --server
   DOMAINCTL_TOKEN       the admin token itself, instead of --token-file
-  DOMAINCTL_TOKEN_FILE  as --token-file, where DOMAINCTL_TOKEN is not set";
+  DOMAINCTL_TOKEN_FILE  same as --token-file, if DOMAINCTL_TOKEN is not set";
 
-/// Runs a domain server: its domains, their members and their keys
+/// Administers a domain server: its domains, their members and their keys
 ///
-/// Speaks to the server's /admin/v1, for which the server must have an admin token.
+/// Uses the server's /admin/v1, which requires an admin token.
 #[derive(Parser)]
 #[command(name = "domainctl", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub struct Arguments {
@@ -43,7 +43,7 @@ pub struct Arguments {
     #[arg(long, global = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 
-    /// Trust https servers by these CA certificates (PEM), instead of the public ones
+    /// Trust these CA certificates (PEM) for https, instead of the public ones
     #[arg(long, global = true, value_name = "FILE", alias = "tls-ca-file")]
     pub ca_file: Option<PathBuf>,
 
@@ -55,19 +55,19 @@ pub struct Arguments {
 /// What to do.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Domains: list, show, make, change and delete them
+    /// Domains: list, show, create, change and delete them
     #[command(subcommand)]
     Domain(DomainCommand),
     /// Members: list, remove and block them
     #[command(subcommand)]
     Member(MemberCommand),
-    /// Show the versions of a domain's key; never a private one
+    /// Show the versions of a domain's key, never a private one
     Keys {
         /// The domain
         #[arg(value_parser = DomainName::parse)]
         domain: DomainName,
     },
-    /// Make the next device that asks get the domain a new key
+    /// Have a new key made for the domain at the next registration
     Rollover {
         /// The domain
         #[arg(value_parser = DomainName::parse)]
@@ -94,7 +94,7 @@ pub enum DomainCommand {
         #[arg(value_parser = DomainName::parse)]
         domain: DomainName,
     },
-    /// Make a domain, or change what is given of its settings
+    /// Create a domain, or change the given settings
     ///
     /// Nothing is written if someone else changes the domain at the same moment.
     Set {
@@ -107,12 +107,12 @@ pub enum DomainCommand {
         #[arg(long)]
         force: bool,
     },
-    /// Delete a domain with its members and keys; devices keep what they have
+    /// Delete a domain with its members and keys; devices keep their credentials
     Delete {
         /// The domain
         #[arg(value_parser = DomainName::parse)]
         domain: DomainName,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -126,15 +126,15 @@ pub enum MemberCommand {
         /// The domain
         #[arg(value_parser = DomainName::parse)]
         domain: DomainName,
-        /// List the machines that are blocked instead
+        /// List the blocked machines instead
         #[arg(long)]
         blocked: bool,
         #[command(flatten)]
         part: Part,
     },
-    /// Remove a member, after which the domain gets a new key; it may join again
+    /// Remove a member; the domain gets a new key, and the machine may join again
     Remove(Machine),
-    /// Remove a machine if it is a member, and keep it from joining
+    /// Block a machine: remove it if it is a member, and refuse it from then on
     Block(Machine),
     /// Let a blocked machine join again
     Unblock(Machine),
@@ -151,13 +151,13 @@ pub struct Machine {
     pub machine: MachineGuid,
 }
 
-/// Which part of a list.
+/// The part of a list to print.
 #[derive(Args)]
 pub struct Part {
-    /// List so many at most, instead of all
+    /// List at most this many, instead of all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// Begin after this: what an earlier list with --limit ended with
+    /// Start after this, which an earlier list with --limit printed at its end
     #[arg(long, value_name = "NEXT")]
     after: Option<String>,
 }
@@ -177,16 +177,17 @@ pub struct SettingsArguments {
     /// Whether devices need a token to join and to leave [new domains: false]
     #[arg(long, value_name = "BOOL")]
     authentication_required: Option<bool>,
-    /// The namespace that tokens must be of [new domains: any]
+    /// The namespace that tokens must have [new domains: any]
     #[arg(long, value_name = "NS", conflicts_with = "no_auth_namespace")]
     auth_namespace: Option<String>,
-    /// Take tokens of any namespace
+    /// Accept tokens of any namespace
     #[arg(long)]
     no_auth_namespace: bool,
-    /// How many machines may be members; 0 lets nobody in. Members stay [new domains: any number]
+    /// How many machines may be members; 0 admits none. Existing members stay [new domains: any
+    /// number]
     #[arg(long, value_name = "N", conflicts_with = "no_maximum")]
     max_membership: Option<u64>,
-    /// Let any number of machines be members
+    /// Allow any number of members
     #[arg(long)]
     no_maximum: bool,
 }

@@ -1,13 +1,13 @@
-//! What people want to know of a domain key's certificate.
+//! What people want to know about a domain key's certificate.
 
 use anonymous_domains_protocol::admin::DomainKeyDescription;
-use base64ct::{Base64, Encoding as _};
+use anonymous_domains_protocol::base64url;
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
-/// Until when the key's certificate is good, and who issued it.
+/// When the key's certificate expires, and who issued it.
 pub fn validity_and_issuer(key: &DomainKeyDescription) -> Option<(String, String)> {
-    let der = Base64::decode_vec(key.x5c.first()?).ok()?;
+    let der = base64url::decode_standard(key.x5c.first()?).ok()?;
     let certificate = Certificate::from_der(&der).ok()?;
     let certificate = certificate.tbs_certificate();
     Some((

@@ -1,30 +1,30 @@
-//! What can go wrong, sorted by whose turn it is.
+//! What can go wrong, by who has to act.
 
 use crate::advice::{self, Subject};
-use anonymous_domains_client::Failure;
-use anonymous_domains_protocol::problem::{ErrorName, Problem};
+use anonymous_domains_client::{CommandError, ErrorKind, Failure};
+use anonymous_domains_protocol::problem::Problem;
 
 /// An operation did not succeed. Its text is a sentence or two for a person: what happened and
 /// what to do. It holds no secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// What was asked for makes no sense as it is.
+    /// The arguments are wrong.
     #[error("{0}")]
     Usage(String),
-    /// The server understood and said no.
+    /// The server understood and refused.
     #[error("{}", advice::sentence(subject, problem))]
     Refused {
-        /// What was asked about.
+        /// What the request was about.
         subject: Subject,
         /// What the server answered.
         problem: Box<Problem>,
-        /// Whether the server may have acted on an earlier attempt, whose answer was lost.
+        /// Whether the server may have acted on an earlier attempt whose answer was lost.
         after_lost_answer: bool,
     },
-    /// The server could not be reached, or did not get to an answer in any attempt.
+    /// The server could not be reached, or did not answer in any attempt.
     #[error("{0}")]
     Unreachable(String),
-    /// Something answered, but not as a domain server does.
+    /// The answer is not that of a domain server.
     #[error("{0}")]
     UnusableAnswer(String),
 }
@@ -45,27 +45,15 @@ impl AdminError {
             Failure::UnusableAnswer(text) => Self::UnusableAnswer(text),
         }
     }
+}
 
-    /// The server's problem document, where it refused.
-    pub fn problem(&self) -> Option<&Problem> {
+impl CommandError for AdminError {
+    fn kind(&self) -> ErrorKind<'_> {
         match self {
-            Self::Refused { problem, .. } => Some(problem),
-            _ => None,
-        }
-    }
-
-    /// Whether the server refused with this error.
-    pub fn is_refusal(&self, error: ErrorName) -> bool {
-        self.problem().and_then(Problem::error_name) == Some(error)
-    }
-
-    /// A name for programs: the server's error where it refused, a word of this crate otherwise.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Usage(_) => "USAGE",
-            Self::Refused { problem, .. } => &problem.error,
-            Self::Unreachable(_) => "UNREACHABLE",
-            Self::UnusableAnswer(_) => "UNUSABLE_ANSWER",
+            Self::Usage(_) => ErrorKind::Usage,
+            Self::Refused { problem, .. } => ErrorKind::Refused(problem),
+            Self::Unreachable(_) => ErrorKind::Unreachable,
+            Self::UnusableAnswer(_) => ErrorKind::UnusableAnswer,
         }
     }
 }

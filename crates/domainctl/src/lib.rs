@@ -1,8 +1,10 @@
-//! An operator's side of anonymous domains.
+//! The operator's side of anonymous domains.
 //!
-//! An [`Admin`] talks to one server's `/admin/v1`: it [lists](Admin::domains) domains and their
-//! members page by page, and changes them so that two operators at the same time do not undo each
-//! other's work.
+//! An [`Admin`] calls one server's `/admin/v1`. It [lists](Admin::domains) domains and their members
+//! page by page, and changes them so that two operators do not undo each other's work.
+//!
+//! Each module uses only modules before it: `advice`, `error`, `pages`, `server_url`, `settings`,
+//! `admin`; and in the command `args`, `certificate`, `table`, `report`.
 //!
 //! ```no_run
 //! use anonymous_domains_client::{Client, ClientOptions, Token};

@@ -1,4 +1,4 @@
-//! `domainctl`: an operator's command over a server's `/admin/v1`, for people and for scripts.
+//! `domainctl`: the operator's command for a server's `/admin/v1`, for people and for scripts.
 
 #![forbid(unsafe_code)]
 
@@ -7,7 +7,7 @@ mod certificate;
 mod report;
 mod table;
 
-use anonymous_domains_client::{Client, ClientOptions, Token, files};
+use anonymous_domains_client::{Client, ClientOptions, CommandError as _, Console, Token, files};
 use anonymous_domains_domainctl::error::AdminError;
 use anonymous_domains_domainctl::{Admin, SetOutcome, SettingsChange};
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
@@ -27,13 +27,17 @@ const TOKEN_FILE_VARIABLE: &str = "DOMAINCTL_TOKEN_FILE";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let report = Report::new(arguments.json);
+    let report = Report::new(console(&arguments));
     let code = match run(&arguments, &report) {
         Ok(Listed::Whole) => 0,
-        Ok(Listed::BrokenOff(error)) => report::exit_code(&error),
+        Ok(Listed::BrokenOff(error)) => error.exit_code(),
         Err(stop) => report.stop(&stop),
     };
     ExitCode::from(code)
+}
+
+fn console(arguments: &Arguments) -> Console {
+    Console::new("domainctl", arguments.json)
 }
 
 fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
@@ -45,7 +49,7 @@ fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
             report.table(
                 &keys,
                 "keys",
-                &format!("{domain} has no key yet: its first member gets it one"),
+                &format!("{domain} has no key yet: it gets one with its first member"),
                 ["VERSION", "KID", "CREATED", "GOOD UNTIL", "ISSUER"],
                 |key| {
                     let (good_until, issuer) = certificate::validity_and_issuer(key)
@@ -64,7 +68,7 @@ fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
         Command::Rollover { domain } => {
             admin(arguments)?.roll_over(domain)?;
             report.say(
-                &format!("the next device that asks gets {domain} a new key"),
+                &format!("{domain} gets a new key at the next registration"),
                 json!({ "domain": domain, "outcome": "rollover-required" }),
             )?;
             Ok(Listed::Whole)
@@ -122,7 +126,7 @@ fn set(
 ) -> Result<(), Stop> {
     let outcome = admin.set(domain, &SettingsChange::from(settings), force)?;
     let (verb, word) = match &outcome {
-        SetOutcome::Created(_) => ("made", "created"),
+        SetOutcome::Created(_) => ("created", "created"),
         SetOutcome::Changed(_) => ("changed", "changed"),
         SetOutcome::Unchanged(_) => ("nothing to change in", "unchanged"),
     };
@@ -141,15 +145,15 @@ fn set(
     Ok(())
 }
 
-/// Asks on the terminal for the domain's name.
+/// Asks for the domain's name on the terminal.
 fn confirm_deletion(admin: &Admin, domain: &DomainName) -> Result<(), Stop> {
     let not_confirmed = |why: &str| {
         AdminError::Usage(format!(
-            "{why}, so {domain} was not deleted. Deleting cannot be undone; --yes does not ask."
+            "{why}, so {domain} was not deleted. Deletion cannot be undone; with --yes there is no question."
         ))
     };
     if !io::stdin().is_terminal() {
-        return Err(not_confirmed("There is no terminal to ask at").into());
+        return Err(not_confirmed("There is no terminal to ask on").into());
     }
     let found = admin.domain(domain)?.domain;
     let members = match found.member_count {
@@ -163,7 +167,7 @@ fn confirm_deletion(admin: &Admin, domain: &DomainName) -> Result<(), Stop> {
         Some(_) => "all its keys",
     };
     eprint!(
-        "This deletes {domain} with {members} and {keys} for ever.\nIts name again, to do so: "
+        "This permanently deletes {domain} with {members} and {keys}.\nType its name to confirm: "
     );
     io::stderr().flush()?;
     let mut typed = String::new();
@@ -215,7 +219,7 @@ fn member(arguments: &Arguments, command: &MemberCommand, report: &Report) -> Re
         }
         MemberCommand::Block(args::Machine { domain, machine }) => {
             admin.block(domain, *machine)?;
-            let text = format!("blocked {machine}: it is no member of {domain} and cannot join");
+            let text = format!("blocked {machine}: it is not a member of {domain} and cannot join");
             done(domain, *machine, "blocked", &text)
         }
         MemberCommand::Unblock(args::Machine { domain, machine }) => {
@@ -226,28 +230,24 @@ fn member(arguments: &Arguments, command: &MemberCommand, report: &Report) -> Re
     }
 }
 
-/// The server's interface; warns where the token would be readable on the way to it.
+/// The server's interface. Warns if others could read the token on the way to it.
 fn admin(arguments: &Arguments) -> Result<Admin, AdminError> {
     let token = token(arguments)?;
     let server = arguments.server.clone();
-    if server.is_readable_on_the_way() {
-        eprintln!(
-            "domainctl: the token can be read by anyone on the way to {server}: use https instead"
-        );
+    let console = console(arguments);
+    if server.exposes_tokens() {
+        console.warn_of_exposed_token(&server);
     }
-    let tls_roots = match &arguments.ca_file {
-        Some(path) => Some(files::certificates(path).map_err(AdminError::Usage)?),
-        None => None,
-    };
-    let quiet = arguments.json;
+    let tls_roots = arguments
+        .ca_file
+        .as_deref()
+        .map(files::certificates)
+        .transpose()
+        .map_err(AdminError::Usage)?;
     let client = Client::new(ClientOptions {
         token: Some(token),
         tls_roots,
-        notice: Some(Box::new(move |text| {
-            if !quiet {
-                eprintln!("domainctl: {text}");
-            }
-        })),
+        notice: Some(console.notice()),
         user_agent: concat!("domainctl/", env!("CARGO_PKG_VERSION")).to_owned(),
         ..ClientOptions::default()
     });
@@ -265,7 +265,7 @@ fn token(arguments: &Arguments) -> Result<Token, AdminError> {
     match std::env::var_os(TOKEN_FILE_VARIABLE) {
         Some(path) => in_file(path.into()),
         None => Err(AdminError::Usage(format!(
-            "The server's admin token is needed: name its file with --token-file or {TOKEN_FILE_VARIABLE}, or put the token into {TOKEN_VARIABLE}. A gateway that was started without one keeps one in the file admin-token of its state directory."
+            "The server's admin token is missing: name its file with --token-file or {TOKEN_FILE_VARIABLE}, or put the token into {TOKEN_VARIABLE}. If no token is set, a gateway makes one, in the file admin-token of its state directory."
         ))),
     }
 }

@@ -1,38 +1,37 @@
-//! Lists that go from page to page by themselves.
+//! Lists that fetch their pages as needed.
 
 use crate::error::AdminError;
 use anonymous_domains_protocol::admin::MAX_PAGE_LIMIT;
 use std::collections::VecDeque;
 
-/// How many entries are asked for at a time: few requests for a long list, and the first entries
-/// soon.
+/// The entries of a page: few requests for a long list, and the first entries soon.
 const PAGE_LIMIT: u32 = 500;
 
 const _: () = assert!(PAGE_LIMIT <= MAX_PAGE_LIMIT);
 
-/// Which part of a list to give.
+/// The part of a list to return.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Paging {
-    /// The most entries in all; `None` for every one.
+    /// The largest number of entries; `None` for all.
     pub limit: Option<u64>,
-    /// Begin after this: what an earlier list ended with.
+    /// Start after this: see [`Pages::next_after`].
     pub after: Option<String>,
 }
 
-/// One page: its entries, and what the next one comes after.
+/// One page: its entries, and the `after` of the next page.
 pub(crate) type Page<T> = (Vec<T>, Option<String>);
 
-/// Asks for one page: `after`, at most so many entries.
+/// Fetches the page after this, with at most so many entries.
 type Fetch<'a, T> = Box<dyn Fn(Option<&str>, u32) -> Result<Page<T>, AdminError> + 'a>;
 
-/// A list's entries, one by one; each page is asked for when the one before is used up. After an
-/// error it ends.
+/// A list's entries, one by one. Each page is fetched when the one before it is used up. The list
+/// ends after an error.
 pub struct Pages<'a, T> {
     fetch: Fetch<'a, T>,
     page: VecDeque<T>,
-    /// What the next page comes after, or that none follows.
+    /// The `after` of the next page; `None` if there is no next page.
     next: Option<Option<String>>,
-    /// How many more entries may be given; `None` for every one.
+    /// How many more entries may be returned; `None` for all.
     left: Option<u64>,
 }
 
@@ -49,8 +48,8 @@ impl<'a, T> Pages<'a, T> {
         }
     }
 
-    /// Where to go on with [`Paging::after`], once the iterator has ended; `None` at the list's
-    /// end.
+    /// The [`Paging::after`] with which the list continues, once the iterator has ended; `None` at
+    /// the end of the list.
     pub fn next_after(&self) -> Option<&str> {
         self.next.as_ref()?.as_deref()
     }
@@ -83,7 +82,7 @@ impl<T> Iterator for Pages<'_, T> {
         if self.left == Some(0) {
             return None;
         }
-        // A page may be empty and yet not the last.
+        // A page may be empty without being the last.
         while self.page.is_empty() {
             let after = self.next.take()?;
             if let Err(error) = self.turn(after) {

@@ -1,8 +1,8 @@
-//! What the command says: text for people, or one JSON object for programs.
+//! The command's output: text for people, or one JSON object for programs.
 
 use crate::table::Table;
+use anonymous_domains_client::{CommandError as _, Console, printable};
 use anonymous_domains_domainctl::Pages;
-use anonymous_domains_domainctl::advice::printable;
 use anonymous_domains_domainctl::error::AdminError;
 use anonymous_domains_protocol::admin::Domain;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
 pub enum Stop {
     /// It did not succeed.
     Failed(AdminError),
-    /// What it has to say cannot be written.
+    /// The output cannot be written.
     Output(io::Error),
 }
 
@@ -29,46 +29,41 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// Where a command says what it has to say.
+/// Prints a command's output.
 pub struct Report {
-    json: bool,
+    console: Console,
 }
 
 impl Report {
-    /// A report in JSON or as text.
-    pub fn new(json: bool) -> Self {
-        Self { json }
+    /// A report on this console.
+    pub fn new(console: Console) -> Self {
+        Self { console }
     }
 
-    /// Says one thing: `text`, or `json` with `"ok": true`.
+    /// Prints one result: `text`, or `json` with `"ok": true`.
     ///
     /// # Errors
     ///
     /// [`Stop::Output`].
     pub fn say(&self, text: &str, mut json: Value) -> Result<(), Stop> {
         json["ok"] = true.into();
-        let mut out = io::stdout().lock();
-        match self.json {
-            true => writeln!(out, "{json}")?,
-            false => writeln!(out, "{text}")?,
-        }
-        Ok(())
+        Ok(self.console.say(text, &json)?)
     }
 
     /// Warns people; programs find it in the JSON.
     pub fn warn(&self, warning: Option<&str>) {
-        if let Some(warning) = warning.filter(|_| !self.json) {
-            eprintln!("domainctl: {warning}");
+        if let Some(warning) = warning {
+            self.console.note(warning);
         }
     }
 
-    /// Says a list while it comes: a table, or an object with the entries as `name` and, as in the
-    /// protocol, `next`. `none` is told people where there are no entries.
+    /// Prints a list while it arrives: a table, or an object with the entries as `name` and, as in
+    /// the protocol, `next`. People read `none` if there are no entries.
     ///
     /// # Errors
     ///
-    /// [`Stop::Failed`] when the list breaks off. In JSON that is said inside of the object then,
-    /// if any entry was.
+    /// [`Stop::Failed`] if the list breaks off. In JSON, the object itself has the error if it
+    /// already has an entry.
     pub fn list<T: Serialize, const N: usize>(
         &self,
         mut pages: Pages<'_, T>,
@@ -77,48 +72,45 @@ impl Report {
         header: [&'static str; N],
         cells: impl Fn(&T) -> [String; N],
     ) -> Result<Listed, Stop> {
-        // Nothing is said before the first entry is there, so that most failures come alone.
+        // Nothing is printed before the first entry arrives, so that most failures stand alone.
         let first = pages.next().transpose()?;
         let empty = first.is_none();
         let entries = first.map(Ok).into_iter().chain(pages.by_ref());
         let mut out = BufWriter::new(io::stdout().lock());
-        let broken = match self.json {
+        let broken = match self.console.is_json() {
             true => entries_as_json(&mut out, entries, name)?,
             false => entries_as_table(&mut out, entries, Table::new(header), cells)?,
         };
         let next = pages.next_after();
-        if self.json {
+        if self.console.is_json() {
             let mut rest = match &broken {
-                Some(error) => error_json(error),
+                Some(error) => error.to_json(),
                 None => json!({ "ok": true }),
             };
             rest["next"] = json!(next);
-            // The entries are an open object's first member, and this its others.
+            // The object is still open after the entries; these are its other members.
             let rest = rest.to_string();
             writeln!(out, "],{}", rest.trim_start_matches('{'))?;
         }
         out.flush()?;
         drop(out);
         match broken {
-            Some(error) if self.json => return Ok(Listed::BrokenOff(error)),
+            Some(error) if self.console.is_json() => return Ok(Listed::BrokenOff(error)),
             Some(error) => return Err(error.into()),
             None => {}
         }
-        if !self.json {
-            if empty {
-                eprintln!("domainctl: {none}");
-            }
-            if let Some(next) = next {
-                eprintln!(
-                    "domainctl: there are more: go on with --after {}",
-                    printable(next)
-                );
-            }
+        if empty {
+            self.console.note(none);
+        }
+        if let Some(next) = next {
+            let next = printable(next);
+            self.console
+                .note(&format!("there are more: go on with --after {next}"));
         }
         Ok(Listed::Whole)
     }
 
-    /// Says a whole list, in a JSON object as `name`.
+    /// Prints a whole list, in a JSON object as `name`.
     ///
     /// # Errors
     ///
@@ -131,7 +123,7 @@ impl Report {
         header: [&'static str; N],
         cells: impl Fn(&T) -> [String; N],
     ) -> Result<(), Stop> {
-        if self.json {
+        if self.console.is_json() {
             return self.say("", json!({ name: entries }));
         }
         let mut out = BufWriter::new(io::stdout().lock());
@@ -142,26 +134,20 @@ impl Report {
         table.flush(&mut out)?;
         out.flush()?;
         if entries.is_empty() {
-            eprintln!("domainctl: {none}");
+            self.console.note(none);
         }
         Ok(())
     }
 
-    /// Says that the command failed, and gives the process's exit code.
+    /// Prints that the command failed, and returns the exit code of the process.
     pub fn stop(&self, stop: &Stop) -> u8 {
         match stop {
-            Stop::Failed(error) => {
-                if self.json {
-                    let _ = writeln!(io::stdout(), "{}", error_json(error));
-                } else {
-                    eprintln!("domainctl: {error}");
-                }
-                exit_code(error)
-            }
-            // A reader that went away (`| head`) wants no more.
+            Stop::Failed(error) => self.console.fail_with(error),
+            // The reader is gone (`| head`) and wants no more.
             Stop::Output(error) if error.kind() == ErrorKind::BrokenPipe => 0,
             Stop::Output(error) => {
-                eprintln!("domainctl: The output cannot be written: {error}.");
+                self.console
+                    .warn(&format!("The output cannot be written: {error}."));
                 2
             }
         }
@@ -170,15 +156,15 @@ impl Report {
 
 /// How a list ended.
 pub enum Listed {
-    /// With its last entry, or the last that was wanted.
+    /// With its last entry, or the last one within the limit.
     Whole,
-    /// With an error, of which the list has told.
+    /// With an error, which is printed already.
     BrokenOff(AdminError),
 }
 
 type Out<'a> = BufWriter<StdoutLock<'a>>;
 
-/// Writes `{"name":[` and the entries, one a line; gives the error that broke them off.
+/// Writes `{"name":[` and the entries, one per line; returns the error that broke them off.
 fn entries_as_json<T: Serialize>(
     out: &mut Out<'_>,
     entries: impl Iterator<Item = Result<T, AdminError>>,
@@ -199,7 +185,7 @@ fn entries_as_json<T: Serialize>(
     Ok(None)
 }
 
-/// Writes the entries as a table; gives the error that broke them off.
+/// Writes the entries as a table; returns the error that broke them off.
 fn entries_as_table<T, const N: usize>(
     out: &mut Out<'_>,
     entries: impl Iterator<Item = Result<T, AdminError>>,
@@ -217,7 +203,7 @@ fn entries_as_table<T, const N: usize>(
     Ok(broken)
 }
 
-/// A domain as people read it.
+/// A domain as text.
 pub fn domain_text(domain: &Domain) -> String {
     let number = |number: Option<u64>, none: &str| {
         number.map_or_else(|| none.to_owned(), |number| number.to_string())
@@ -277,25 +263,4 @@ fn namespace(domain: &Domain) -> String {
 
 fn yes_or_no(yes: bool) -> String {
     if yes { "yes" } else { "no" }.to_owned()
-}
-
-fn error_json(error: &AdminError) -> Value {
-    let mut json = json!({
-        "ok": false,
-        "error": error.name(),
-        "message": error.to_string(),
-    });
-    if let Some(problem) = error.problem() {
-        json["problem"] = json!(problem);
-    }
-    json
-}
-
-/// The process's exit code after an error.
-pub fn exit_code(error: &AdminError) -> u8 {
-    match error {
-        AdminError::Refused { .. } => 1,
-        AdminError::Usage(_) => 2,
-        AdminError::Unreachable(_) | AdminError::UnusableAnswer(_) => 3,
-    }
 }

@@ -1,14 +1,14 @@
-//! Changing some of a domain's settings and keeping the others.
+//! Changes of some of a domain's settings.
 
 use anonymous_domains_protocol::admin::{Domain, DomainSettings};
 
-/// What to change of a domain's settings; `None` keeps what there is, or has the default where
+/// What to change in a domain's settings. `None` keeps the present value, or has the default if
 /// there is no domain yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SettingsChange {
-    /// Whether joining and leaving need a token.
+    /// Whether joining and leaving require a token.
     pub authentication_required: Option<bool>,
-    /// The namespace that the token must be of; `Some(None)` for any.
+    /// The namespace that tokens must have; `Some(None)` for any.
     pub auth_namespace: Option<Option<String>>,
     /// How many machines may be members; `Some(None)` for no maximum.
     pub max_membership: Option<Option<u64>>,
@@ -31,14 +31,14 @@ impl SettingsChange {
     }
 }
 
-/// What became of a change.
+/// The result of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetOutcome {
-    /// There was no such domain, and now there is.
+    /// The domain was created.
     Created(Domain),
-    /// The settings are different now.
+    /// The settings were changed.
     Changed(Domain),
-    /// The settings were as asked for already; nothing was written.
+    /// The settings already had these values; nothing was written.
     Unchanged(Domain),
 }
 

@@ -1,24 +1,24 @@
 //! Tables for people.
 
-use anonymous_domains_domainctl::advice::printable;
+use anonymous_domains_client::printable;
 use std::io::{self, Write};
 
 /// Between two columns.
 const GAP: &str = "  ";
 
-/// Prints rows as aligned columns while they come: each column is as wide as its widest cell in
-/// the rows that are there when the first is printed, and later rows that need more just take it.
+/// Prints rows as aligned columns while they arrive. The first rows are collected, and each column
+/// is as wide as its widest cell in them; a later row that needs more is out of line.
 pub struct Table<const N: usize> {
     header: [&'static str; N],
     waiting: Vec<[String; N]>,
     widths: Option<[usize; N]>,
 }
 
-/// How many rows are looked at for the columns' widths.
+/// How many rows are collected for the widths of the columns.
 const LOOK_AHEAD: usize = 500;
 
 impl<const N: usize> Table<N> {
-    /// A table with this header, which is printed if any row is.
+    /// A table with this header, which is only printed if there are rows.
     pub fn new(header: [&'static str; N]) -> Self {
         Self {
             header,
@@ -31,7 +31,7 @@ impl<const N: usize> Table<N> {
     ///
     /// # Errors
     ///
-    /// What writing fails with.
+    /// The error of the write.
     pub fn row(&mut self, out: &mut impl Write, cells: [String; N]) -> io::Result<()> {
         let cells = cells.map(|cell| printable(&cell));
         match self.widths {
@@ -46,11 +46,11 @@ impl<const N: usize> Table<N> {
         }
     }
 
-    /// Prints the rows that wait for others to be aligned with; to be called after the last.
+    /// Prints the collected rows; must be called after the last one.
     ///
     /// # Errors
     ///
-    /// What writing fails with.
+    /// The error of the write.
     pub fn flush(&mut self, out: &mut impl Write) -> io::Result<()> {
         if self.waiting.is_empty() {
             return Ok(());
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn long_tables_do_not_wait_for_their_end() {
+    fn long_tables_are_printed_before_their_end() {
         let mut out = Vec::new();
         let mut table = Table::new(["NAME"]);
         for _ in 0..LOOK_AHEAD {

@@ -3,6 +3,7 @@
 use anonymous_domains_protocol::base64url;
 use anonymous_domains_protocol::jwk::{KeyType, PrivateKey, PublicKey};
 use p256::ecdsa::{DerSignature, SigningKey};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use x509_cert::builder::profile::BuilderProfile;
 use x509_cert::builder::{Builder, CertificateBuilder};
@@ -26,7 +27,7 @@ pub struct Ca {
     pub certificate: Vec<u8>,
 }
 
-/// What a leaf may have wrong.
+/// A flaw of a leaf certificate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flaw {
     IsCa,
@@ -42,6 +43,7 @@ struct Profile {
     issuer: Name,
     subject: Name,
     ca: bool,
+    path_length: Option<u8>,
     key_usage: Option<FlagSet<KeyUsages>>,
     san: Option<String>,
 }
@@ -65,7 +67,7 @@ impl BuilderProfile for Profile {
         let mut extensions: Vec<Extension> = Vec::new();
         let constraints = BasicConstraints {
             ca: self.ca,
-            path_len_constraint: None,
+            path_len_constraint: self.path_length,
         };
         extensions.push(constraints.to_extension(subject, &extensions)?);
         if let Some(usage) = self.key_usage {
@@ -92,27 +94,73 @@ fn identifier(spki: &SubjectPublicKeyInfoRef<'_>) -> Vec<u8> {
     bits[bits.len() - 20..].to_vec()
 }
 
+fn key_pair() -> (SigningKey, PublicKey) {
+    let PrivateKey::P256(secret) = PrivateKey::generate(KeyType::EcP256) else {
+        panic!("not on P-256");
+    };
+    let public = PublicKey::P256(secret.public_key());
+    (SigningKey::from(secret), public)
+}
+
 impl Ca {
     pub fn new() -> Self {
-        let PrivateKey::P256(secret) = PrivateKey::generate(KeyType::EcP256) else {
-            panic!("not on P-256");
-        };
-        let public = PublicKey::P256(secret.public_key());
-        let key = SigningKey::from(secret);
+        Self::with_path_length(None)
+    }
+
+    pub fn with_path_length(path_length: Option<u8>) -> Self {
+        let (key, public) = key_pair();
+        Self::self_signed(key, &public, path_length)
+    }
+
+    /// This CA with another certificate over the same key.
+    pub fn renewed(&self) -> Self {
+        let public = PublicKey::P256(self.key.verifying_key().into());
+        Self::self_signed(self.key.clone(), &public, None)
+    }
+
+    fn self_signed(key: SigningKey, public: &PublicKey, path_length: Option<u8>) -> Self {
         let name: Name = "CN=Domain CA of the tests".parse().unwrap();
         let profile = Profile {
             issuer: name.clone(),
             subject: name.clone(),
             ca: true,
+            path_length,
             key_usage: Some(KeyUsages::KeyCertSign | KeyUsages::CRLSign),
             san: None,
         };
-        let certificate = issue(&key, profile, &public, Duration::from_secs(86_400));
+        let certificate = issue(&key, profile, public, Duration::from_secs(86_400));
         Self {
             key,
             name,
             certificate,
         }
+    }
+
+    /// An intermediate CA below this one.
+    pub fn intermediate(&self, ca: bool, key_usage: KeyUsages) -> Self {
+        let (key, public) = key_pair();
+        let name: Name = "CN=Intermediate CA of the tests".parse().unwrap();
+        let profile = Profile {
+            issuer: self.name.clone(),
+            subject: name.clone(),
+            ca,
+            path_length: None,
+            key_usage: Some(key_usage.into()),
+            san: None,
+        };
+        let certificate = issue(&self.key, profile, &public, Duration::from_secs(86_400));
+        Self {
+            key,
+            name,
+            certificate,
+        }
+    }
+
+    /// A leaf in DER.
+    pub fn leaf(&self) -> Vec<u8> {
+        let (_, public) = key_pair();
+        let x5c = self.credential("http://example.org/a/", "a", 1, &public, None);
+        base64url::decode_standard(&x5c[0]).unwrap()
     }
 
     /// `x5c` of a credential over `key`.
@@ -139,6 +187,7 @@ impl Ca {
             issuer: self.name.clone(),
             subject: format!("CN={cn}").parse().unwrap(),
             ca: flawed(Flaw::IsCa),
+            path_length: None,
             key_usage: match flaw {
                 Some(Flaw::NoKeyUsage) => None,
                 Some(Flaw::MaySignCertificates) => Some(KeyUsages::KeyCertSign.into()),
@@ -157,7 +206,7 @@ impl Ca {
     }
 }
 
-/// A certificate that began an hour ago; one without a lifetime ended then too.
+/// A certificate that became valid an hour ago; with a lifetime of zero, it has expired.
 fn issue(signer: &SigningKey, profile: Profile, key: &PublicKey, lifetime: Duration) -> Vec<u8> {
     let began = std::time::SystemTime::now() - Duration::from_secs(3600);
     let ends = match lifetime.is_zero() {
@@ -166,7 +215,9 @@ fn issue(signer: &SigningKey, profile: Profile, key: &PublicKey, lifetime: Durat
     };
     let validity = Validity::new(began.try_into().unwrap(), ends.try_into().unwrap());
     let spki = SubjectPublicKeyInfo::from_der(&key.to_spki_der()).unwrap();
-    CertificateBuilder::new(profile, SerialNumber::from(4711_u32), validity, spki)
+    static SERIAL: AtomicU32 = AtomicU32::new(4711);
+    let serial = SerialNumber::from(SERIAL.fetch_add(1, Ordering::Relaxed));
+    CertificateBuilder::new(profile, serial, validity, spki)
         .unwrap()
         .build::<_, DerSignature>(signer)
         .unwrap()

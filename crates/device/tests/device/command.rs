@@ -9,14 +9,14 @@ use tempfile::TempDir;
 
 struct Shell {
     server: Server,
-    home: TempDir,
+    directory: TempDir,
 }
 
 impl Shell {
     fn new() -> Self {
         Self {
             server: Server::start(),
-            home: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir().unwrap(),
         }
     }
 
@@ -24,7 +24,7 @@ impl Shell {
         let mut command = Command::new(env!("CARGO_BIN_EXE_domain-device"));
         command
             .env_clear()
-            .env("DOMAIN_DEVICE_DIR", self.home.path().join("device"))
+            .env("DOMAIN_DEVICE_DIR", self.directory.path().join("device"))
             .args(arguments);
         command
     }
@@ -151,7 +151,7 @@ fn exit_codes() {
 #[test]
 fn tokens_come_from_a_file_or_the_environment() {
     let shell = Shell::new();
-    let file = shell.home.path().join("token");
+    let file = shell.directory.path().join("token");
     std::fs::write(&file, "abc.def.ghi\n").unwrap();
     shell.run(&["join", "URL", "--token-file", file.to_str().unwrap()]);
     assert_eq!(
@@ -174,7 +174,34 @@ fn tokens_come_from_a_file_or_the_environment() {
     assert_eq!(shell.server.state().authorization, None);
 }
 
-/// With DOMAIN_DEVICE_WRITE_HELP set, the pinned texts are written anew.
+#[test]
+fn a_trace_shows_what_is_exchanged_and_no_token() {
+    let shell = Shell::new();
+    let url = shell.server.url("living-room");
+    let output = shell
+        .command(&["join", &url, "--trace", "--json"])
+        .env("DOMAIN_DEVICE_TOKEN", "abc.def.ghi")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let joined: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let trace = text(&output.stderr);
+    for line in [
+        format!("> POST {url}register"),
+        "> authorization: [redacted]".to_owned(),
+        format!(">     \"machineGuid\": {}", joined["machineGuid"]),
+        "< 200 OK".to_owned(),
+        "<   \"newMember\": true,".to_owned(),
+    ] {
+        assert!(
+            trace.lines().any(|shown| shown.starts_with(&line)),
+            "{line}\n{trace}"
+        );
+    }
+    assert!(!trace.contains("abc.def.ghi"), "{trace}");
+}
+
+/// With DOMAIN_DEVICE_WRITE_HELP set, the pinned texts are updated.
 #[test]
 fn the_help_is_as_pinned() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/device/help");

@@ -82,7 +82,7 @@ fn an_update_asks_for_new_versions_alone() {
 }
 
 #[test]
-fn an_update_of_a_domain_that_was_made_anew_takes_everything() {
+fn an_update_of_a_domain_that_was_created_again_takes_everything() {
     let setup = Setup::new(1);
     setup.join();
     setup.server.state().rollover = true;
@@ -102,7 +102,11 @@ fn an_update_of_a_domain_that_was_made_anew_takes_everything() {
 }
 
 fn private_keys(setup: &Setup) -> Vec<String> {
-    let held = setup.device.home().membership(&setup.url).unwrap();
+    let held = setup
+        .device
+        .state_directory()
+        .membership(&setup.url)
+        .unwrap();
     let keys = held.unwrap().credentials;
     keys.iter()
         .map(|held| held.private_key.to_string())
@@ -110,7 +114,7 @@ fn private_keys(setup: &Setup) -> Vec<String> {
 }
 
 #[test]
-fn the_first_ca_is_kept_to_and_another_can_be_trusted() {
+fn the_first_ca_stays_trusted_and_another_can_be_trusted() {
     let mut setup = Setup::new(1);
     setup.join();
     let before = private_keys(&setup);
@@ -165,7 +169,7 @@ fn certificates_that_depart_from_the_profile_are_refused() {
         else {
             panic!("{flaw:?}");
         };
-        let expected = format!("the certificate's {expected} is not as the protocol has it.");
+        let expected = format!("the certificate's {expected} does not match the protocol.");
         assert!(why.ends_with(&expected), "{flaw:?}: {why}");
         assert!(!setup.is_kept());
     }
@@ -266,9 +270,18 @@ fn a_chain_without_its_ca_is_accepted_where_the_ca_is_trusted() {
 fn verify_finds_a_key_that_was_swapped() {
     let setup = Setup::new(1);
     setup.join();
-    let mut held = setup.device.home().membership(&setup.url).unwrap().unwrap();
+    let mut held = setup
+        .device
+        .state_directory()
+        .membership(&setup.url)
+        .unwrap()
+        .unwrap();
     held.credentials[0].private_key = PrivateKey::generate(KeyType::EcP256).to_pkcs8_pem();
-    setup.device.home().save(&setup.url, &held).unwrap();
+    setup
+        .device
+        .state_directory()
+        .save(&setup.url, &held)
+        .unwrap();
     let verification = setup.device.verify(None).unwrap().remove(0);
     assert_eq!(
         verification.faults,

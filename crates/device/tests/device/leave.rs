@@ -1,5 +1,6 @@
 use crate::Setup;
 use crate::server::Mishap;
+use anonymous_domains_client::CommandError as _;
 use anonymous_domains_device::Left;
 use anonymous_domains_device::error::DeviceError;
 use anonymous_domains_device::membership::Standing;
@@ -17,7 +18,12 @@ fn previews(setup: &Setup) -> Vec<bool> {
 }
 
 fn assert_leaving(setup: &Setup) {
-    let held = setup.device.home().membership(&setup.url).unwrap().unwrap();
+    let held = setup
+        .device
+        .state_directory()
+        .membership(&setup.url)
+        .unwrap()
+        .unwrap();
     assert_eq!(held.standing, Standing::Leaving);
     assert!(held.credentials.is_empty());
 }

@@ -1,7 +1,8 @@
 //! The device against a small domain server in this process: joining, leaving in two phases,
-//! retrying, not believing everything, and the command line.
+//! retrying, certificate paths, and the command line.
 
 mod ca;
+mod certificate;
 mod command;
 mod join;
 mod leave;
@@ -11,7 +12,7 @@ mod server;
 use anonymous_domains_device::Device;
 use anonymous_domains_device::client::{Client, ClientOptions, RetryPolicy};
 use anonymous_domains_device::domain_url::DomainUrl;
-use anonymous_domains_device::home::Home;
+use anonymous_domains_device::state_directory::StateDirectory;
 use server::Server;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -47,7 +48,7 @@ impl Setup {
         joined.membership.key_versions()
     }
 
-    /// The versions that are held and stand up.
+    /// The stored versions, all of which must verify.
     fn verified(&self) -> Vec<u64> {
         let verifications = self.device.verify(Some(&self.url)).unwrap();
         assert_eq!(verifications[0].faults, [""; 0]);
@@ -55,7 +56,11 @@ impl Setup {
     }
 
     fn is_kept(&self) -> bool {
-        self.device.home().membership(&self.url).unwrap().is_some()
+        self.device
+            .state_directory()
+            .membership(&self.url)
+            .unwrap()
+            .is_some()
     }
 }
 
@@ -68,5 +73,5 @@ fn device(directory: &TempDir, attempts: u32) -> Device {
         },
         ..ClientOptions::default()
     });
-    Device::new(Home::new(directory.path()), client)
+    Device::new(StateDirectory::new(directory.path()), client)
 }

@@ -1,5 +1,6 @@
 use crate::Setup;
 use crate::server::Mishap;
+use anonymous_domains_client::CommandError as _;
 use anonymous_domains_device::JoinOptions;
 use anonymous_domains_device::error::DeviceError;
 use anonymous_domains_protocol::problem::ErrorName;

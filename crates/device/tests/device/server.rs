@@ -1,5 +1,5 @@
 //! A domain server in a thread: the protocol's happy path and a few refusals over one domain, and
-//! whatever misbehaviour a test asks for.
+//! the faults that a test asks for.
 
 use crate::ca::{Ca, Flaw};
 use anonymous_domains_protocol::ids::MachineGuid;
@@ -15,16 +15,16 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What happens to one request, instead of what should.
+/// What goes wrong with one request.
 #[derive(Clone)]
 pub enum Mishap {
-    /// The connection closes before the request is acted on.
+    /// The connection closes before the server acts on the request.
     LostRequest,
-    /// The request is acted on, and the answer lost.
+    /// The server acts on the request, and the answer is lost.
     LostAnswer,
-    /// This is answered, and nothing else happens.
+    /// The server answers this, and does nothing else.
     Answer(u16, &'static str, String),
-    /// Nothing happens to it.
+    /// Nothing goes wrong.
     None,
 }
 
@@ -42,11 +42,11 @@ pub struct State {
     /// Each version's private key and `x5c`.
     pub keys: Vec<(PrivateKey, Vec<String>)>,
     pub rollover: bool,
-    /// Ahead of the device's, in seconds.
+    /// How far the server's clock is ahead of the device's, in seconds.
     pub clock_ahead: i64,
-    /// What the next new certificate has wrong.
+    /// The flaw of the next new certificate.
     pub flaw: Option<Flaw>,
-    /// Changes an answer to a registration, its plaintext keys beside it, before it is sent.
+    /// Changes an answer to a registration and its plaintext keys before they are sent.
     pub tamper: Option<fn(&mut Value, &mut Value)>,
     pub mishaps: VecDeque<Mishap>,
     /// The last part of each request's path, and its payload.
@@ -77,7 +77,7 @@ impl Server {
             authorization: None,
         }));
         let shared = Arc::clone(&state);
-        // It ends with the process.
+        // The thread ends with the process.
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 serve(&stream, &mut shared.lock().unwrap());
@@ -98,7 +98,7 @@ impl Server {
         self.state().mishaps.extend(mishaps);
     }
 
-    /// The last parts of the paths that were requested, in order; forgotten then.
+    /// Takes the requests so far, in order: the last part of each path, and the payload.
     pub fn requests(&self) -> Vec<(String, Value)> {
         std::mem::take(&mut self.state().requests)
     }

@@ -102,7 +102,7 @@ fn without_a_terminal_nothing_is_deleted_unasked() {
     );
 }
 
-/// Runs the command at a terminal where `typed` was typed.
+/// Runs the command on a terminal on which `typed` was typed.
 fn at_a_terminal(shell: &Shell, arguments: &[&str], typed: &str) -> Output {
     let master = pty::openpt(pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY).unwrap();
     pty::grantpt(&master).unwrap();
@@ -228,7 +228,7 @@ fn no_argument_takes_a_token() {
     assert!(shell.server.requests().is_empty());
 }
 
-/// With DOMAINCTL_WRITE_HELP set, the pinned texts are written anew.
+/// With DOMAINCTL_WRITE_HELP set, the pinned texts are updated.
 #[test]
 fn the_help_is_as_pinned() {
     for (name, arguments) in [

@@ -143,7 +143,7 @@ fn blocked_machines_are_a_list_of_their_own() {
     let one = one.to_string();
     assert_eq!(
         shell.says(&["member", "block", "kitchen", &one]),
-        format!("blocked {one}: it is no member of kitchen and cannot join\n")
+        format!("blocked {one}: it is not a member of kitchen and cannot join\n")
     );
     assert_eq!(
         shell.says(&["member", "list", "kitchen"]),

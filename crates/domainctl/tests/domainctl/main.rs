@@ -1,5 +1,5 @@
 //! The command against a small `/admin/v1` in this process: paging, preconditions, the token,
-//! refusals, and what people and programs are told.
+//! refusals, and the output for people and programs.
 
 mod command;
 mod lists;
@@ -24,7 +24,7 @@ impl Shell {
         }
     }
 
-    /// The command with this server and its token in the environment, and no other variable.
+    /// The command with only this server and its token in the environment.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_domainctl"));
         command
@@ -39,14 +39,14 @@ impl Shell {
         self.command(arguments).output().unwrap()
     }
 
-    /// What people are told by a command that succeeds.
+    /// The text that a successful command prints.
     fn says(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         text(&output.stdout).to_owned()
     }
 
-    /// What people are told by a command that fails.
+    /// The text that a failing command prints.
     fn fails(&self, arguments: &[&str], exit_code: i32) -> String {
         let output = self.run(arguments);
         assert_eq!(output.status.code(), Some(exit_code), "{output:?}");
@@ -56,7 +56,7 @@ impl Shell {
         told.to_owned()
     }
 
-    /// What programs are told.
+    /// The JSON that a command prints.
     fn json(&self, arguments: &[&str], exit_code: i32) -> Value {
         let output = self.run(&[arguments, &["--json"]].concat());
         assert_eq!(output.status.code(), Some(exit_code), "{output:?}");

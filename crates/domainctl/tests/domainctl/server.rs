@@ -1,4 +1,4 @@
-//! `/admin/v1` in a thread, over domains in memory, and whatever misbehaviour a test asks for.
+//! `/admin/v1` in a thread, with domains in memory, and the faults that a test asks for.
 
 use anonymous_domains_protocol::admin::{Domain, DomainSettings};
 use anonymous_domains_protocol::ids::MachineGuid;
@@ -12,13 +12,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub const TOKEN: &str = "the-operators-own-token-of-this-test";
 const NOON: &str = "2026-11-22T12:00:00Z";
 
-/// What happens to one request, instead of what should.
+/// What goes wrong with one request.
 pub enum Mishap {
-    /// The request is acted on, and the answer lost.
+    /// The server acts on the request, and the answer is lost.
     LostAnswer,
-    /// This is answered, and nothing else happens.
+    /// The server answers this, and does nothing else.
     Answer(u16, &'static str, String),
-    /// Nothing happens to it.
+    /// Nothing goes wrong.
     None,
 }
 
@@ -29,7 +29,7 @@ impl Mishap {
     }
 }
 
-/// A domain as the server has it.
+/// A domain on the server.
 #[derive(Default)]
 pub struct Held {
     pub settings: DomainSettings,
@@ -44,7 +44,7 @@ pub struct Held {
 pub struct State {
     pub domains: BTreeMap<String, Held>,
     pub mishaps: VecDeque<Mishap>,
-    /// Happens right after the next request, as if another operator was as fast.
+    /// Runs right after the next request, as if it came from another operator.
     pub meanwhile: Option<fn(&mut State)>,
     /// Each request: method and target, its headers by lower-case name, its body.
     pub requests: Vec<(String, BTreeMap<String, String>, String)>,
@@ -84,13 +84,13 @@ impl Server {
         self.state().mishaps.extend(mishaps);
     }
 
-    /// Methods and targets of what was requested, in order; forgotten then.
+    /// Takes the requests so far, in order: method and target.
     pub fn requests(&self) -> Vec<String> {
         let requests = std::mem::take(&mut self.state().requests);
         requests.into_iter().map(|(line, ..)| line).collect()
     }
 
-    /// Makes a domain with so many members; gives their GUIDs.
+    /// Creates a domain with this many members, and returns their GUIDs.
     pub fn domain(&self, name: &str, members: usize) -> Vec<MachineGuid> {
         let members: BTreeSet<_> = (0..members).map(|_| MachineGuid::random()).collect();
         let held = Held {
@@ -304,7 +304,7 @@ fn guid(text: &str) -> MachineGuid {
     MachineGuid::parse(text).unwrap()
 }
 
-/// A page of `all`, each with what it is found by.
+/// A page of `all`, each entry with its sort key.
 fn page(name: &str, all: impl Iterator<Item = (String, Value)>, query: &str) -> Value {
     let query: BTreeMap<_, _> = query
         .split('&')

@@ -28,7 +28,7 @@ fn a_domain_is_made_only_if_there_is_none() {
     assert_eq!(
         said,
         "\
-made kitchen
+created kitchen
 domain                  kitchen
 authentication required no
 auth namespace          -

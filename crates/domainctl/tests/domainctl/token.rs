@@ -82,7 +82,7 @@ fn a_wrong_token_is_explained_and_not_shown() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let told = text(&output.stderr);
-    assert!(told.contains("does not take this admin token"), "{told}");
+    assert!(told.contains("does not accept this admin token"), "{told}");
     assert!(!told.contains("hunter2"), "{told}");
 
     shell.server.next([Mishap::problem(ErrorName::NotFound)]);

@@ -1,14 +1,14 @@
-//! The directory in which a device keeps what it is and what it has.
+//! The state directory, which holds a device's identity and its memberships.
 //!
 //! ```text
 //! machine-guid                   the GUID
 //! machine-key.pem                the machine's private key, PKCS#8
-//! domains/NAME@HASH.json         one Membership each; HASH tells servers with a domain of the same name apart
-//! lock                           held while anything changes
+//! domains/NAME@HASH.json         one Membership each; HASH is of the domain server URL
+//! lock                           locked while anything changes
 //! ```
 //!
-//! Directories that are made here have mode 0700, files 0600. A file is written beside its place,
-//! synced and renamed into it: whoever reads finds the old one or the new one, also after a crash.
+//! New directories have mode 0700, files 0600. A file is written under a temporary name, synced and
+//! then renamed, so that a reader finds either the old one or the new one, even after a crash.
 
 use crate::domain_url::DomainUrl;
 use crate::error::DeviceError;
@@ -26,7 +26,7 @@ const KEY_FILE: &str = "machine-key.pem";
 const DOMAINS_DIRECTORY: &str = "domains";
 const LOCK_FILE: &str = "lock";
 
-/// Who a device is: its GUID and its key, made together and never changed.
+/// A device's GUID and its key, which are created together and never change.
 pub struct Identity {
     /// The machine's GUID.
     pub guid: MachineGuid,
@@ -34,43 +34,41 @@ pub struct Identity {
     pub key: PrivateKey,
 }
 
-/// A device's directory. Nothing is made before something is stored.
+/// A device's state directory. It is created when something is first stored.
 #[derive(Debug, Clone)]
-pub struct Home {
-    directory: PathBuf,
+pub struct StateDirectory {
+    path: PathBuf,
 }
 
-/// Keeps other processes from changing the directory while it lives.
-pub struct HomeLock(#[expect(dead_code, reason = "unlocked when closed")] File);
+/// Keeps other processes from changing the directory until it is dropped.
+pub struct DirectoryLock(#[expect(dead_code, reason = "unlocked when closed")] File);
 
-impl Home {
-    /// The home in `directory`, which need not exist.
-    pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self {
-            directory: directory.into(),
-        }
+impl StateDirectory {
+    /// The state directory at `path`, which need not exist.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
     }
 
-    /// The directory.
-    pub fn directory(&self) -> &Path {
-        &self.directory
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// Waits until no other process changes the directory, which is made if it is missing, and
-    /// keeps them out until the lock is dropped.
+    /// Waits until no other process changes the directory, which is created if it is missing, and
+    /// keeps others out until the lock is dropped.
     ///
     /// # Errors
     ///
     /// [`DeviceError::Local`].
-    pub fn lock(&self) -> Result<HomeLock, DeviceError> {
-        let path = self.directory.join(LOCK_FILE);
-        make_directory(&self.directory)
+    pub fn lock(&self) -> Result<DirectoryLock, DeviceError> {
+        let path = self.path.join(LOCK_FILE);
+        make_directory(&self.path)
             .and_then(|()| private_file(OpenOptions::new().create(true).append(true)).open(&path))
-            .and_then(|file| file.lock().map(|()| HomeLock(file)))
+            .and_then(|file| file.lock().map(|()| DirectoryLock(file)))
             .map_err(|error| local(&path, "cannot be locked", &error))
     }
 
-    /// The identity, where the device has one.
+    /// The identity, if the device has one.
     ///
     /// # Errors
     ///
@@ -83,13 +81,14 @@ impl Home {
         let guid = self.guid()?.ok_or_else(|| {
             DeviceError::Local(format!(
                 "{} is missing beside {KEY_FILE}: restore it, or use another directory.",
-                self.directory.join(GUID_FILE).display()
+                self.path.join(GUID_FILE).display()
             ))
         })?;
         Ok(Some(Identity { guid, key }))
     }
 
-    /// The identity; made now, with a key of `kind`, where there is none. The caller holds the lock.
+    /// The identity, which is created with a key of type `kind` if there is none. The caller holds
+    /// the lock.
     ///
     /// # Errors
     ///
@@ -98,7 +97,7 @@ impl Home {
         if let Some(identity) = self.identity()? {
             return Ok(identity);
         }
-        // The key comes last: without it there is no identity, so a crash in between costs nothing.
+        // The key comes last: there is no identity without it, so a crash in between is harmless.
         let guid = match self.guid()? {
             Some(guid) => guid,
             None => {
@@ -119,7 +118,7 @@ impl Home {
             .map_err(|error| self.damaged(GUID_FILE, &error))
     }
 
-    /// What is kept of a domain.
+    /// What is stored of a domain.
     ///
     /// # Errors
     ///
@@ -128,13 +127,13 @@ impl Home {
         self.read_membership(&membership_file(url))
     }
 
-    /// What is kept of every domain, by the domain's name.
+    /// What is stored of every domain, by the domain's name.
     ///
     /// # Errors
     ///
     /// [`DeviceError::Local`] when one cannot be read or is damaged.
     pub fn memberships(&self) -> Result<Vec<Membership>, DeviceError> {
-        let directory = self.directory.join(DOMAINS_DIRECTORY);
+        let directory = self.path.join(DOMAINS_DIRECTORY);
         let entries = match fs::read_dir(&directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries,
@@ -149,7 +148,7 @@ impl Home {
         names.sort();
         let mut memberships = Vec::new();
         for name in names {
-            // A file that a crash left behind before it was renamed begins with a dot.
+            // A crash may leave a temporary file, whose name begins with a dot.
             let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else {
                 continue;
             };
@@ -166,13 +165,13 @@ impl Home {
             .map_err(|error| self.damaged(file, &error))
     }
 
-    /// Keeps a membership in place of what was kept of the domain. The caller holds the lock.
+    /// Stores a membership, and replaces what was stored of the domain. The caller holds the lock.
     ///
     /// # Errors
     ///
     /// [`DeviceError::Local`].
     pub fn save(&self, url: &DomainUrl, membership: &Membership) -> Result<(), DeviceError> {
-        // Room for a credential each, so that growing leaves no copies of keys behind.
+        // Large enough for all credentials: a buffer that grows would leave copies of keys in memory.
         let room = 4096 + membership.credentials.len() * 32 * 1024;
         let mut json = Zeroizing::new(Vec::with_capacity(room));
         serde_json::to_writer_pretty(&mut *json, membership)
@@ -180,23 +179,23 @@ impl Home {
         self.write(&membership_file(url), &json)
     }
 
-    /// Forgets a domain. The caller holds the lock.
+    /// Deletes what is stored of a domain. The caller holds the lock.
     ///
     /// # Errors
     ///
     /// [`DeviceError::Local`].
     pub fn forget(&self, url: &DomainUrl) -> Result<(), DeviceError> {
-        let path = self.directory.join(membership_file(url));
+        let path = self.path.join(membership_file(url));
         match fs::remove_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             removed => removed,
         }
-        .and_then(|()| sync_directory(path.parent().unwrap_or(&self.directory)))
+        .and_then(|()| sync_directory(path.parent().unwrap_or(&self.path)))
         .map_err(|error| local(&path, "cannot be removed", &error))
     }
 
     fn read(&self, file: impl AsRef<Path>) -> Result<Option<Zeroizing<String>>, DeviceError> {
-        let path = self.directory.join(file);
+        let path = self.path.join(file);
         match fs::read_to_string(&path) {
             Ok(text) => Ok(Some(Zeroizing::new(text))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -205,8 +204,8 @@ impl Home {
     }
 
     fn write(&self, file: &Path, content: &[u8]) -> Result<(), DeviceError> {
-        let path = self.directory.join(file);
-        let directory = path.parent().unwrap_or(&self.directory);
+        let path = self.path.join(file);
+        let directory = path.parent().unwrap_or(&self.path);
         let write = || {
             make_directory(directory)?;
             // Mode 0600 from the start.
@@ -224,7 +223,7 @@ impl Home {
     fn damaged(&self, file: impl AsRef<Path>, error: &dyn std::error::Error) -> DeviceError {
         DeviceError::Local(format!(
             "{} is damaged: {error}. Restore it, or use another directory.",
-            self.directory.join(file).display()
+            self.path.join(file).display()
         ))
     }
 }
@@ -233,8 +232,8 @@ fn local(path: &Path, what: &str, error: &io::Error) -> DeviceError {
     DeviceError::Local(format!("{} {what}: {error}.", path.display()))
 }
 
-/// `domains/NAME@HASH.json`. The hash also tells names apart that differ in case alone, where the
-/// file system does not.
+/// `domains/NAME@HASH.json`. The hash also distinguishes names that differ only in case, on file
+/// systems that do not.
 fn membership_file(url: &DomainUrl) -> PathBuf {
     let digest = Sha256::digest(url.as_str());
     let hash: String = digest[..8]
@@ -258,8 +257,8 @@ fn private_file(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// Makes a rename or removal last; only Unix can open a directory for it, and elsewhere the file
-/// system sees to it.
+/// Makes a rename or removal durable. Only Unix can open a directory for that; elsewhere it is up
+/// to the file system.
 fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) {
         File::open(directory)?.sync_all()?;
@@ -288,36 +287,39 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_is_made_once() {
+    fn an_identity_is_created_once() {
         let parent = tempfile::tempdir().unwrap();
-        let home = Home::new(parent.path().join("not/there/yet"));
-        assert!(home.identity().unwrap().is_none());
-        let _lock = home.lock().unwrap();
-        let made = home.identity_or_create(KeyType::EcP256).unwrap();
-        let again = home.identity_or_create(KeyType::Rsa2048).unwrap();
+        let state = StateDirectory::new(parent.path().join("not/there/yet"));
+        assert!(state.identity().unwrap().is_none());
+        let _lock = state.lock().unwrap();
+        let made = state.identity_or_create(KeyType::EcP256).unwrap();
+        let again = state.identity_or_create(KeyType::Rsa2048).unwrap();
         assert_eq!(made.guid, again.guid);
         assert_eq!(made.key.public_key(), again.key.public_key());
     }
 
     #[test]
-    fn half_an_identity_is_finished() {
+    fn half_an_identity_is_completed() {
         let directory = tempfile::tempdir().unwrap();
-        let home = Home::new(directory.path());
+        let state = StateDirectory::new(directory.path());
         let guid = MachineGuid::random();
         fs::write(directory.path().join(GUID_FILE), guid.to_string()).unwrap();
-        assert!(home.identity().unwrap().is_none());
-        assert_eq!(home.identity_or_create(KeyType::EcP256).unwrap().guid, guid);
+        assert!(state.identity().unwrap().is_none());
+        assert_eq!(
+            state.identity_or_create(KeyType::EcP256).unwrap().guid,
+            guid
+        );
         fs::remove_file(directory.path().join(GUID_FILE)).unwrap();
-        assert!(matches!(home.identity(), Err(DeviceError::Local(_))));
+        assert!(matches!(state.identity(), Err(DeviceError::Local(_))));
     }
 
     #[test]
-    fn damage_is_told_without_secrets() {
+    fn damage_is_reported_without_secrets() {
         let directory = tempfile::tempdir().unwrap();
-        let home = Home::new(directory.path());
+        let state = StateDirectory::new(directory.path());
         let pem = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n";
         fs::write(directory.path().join(KEY_FILE), pem).unwrap();
-        let Err(error) = home.identity() else {
+        let Err(error) = state.identity() else {
             panic!("damaged");
         };
         assert!(error.to_string().contains(KEY_FILE), "{error}");
@@ -325,43 +327,47 @@ mod tests {
     }
 
     #[test]
-    fn memberships_are_kept_apart_and_forgotten() {
+    fn memberships_are_stored_separately_and_deleted() {
         let directory = tempfile::tempdir().unwrap();
-        let home = Home::new(directory.path());
+        let state = StateDirectory::new(directory.path());
         let one = url("http://one.example/flashaccess/domainserver/a");
         let two = url("http://two.example/flashaccess/domainserver/a");
-        assert!(home.memberships().unwrap().is_empty());
-        home.save(&one, &membership(&one, Standing::Member))
+        assert!(state.memberships().unwrap().is_empty());
+        state
+            .save(&one, &membership(&one, Standing::Member))
             .unwrap();
-        home.save(&two, &membership(&two, Standing::Member))
+        state
+            .save(&two, &membership(&two, Standing::Member))
             .unwrap();
-        home.save(&two, &membership(&two, Standing::Leaving))
+        state
+            .save(&two, &membership(&two, Standing::Leaving))
             .unwrap();
         fs::write(directory.path().join("domains/.new-x"), "half").unwrap();
-        assert_eq!(home.memberships().unwrap().len(), 2);
-        let kept = home.membership(&one).unwrap().unwrap();
+        assert_eq!(state.memberships().unwrap().len(), 2);
+        let kept = state.membership(&one).unwrap().unwrap();
         assert_eq!(kept.standing, Standing::Member);
-        home.forget(&one).unwrap();
-        home.forget(&one).unwrap();
-        assert!(home.membership(&one).unwrap().is_none());
-        let kept = home.memberships().unwrap().remove(0);
+        state.forget(&one).unwrap();
+        state.forget(&one).unwrap();
+        assert!(state.membership(&one).unwrap().is_none());
+        let kept = state.memberships().unwrap().remove(0);
         assert_eq!(kept.standing, Standing::Leaving);
         assert_eq!(kept.url, two.as_str());
     }
 
     #[cfg(unix)]
     #[test]
-    fn nobody_else_can_read_it() {
+    fn only_the_owner_can_read_it() {
         use std::os::unix::fs::PermissionsExt;
         let parent = tempfile::tempdir().unwrap();
-        let home = Home::new(parent.path().join("home"));
+        let state = StateDirectory::new(parent.path().join("device"));
         let url = url("http://one.example/flashaccess/domainserver/a");
-        let _lock = home.lock().unwrap();
-        home.identity_or_create(KeyType::EcP256).unwrap();
-        home.save(&url, &membership(&url, Standing::Member))
+        let _lock = state.lock().unwrap();
+        state.identity_or_create(KeyType::EcP256).unwrap();
+        state
+            .save(&url, &membership(&url, Standing::Member))
             .unwrap();
         let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        let directory = home.directory().to_owned();
+        let directory = state.path().to_owned();
         assert_eq!(mode(directory.clone()), 0o700);
         assert_eq!(mode(directory.join(DOMAINS_DIRECTORY)), 0o700);
         for file in [GUID_FILE, KEY_FILE, LOCK_FILE] {
@@ -373,8 +379,8 @@ mod tests {
     #[test]
     fn the_lock_keeps_others_out() {
         let directory = tempfile::tempdir().unwrap();
-        let home = Home::new(directory.path());
-        let lock = home.lock().unwrap();
+        let state = StateDirectory::new(directory.path());
+        let lock = state.lock().unwrap();
         let other = File::open(directory.path().join(LOCK_FILE)).unwrap();
         assert!(other.try_lock().is_err());
         drop(lock);

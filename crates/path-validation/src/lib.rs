@@ -1,0 +1,103 @@
+//! The signature algorithms that webpki validates certificate paths with.
+//!
+//! webpki implements path validation (RFC 5280 section 6) and leaves the cryptography to its
+//! caller. These algorithms are pure Rust, so they work in the component's sandbox and in native
+//! programs alike.
+
+#![forbid(unsafe_code)]
+
+use rsa::pkcs1::DecodeRsaPublicKey;
+use rsa::signature::{Verifier, hazmat::PrehashVerifier};
+use rustls_pki_types::{
+    AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
+};
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+/// ECDSA on P-256 with SHA-256.
+pub const ECDSA_P256_SHA256: &dyn SignatureVerificationAlgorithm = &EcdsaP256Sha256;
+
+/// RSA PKCS#1 v1.5 with SHA-256.
+pub const RSA_PKCS1_SHA256: &dyn SignatureVerificationAlgorithm = &RsaPkcs1 {
+    id: alg_id::RSA_PKCS1_SHA256,
+    verify: verify_rsa::<Sha256>,
+};
+
+/// RSA PKCS#1 v1.5 with SHA-384.
+pub const RSA_PKCS1_SHA384: &dyn SignatureVerificationAlgorithm = &RsaPkcs1 {
+    id: alg_id::RSA_PKCS1_SHA384,
+    verify: verify_rsa::<Sha384>,
+};
+
+/// RSA PKCS#1 v1.5 with SHA-512.
+pub const RSA_PKCS1_SHA512: &dyn SignatureVerificationAlgorithm = &RsaPkcs1 {
+    id: alg_id::RSA_PKCS1_SHA512,
+    verify: verify_rsa::<Sha512>,
+};
+
+#[derive(Debug)]
+struct EcdsaP256Sha256;
+
+impl SignatureVerificationAlgorithm for EcdsaP256Sha256 {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let key =
+            p256::ecdsa::VerifyingKey::from_sec1_bytes(public_key).map_err(|_| InvalidSignature)?;
+        let signature =
+            p256::ecdsa::DerSignature::from_bytes(signature).map_err(|_| InvalidSignature)?;
+        key.verify(message, &signature)
+            .map_err(|_| InvalidSignature)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::ECDSA_P256
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::ECDSA_SHA256
+    }
+}
+
+type VerifyRsa =
+    fn(rsa::RsaPublicKey, &[u8], &rsa::pkcs1v15::Signature) -> rsa::signature::Result<()>;
+
+#[derive(Debug)]
+struct RsaPkcs1 {
+    id: AlgorithmIdentifier,
+    verify: VerifyRsa,
+}
+
+fn verify_rsa<D>(
+    key: rsa::RsaPublicKey,
+    message: &[u8],
+    signature: &rsa::pkcs1v15::Signature,
+) -> rsa::signature::Result<()>
+where
+    D: Digest + rsa::pkcs8::AssociatedOid,
+{
+    rsa::pkcs1v15::VerifyingKey::<D>::new(key).verify_prehash(&D::digest(message), signature)
+}
+
+impl SignatureVerificationAlgorithm for RsaPkcs1 {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let key = rsa::RsaPublicKey::from_pkcs1_der(public_key).map_err(|_| InvalidSignature)?;
+        let signature = signature.try_into().map_err(|_| InvalidSignature)?;
+        (self.verify)(key, message, &signature).map_err(|_| InvalidSignature)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::RSA_ENCRYPTION
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.id
+    }
+}
