@@ -3,7 +3,8 @@
 //! What blocks a machine is its entry in the roster. The list of blocked machines is only how they
 //! are found again without a look at all members: a machine is put on it before it is blocked and
 //! taken off after it is let in again, so it has every blocked machine; one that a crash left on it
-//! is recognized by its entry.
+//! is recognized by its entry. Who blocks a machine confirms it on the list afterwards, and who lets
+//! it in takes it off only if it was not confirmed since.
 
 use anonymous_domains_protocol::ids::MachineGuid;
 
@@ -23,9 +24,13 @@ pub async fn block<S: Store, E: Environment>(
 ) -> Result<(), Error> {
     let list = blocked_machines::find_or_insert(tables, domain).await?;
     blocked_machines::put_on(tables, list, guid).await?;
-    departure::block(tables, domain, guid).await?;
-    // Another operator may have let it in meanwhile and taken it off the list only now.
-    blocked_machines::put_on(tables, list, guid).await
+    if departure::block(tables, domain, guid).await? {
+        // Another operator may be about to take it off, having let it join again before.
+        blocked_machines::confirm(tables, list, guid).await?;
+    } else {
+        blocked_machines::put_on(tables, list, guid).await?;
+    }
+    Ok(())
 }
 
 /// Lets a machine join again. One that is not blocked stays as it is.
@@ -34,11 +39,16 @@ pub async fn unblock<S: Store, E: Environment>(
     domain: &Domain,
     guid: MachineGuid,
 ) -> Result<(), Error> {
-    departure::unblock(tables, domain, guid).await?;
+    // A block that is under way, or died, comes before this.
+    departure::settle_departure(tables, domain, guid).await?;
     let Some(list) = domain.info.blocked else {
-        return Ok(());
+        return departure::unblock(tables, domain, guid).await;
     };
-    blocked_machines::take_off(tables, list, guid).await?;
+    let listed = blocked_machines::get(tables, list, guid).await?;
+    departure::unblock(tables, domain, guid).await?;
+    if let Some(listed) = listed {
+        blocked_machines::take_off(tables, list, guid, listed).await?;
+    }
     // Another operator may have blocked it again meanwhile.
     if domain_membership::is_blocked(tables, domain, guid).await? {
         blocked_machines::put_on(tables, list, guid).await?;

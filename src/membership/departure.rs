@@ -103,14 +103,14 @@ pub async fn remove<S: Store, E: Environment>(
 }
 
 /// An operator blocks a machine. When this returns, it is no member, cannot become one, and its
-/// departure counts, if it was a member.
+/// departure counts, if it was a member. `false` when it was blocked already.
 pub(super) async fn block<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     domain: &Domain,
     guid: MachineGuid,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let mut domain = domain.clone();
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
         let entry = roster(tables, &domain).get(&guid).await?;
         match entry {
             Some(Entry::Member(member)) => {
@@ -118,8 +118,8 @@ pub(super) async fn block<S: Store, E: Environment>(
                 domain = domain_server_info::read_again(tables, &domain).await?;
             }
             Some(Entry::Blocked(_)) => {
-                settle_departure(tables, &domain, guid).await?;
-                return Ok(());
+                let settled = settle_departure(tables, &domain, guid).await?;
+                return Ok(attempt > 0 || settled.is_some());
             }
             Some(Entry::Departed(_)) | None => block_stranger(tables, &domain, guid).await?,
         }
@@ -152,8 +152,6 @@ pub(super) async fn unblock<S: Store, E: Environment>(
     domain: &Domain,
     guid: MachineGuid,
 ) -> Result<(), Error> {
-    // A block that is under way, or died, comes before this.
-    settle_departure(tables, domain, guid).await?;
     roster(tables, domain)
         .update(&guid, |leaf| {
             let Some(Entry::Blocked(departure)) = leaf.get(&guid) else {

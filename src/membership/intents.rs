@@ -191,7 +191,7 @@ pub(super) async fn complete_departure<S: Store, E: Environment>(
         if remove(tables, domain, intent, epoch).await? {
             // Whoever finishes a block also puts the machine on the list: it may have been taken off.
             if let (Action::Block, Some(list)) = (&intent.action, domain.info.blocked) {
-                blocked_machines::put_on(tables, list, intent.guid).await?;
+                blocked_machines::confirm(tables, list, intent.guid).await?;
             }
             return finish_departure(tables, domain, intent).await;
         }

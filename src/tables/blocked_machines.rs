@@ -1,6 +1,7 @@
 //! The list of a domain's blocked machines, for operators to read ([`crate::membership::blocking`]).
 
 use anonymous_domains_protocol::ids::MachineGuid;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Tables,
@@ -17,11 +18,29 @@ use crate::{
     },
 };
 
-/// By GUID, when each was blocked, in seconds since 1970.
-type BlockedTree<'a, S, E> = Tree<'a, S, E, [u8; 16], i64, ()>;
+/// A machine on the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// When it was blocked, in seconds since 1970.
+    blocked_at_s: i64,
+    /// A random number, which is another one whenever the machine is confirmed on the list.
+    confirmation: u64,
+}
+
+/// The list, by GUID.
+type BlockedTree<'a, S, E> = Tree<'a, S, E, [u8; 16], Listed, ()>;
 
 fn tree<S: Store, E: Environment>(tables: &Tables<S, E>, root: RowId) -> BlockedTree<'_, S, E> {
     Tree::new(tables, TABLE, root)
+}
+
+/// What the list says of a machine.
+pub async fn get<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    root: RowId,
+    guid: MachineGuid,
+) -> Result<Option<Listed>, Error> {
+    tree(tables, root).get(guid.as_bytes()).await
 }
 
 /// Puts a machine on the list, if it is not on it.
@@ -36,14 +55,15 @@ pub async fn put_on<S: Store, E: Environment>(
             if leaf.get(&key).is_some() {
                 return Ok(Change::Keep(()));
             }
-            leaf.insert(key, tables.env.now_s());
+            leaf.insert(key, listed(tables, tables.env.now_s()));
             Ok(Change::Write(()))
         })
         .await
 }
 
-/// Takes a machine off the list.
-pub async fn take_off<S: Store, E: Environment>(
+/// Puts a machine on the list, or confirms that it is on it: whoever has seen it there before can
+/// not take it off any more.
+pub async fn confirm<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     root: RowId,
     guid: MachineGuid,
@@ -51,7 +71,32 @@ pub async fn take_off<S: Store, E: Environment>(
     let key = *guid.as_bytes();
     tree(tables, root)
         .update(&key, |leaf| {
-            if leaf.get(&key).is_none() {
+            let seen = leaf.get(&key).map(|listed| listed.blocked_at_s);
+            let blocked_at_s = seen.unwrap_or_else(|| tables.env.now_s());
+            leaf.insert(key, listed(tables, blocked_at_s));
+            Ok(Change::Write(()))
+        })
+        .await
+}
+
+fn listed<S, E: Environment>(tables: &Tables<S, E>, blocked_at_s: i64) -> Listed {
+    Listed {
+        blocked_at_s,
+        confirmation: tables.env.random_u64(),
+    }
+}
+
+/// Takes a machine off the list, if the list still says of it what it did.
+pub async fn take_off<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    root: RowId,
+    guid: MachineGuid,
+    seen: Listed,
+) -> Result<(), Error> {
+    let key = *guid.as_bytes();
+    tree(tables, root)
+        .update(&key, |leaf| {
+            if leaf.get(&key) != Some(&seen) {
                 return Ok(Change::Keep(()));
             }
             leaf.remove(&key);
@@ -75,7 +120,7 @@ pub async fn list<S: Store, E: Environment>(
     let entries = tree(tables, root).scan(after.as_ref(), limit).await?;
     Ok(entries
         .into_iter()
-        .map(|(guid, blocked_at_s)| (MachineGuid::from_bytes(guid), blocked_at_s))
+        .map(|(guid, listed)| (MachineGuid::from_bytes(guid), listed.blocked_at_s))
         .collect())
 }
 
@@ -98,7 +143,7 @@ pub async fn find_or_insert<S: Store, E: Environment>(
     if let Some(root) = domain.info.blocked {
         return Ok(root);
     }
-    let first = Node::<[u8; 16], i64, ()>::root(());
+    let first = Node::<[u8; 16], Listed, ()>::root(());
     let mine = tables.create(TABLE, first).await?;
     let (root, _) = domain_server_info::update(tables, domain, |info| {
         Ok(match info.blocked {
