@@ -1,0 +1,199 @@
+//! Gateways that the stress test starts for itself, on a state directory that is removed at the
+//! end.
+
+mod gateway;
+mod redis;
+
+use crate::checker::{Guarantee, Violation};
+use crate::clock::Moment;
+use crate::history::{Lost, Operation, Outcome};
+use anonymous_domains_client::{Token, files};
+use gateway::Gateway;
+use redis::Redis;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Which gateways to run.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The gateway's program.
+    pub program: PathBuf,
+    /// The component.
+    pub component: PathBuf,
+    /// How many gateways share the store.
+    pub gateways: usize,
+    /// Where the store is.
+    pub store: Store,
+    /// More of the component's settings, `name=value`.
+    pub settings: Vec<String>,
+}
+
+/// Where the tables are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Store {
+    /// In the state directory.
+    Sqlite,
+    /// In a Redis server that the stress test starts for itself.
+    LocalRedis,
+    /// Where this URL says.
+    Url(String),
+}
+
+/// Running gateways.
+pub struct LocalCluster {
+    gateways: Vec<Gateway>,
+    runs: Vec<Run>,
+    _redis: Option<Redis>,
+    /// Removed when all that use it are gone.
+    directory: TempDir,
+}
+
+/// From a gateway's start until nothing of that process is left.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    server: usize,
+    start: Moment,
+    end: Option<Moment>,
+}
+
+impl LocalCluster {
+    /// Starts the gateways.
+    ///
+    /// # Errors
+    ///
+    /// When one of them, or Redis, does not start.
+    pub async fn start(setup: &Setup) -> anyhow::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("stress-").tempdir()?;
+        let state = directory.path().join("state");
+        let (redis, store) = match &setup.store {
+            Store::Sqlite => (None, None),
+            Store::Url(url) => (None, Some(url.clone())),
+            Store::LocalRedis => {
+                let redis = Redis::start(&directory.path().join("redis")).await?;
+                let url = redis.url();
+                (Some(redis), Some(url))
+            }
+        };
+        let mut gateways = Vec::new();
+        for number in 0..setup.gateways {
+            let log = directory.path().join(format!("gateway-{number}.log"));
+            let mut gateway = Gateway::new(setup, &state, store.as_deref(), log)?;
+            gateway.start().await?;
+            gateways.push(gateway);
+        }
+        let runs = (0..gateways.len()).map(|server| Run {
+            server,
+            start: 0,
+            end: None,
+        });
+        Ok(Self {
+            runs: runs.collect(),
+            gateways,
+            _redis: redis,
+            directory,
+        })
+    }
+
+    /// How many gateways there are.
+    pub fn len(&self) -> usize {
+        self.gateways.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.gateways.is_empty()
+    }
+
+    /// The gateways' origins.
+    pub fn urls(&self) -> Vec<String> {
+        self.gateways.iter().map(Gateway::url).collect()
+    }
+
+    /// The token that the first start made.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn admin_token(&self) -> anyhow::Result<Token> {
+        let file = self.directory.path().join("state/admin-token");
+        files::token_in_file(&file).map_err(anyhow::Error::msg)
+    }
+
+    /// Keeps the directory with the gateways' logs, and says where it is.
+    pub fn keep(&mut self) -> PathBuf {
+        self.directory.disable_cleanup(true);
+        self.directory.path().to_path_buf()
+    }
+
+    /// Kills a gateway with SIGKILL.
+    ///
+    /// # Errors
+    ///
+    /// When it had ended by itself.
+    pub async fn kill(&mut self, server: usize) -> anyhow::Result<()> {
+        self.gateways[server].kill().await
+    }
+
+    /// Starts a gateway again that was killed. Gives how long that took.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start.
+    pub async fn restart(&mut self, server: usize) -> anyhow::Result<Duration> {
+        let start = Instant::now();
+        self.gateways[server].start().await?;
+        Ok(start.elapsed())
+    }
+
+    /// Notes that a gateway was started again at `start`, and that nothing of its previous process
+    /// was left by `end`.
+    pub fn record_restart(&mut self, server: usize, start: Moment, end: Moment) {
+        let previous = self.runs.iter_mut().rev().find(|run| run.server == server);
+        if let Some(run) = previous {
+            run.end = Some(end);
+        }
+        self.runs.push(Run {
+            server,
+            start,
+            end: None,
+        });
+    }
+
+    /// Limits the outcomes that are unknown: a request to a gateway that was killed ended with it.
+    pub fn bound_unknown(&self, history: &mut [Operation]) {
+        for operation in history {
+            let Outcome::Unknown { until, .. } = &mut operation.outcome else {
+                continue;
+            };
+            // The run that the request may have been in: the latest that started before its end.
+            let run = self
+                .runs
+                .iter()
+                .rev()
+                .find(|run| run.server == operation.server && run.start <= operation.end);
+            if let Some(end) = run.and_then(|run| run.end) {
+                *until = (*until).min(end.max(operation.end));
+            }
+        }
+    }
+}
+
+/// Requests that got no answer at all, though a gateway answers or ends within its own limits.
+pub fn hanging(history: &[Operation]) -> Option<Violation> {
+    let mut hanging = history.iter().filter(|operation| {
+        matches!(
+            operation.outcome,
+            Outcome::Unknown {
+                why: Lost::TimedOut,
+                ..
+            }
+        )
+    });
+    let first = hanging.next()?;
+    Some(Violation::new(
+        Guarantee::Recovery,
+        "requests had no answer within the timeout",
+        std::iter::once(first).chain(hanging),
+    ))
+}
