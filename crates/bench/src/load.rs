@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use anonymous_domains_testkit::Latencies;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http::{Method, Request, Uri};
@@ -62,18 +63,15 @@ pub enum Pace {
 pub struct Sample {
     /// Answers a second.
     pub rate: f64,
-    /// How long each took, in microseconds, ascending.
-    pub latencies_us: Vec<u32>,
+    /// How long each took.
+    pub latencies: Latencies,
 }
 
 impl Sample {
-    /// The latency that this share of the requests (0 to 1) did not exceed, in milliseconds.
+    /// The latency that this share of the requests (0 to 1) did not exceed, in milliseconds; NaN if
+    /// there were none.
     pub fn percentile_ms(&self, share: f64) -> f64 {
-        let last = self.latencies_us.len().saturating_sub(1);
-        let at = (share * last as f64).round() as usize;
-        self.latencies_us
-            .get(at)
-            .map_or(f64::NAN, |&us| f64::from(us) / 1000.0)
+        self.latencies.percentile_ms(share).unwrap_or(f64::NAN)
     }
 }
 
@@ -82,7 +80,7 @@ struct Run {
     pace: Pace,
     start: Instant,
     next: Cell<usize>,
-    latencies_us: RefCell<Vec<u32>>,
+    latencies: RefCell<Latencies>,
 }
 
 /// Puts a load on a server, and fails at the first answer that is not 200.
@@ -107,7 +105,7 @@ pub fn run(requests: &Requests, connections: usize, pace: Pace) -> anyhow::Resul
             pace,
             start: Instant::now(),
             next: Cell::new(0),
-            latencies_us: RefCell::default(),
+            latencies: RefCell::default(),
         });
         let clients: Vec<_> = senders
             .into_iter()
@@ -116,10 +114,9 @@ pub fn run(requests: &Requests, connections: usize, pace: Pace) -> anyhow::Resul
         for client in clients {
             client.await??;
         }
-        let mut latencies_us = run.latencies_us.take();
-        let rate = latencies_us.len() as f64 / run.start.elapsed().as_secs_f64();
-        latencies_us.sort_unstable();
-        Ok(Sample { rate, latencies_us })
+        let latencies = run.latencies.take();
+        let rate = latencies.len() as f64 / run.start.elapsed().as_secs_f64();
+        Ok(Sample { rate, latencies })
     })
 }
 
@@ -147,8 +144,7 @@ impl Run {
             if status != 200 {
                 bail!("answered {status}: {}", String::from_utf8_lossy(&answer));
             }
-            let took = waited_from.elapsed().as_micros() as u32;
-            self.latencies_us.borrow_mut().push(took);
+            self.latencies.borrow_mut().record(waited_from.elapsed());
         }
         Ok(())
     }

@@ -135,11 +135,11 @@ mod tests {
 
     use super::*;
     use crate::cli::Arguments;
-    use crate::store::redis::testing::RedisServer;
+    use crate::store::redis::testing::TestRedis;
     use zeroize::Zeroizing;
 
     fn start(
-        server: &RedisServer,
+        server: &TestRedis,
         directory: &Path,
         key_encryption_key: Option<&str>,
     ) -> impl Future<Output = anyhow::Result<Settings>> + use<> {
@@ -160,7 +160,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn two_that_start_at_once_on_one_directory_share_what_is_made() {
-        let (server, directory) = (RedisServer::start(&[]), tempfile::tempdir().unwrap());
+        let (server, directory) = (TestRedis::start(&[]), tempfile::tempdir().unwrap());
         let tasks = [(); 4].map(|()| tokio::spawn(start(&server, directory.path(), None)));
         let mut started = Vec::new();
         for task in tasks {
@@ -176,7 +176,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn of_those_that_start_at_once_on_their_own_directories_one_makes_secrets() {
-        let server = RedisServer::start(&[]);
+        let server = TestRedis::start(&[]);
         // With one key-encryption key the CA still must be the same.
         for key in [None, Some("ab".repeat(32))] {
             let mut connection = server.connection().await;
@@ -205,7 +205,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn a_store_belongs_to_one_key_encryption_key() {
-        let (server, directory) = (RedisServer::start(&[]), tempfile::tempdir().unwrap());
+        let (server, directory) = (TestRedis::start(&[]), tempfile::tempdir().unwrap());
         let first = start(&server, directory.path(), None).await.unwrap();
         let other = "ab".repeat(32);
         let error = start(&server, directory.path(), Some(&other)).await;
@@ -226,7 +226,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slip_of_the_hand_claims_nothing() {
-        let (server, directory) = (RedisServer::start(&[]), tempfile::tempdir().unwrap());
+        let (server, directory) = (TestRedis::start(&[]), tempfile::tempdir().unwrap());
         start(&server, directory.path(), Some("ab")).await.unwrap();
         assert!(!server.store().await.is_claimed().await.unwrap());
     }

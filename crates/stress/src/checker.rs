@@ -14,49 +14,44 @@ mod removals;
 
 use crate::history::Operation;
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
+use anonymous_domains_testkit::Guarantee;
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// The most operations that a violation lists.
 const MAX_SHOWN: usize = 12;
 
-/// A guarantee that was not kept.
+/// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Which guarantee.
-    pub guarantee: Guarantee,
+    /// Which rule.
+    pub rule: Rule,
     /// What is wrong.
     pub text: String,
     /// The operations that show it, one a line.
     pub operations: Vec<String>,
 }
 
-/// What is checked. The numbers are the README's.
+/// What a violation breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Guarantee {
-    /// No more members than the maximum that was in force at the admission.
-    Maximum = 1,
-    /// A machine that was told 200 is a member until it leaves or is removed.
-    Membership = 2,
-    /// A version names one key for ever, and versions have no gaps.
-    KeyVersions = 3,
-    /// After a departure there is a new key.
-    Rollover = 4,
-    /// A refused request changes nothing.
-    Refusals = 5,
-    /// A crash leaves nothing that a later request does not repair, and nothing hangs.
-    Recovery = 6,
-    /// Many machines that arrive after a departure make one new key.
-    SingleFlight = 7,
-    /// Not one of the guarantees: answers are as the protocol says.
-    Protocol = 8,
+pub enum Rule {
+    /// One of the server's guarantees.
+    Guarantee(Guarantee),
+    /// The protocol: answers are as it says.
+    Protocol,
 }
 
-impl fmt::Display for Guarantee {
+impl From<Guarantee> for Rule {
+    fn from(guarantee: Guarantee) -> Self {
+        Self::Guarantee(guarantee)
+    }
+}
+
+impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Guarantee(guarantee) => guarantee.fmt(f),
             Self::Protocol => f.write_str("the protocol"),
-            guarantee => write!(f, "guarantee {}", *guarantee as u8),
         }
     }
 }
@@ -64,12 +59,12 @@ impl fmt::Display for Guarantee {
 impl Violation {
     /// A violation that these operations show.
     pub fn new<'a>(
-        guarantee: Guarantee,
+        rule: impl Into<Rule>,
         text: impl Into<String>,
         operations: impl IntoIterator<Item = &'a Operation>,
     ) -> Self {
         Self {
-            guarantee,
+            rule: rule.into(),
             text: text.into(),
             operations: operations
                 .into_iter()
@@ -82,7 +77,7 @@ impl Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VIOLATION of {}: {}", self.guarantee, self.text)?;
+        write!(f, "VIOLATION of {}: {}", self.rule, self.text)?;
         for operation in &self.operations {
             write!(f, "\n  {operation}")?;
         }

@@ -1,11 +1,12 @@
 //! The checks after a run: everything is asked about once more, while nothing else happens.
 
 use crate::caller::Caller;
-use crate::checker::{Guarantee, Violation};
+use crate::checker::Violation;
 use crate::history::{Operation, Outcome, Request};
 use crate::machine::{self, Machine};
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 use anonymous_domains_protocol::problem::ErrorName;
+use anonymous_domains_testkit::Guarantee;
 use anyhow::Context as _;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -123,14 +124,14 @@ async fn fill_last_slot(
             .any(|operation| operation.domain == *domain && operation.until() > now)
     });
     if refused == 2 && is_quiet {
-        lock(violations).push(Violation {
-            guarantee: Guarantee::Recovery,
-            text: format!(
+        lock(violations).push(Violation::new(
+            Guarantee::Recovery,
+            format!(
                 "{domain} has {members} members and a maximum of {}, and admits nobody",
                 members + 1
             ),
-            operations: Vec::new(),
-        });
+            [],
+        ));
     }
     Ok(())
 }
@@ -152,14 +153,14 @@ async fn ask(
         }
         tokio::time::sleep(PAUSE).await;
     }
-    lock(violations).push(Violation {
-        guarantee: Guarantee::Recovery,
-        text: format!(
+    lock(violations).push(Violation::new(
+        Guarantee::Recovery,
+        format!(
             "after the run, {} for {domain} was not answered in {TRIES} tries",
             request.name()
         ),
-        operations: Vec::new(),
-    });
+        [],
+    ));
     Ok(outcome)
 }
 

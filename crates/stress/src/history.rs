@@ -6,6 +6,7 @@ use anonymous_domains_protocol::problem::ErrorName;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Identifies a domain key without revealing it: the first bytes of a SHA-256 of its public key.
 pub type KeyPrint = u64;
@@ -180,6 +181,11 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// How long the caller waited.
+    pub fn duration(&self) -> Duration {
+        Duration::from_nanos(self.end - self.start)
+    }
+
     /// The last moment at which it can have taken effect.
     pub fn until(&self) -> Moment {
         match self.outcome {

@@ -1,16 +1,14 @@
 //! Gateways that the stress test starts for itself, on a state directory that is removed at the
 //! end.
 
-mod gateway;
-mod redis;
-
-use crate::checker::{Guarantee, Violation};
+use crate::checker::Violation;
 use crate::clock::Moment;
 use crate::history::{Lost, Operation, Outcome};
 use anonymous_domains_client::{Token, files};
-use gateway::Gateway;
-use redis::Redis;
-use std::path::PathBuf;
+use anonymous_domains_testkit::{Gateway, Guarantee, RedisServer, free_port};
+use anyhow::Context as _;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -42,11 +40,25 @@ pub enum Store {
 
 /// Running gateways.
 pub struct LocalCluster {
-    gateways: Vec<Gateway>,
+    members: Vec<Member>,
     runs: Vec<Run>,
-    _redis: Option<Redis>,
+    _redis: Option<RedisServer>,
     /// Removed when all that use it are gone.
     directory: TempDir,
+}
+
+/// One gateway of the cluster.
+struct Member {
+    setup: Setup,
+    state: PathBuf,
+    /// The URL of its store, if that is not in the state directory.
+    store: Option<String>,
+    /// It listens on the same port whenever it is started.
+    port: u16,
+    /// The file that its log is appended to.
+    log: PathBuf,
+    /// `None` while it is down.
+    gateway: Option<Gateway>,
 }
 
 /// From a gateway's start until nothing of that process is left.
@@ -63,33 +75,41 @@ impl LocalCluster {
     /// # Errors
     ///
     /// When one of them, or Redis, does not start.
-    pub async fn start(setup: &Setup) -> anyhow::Result<Self> {
+    pub fn start(setup: &Setup) -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new().prefix("stress-").tempdir()?;
         let state = directory.path().join("state");
         let (redis, store) = match &setup.store {
             Store::Sqlite => (None, None),
             Store::Url(url) => (None, Some(url.clone())),
             Store::LocalRedis => {
-                let redis = Redis::start(&directory.path().join("redis")).await?;
+                let data = directory.path().join("redis");
+                std::fs::create_dir(&data)?;
+                let redis = RedisServer::start(&data, &[])?;
                 let url = redis.url();
                 (Some(redis), Some(url))
             }
         };
-        let mut gateways = Vec::new();
+        let mut members = Vec::new();
         for number in 0..setup.gateways {
-            let log = directory.path().join(format!("gateway-{number}.log"));
-            let mut gateway = Gateway::new(setup, &state, store.as_deref(), log)?;
-            gateway.start().await?;
-            gateways.push(gateway);
+            let mut member = Member {
+                setup: setup.clone(),
+                state: state.clone(),
+                store: store.clone(),
+                port: free_port()?,
+                log: directory.path().join(format!("gateway-{number}.log")),
+                gateway: None,
+            };
+            member.start()?;
+            members.push(member);
         }
-        let runs = (0..gateways.len()).map(|server| Run {
+        let runs = (0..members.len()).map(|server| Run {
             server,
             start: 0,
             end: None,
         });
         Ok(Self {
             runs: runs.collect(),
-            gateways,
+            members,
             _redis: redis,
             directory,
         })
@@ -97,17 +117,17 @@ impl LocalCluster {
 
     /// How many gateways there are.
     pub fn len(&self) -> usize {
-        self.gateways.len()
+        self.members.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.gateways.is_empty()
+        self.members.is_empty()
     }
 
     /// The gateways' origins.
     pub fn urls(&self) -> Vec<String> {
-        self.gateways.iter().map(Gateway::url).collect()
+        self.members.iter().map(Member::url).collect()
     }
 
     /// The token that the first start made.
@@ -131,8 +151,12 @@ impl LocalCluster {
     /// # Errors
     ///
     /// When it had ended by itself.
-    pub async fn kill(&mut self, server: usize) -> anyhow::Result<()> {
-        self.gateways[server].kill().await
+    pub fn kill(&mut self, server: usize) -> anyhow::Result<()> {
+        let gateway = self.members[server].gateway.take();
+        gateway
+            .context("the gateway was not started")?
+            .process
+            .kill()
     }
 
     /// Starts a gateway again that was killed. Gives how long that took.
@@ -140,9 +164,9 @@ impl LocalCluster {
     /// # Errors
     ///
     /// When it does not start.
-    pub async fn restart(&mut self, server: usize) -> anyhow::Result<Duration> {
+    pub fn restart(&mut self, server: usize) -> anyhow::Result<Duration> {
         let start = Instant::now();
-        self.gateways[server].start().await?;
+        self.members[server].start()?;
         Ok(start.elapsed())
     }
 
@@ -177,6 +201,35 @@ impl LocalCluster {
             }
         }
     }
+}
+
+impl Member {
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    fn start(&mut self) -> anyhow::Result<()> {
+        let setup = &self.setup;
+        let mut command = Gateway::command(&setup.program, &setup.component, &self.state);
+        command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
+        if let Some(store) = &self.store {
+            command.args(["--store", store]);
+        }
+        for setting in &setup.settings {
+            command.args(["--set", setting]);
+        }
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        command.stderr(log);
+        let gateway = Gateway::start(command).with_context(|| last_line(&self.log))?;
+        self.gateway = Some(gateway);
+        Ok(())
+    }
+}
+
+/// The last line of a gateway's log.
+fn last_line(log: &Path) -> String {
+    let log = std::fs::read_to_string(log).unwrap_or_default();
+    log.lines().last().unwrap_or("it logged nothing").to_owned()
 }
 
 /// Requests that got no answer at all, though a gateway answers or ends within its own limits.

@@ -40,7 +40,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut cluster = None;
     let (urls, token) = if arguments.url.is_empty() {
-        let started = cluster.insert(LocalCluster::start(&setup(arguments)?).await?);
+        let started = cluster.insert(LocalCluster::start(&setup(arguments)?)?);
         (started.urls(), Some(started.admin_token()?))
     } else {
         let origin = |url: &String| url.trim_end_matches('/').to_owned();

@@ -1,17 +1,18 @@
 //! Kills the gateways of a local cluster under load, and starts them again.
 
 use crate::caller::Caller;
-use crate::checker::{Guarantee, Violation};
+use crate::checker::Violation;
 use crate::history::{Outcome, Request};
 use crate::local_cluster::LocalCluster;
 use crate::machine::Machine;
 use crate::random::Random;
 use crate::workload::Workload;
 use anonymous_domains_protocol::ids::DomainName;
+use anonymous_domains_testkit::Guarantee;
 use anyhow::Context as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, block_in_place};
 
 /// How soon after a kill a registration must be answered: the longest time that the claim of a
 /// dead process on a key is valid (10 s for RSA-2048), plus a margin for a busy machine.
@@ -52,7 +53,7 @@ pub async fn run(
     for number in 0..kills {
         pause(UPTIME_MS, random).await;
         let server = number % cluster.len();
-        cluster.kill(server).await?;
+        block_in_place(|| cluster.kill(server))?;
         report.kills += 1;
         if cluster.len() > 1 {
             let other = (server + 1) % cluster.len();
@@ -60,7 +61,7 @@ pub async fn run(
         }
         pause(DOWNTIME_MS, random).await;
         let start = caller.clock.now();
-        let took = cluster.restart(server).await?;
+        let took = block_in_place(|| cluster.restart(server))?;
         report.longest_start = report.longest_start.max(took);
         wait_for_recovery(caller, workload, server, &mut report).await?;
         // Whatever the previous process left behind, such as a command on its way to Redis, has
@@ -97,16 +98,16 @@ async fn wait_for_recovery(
         let (domain, time) = task.context("a probe's task failed")??;
         report.longest_recovery = report.longest_recovery.max(time);
         if time > MAX_RECOVERY {
-            report.violations.push(Violation {
-                guarantee: Guarantee::Recovery,
-                text: format!(
+            report.violations.push(Violation::new(
+                Guarantee::Recovery,
+                format!(
                     "after kill {}, no registration in {domain} was answered by server {server} \
                      within {} s",
                     report.kills,
                     MAX_RECOVERY.as_secs()
                 ),
-                operations: Vec::new(),
-            });
+                [],
+            ));
         }
     }
     Ok(())

@@ -1,11 +1,12 @@
 //! The result of a run, as text for people.
 
-use crate::checker::{Guarantee, Verdict};
+use crate::checker::{Rule, Verdict};
 use crate::history::{Operation, Outcome};
+use anonymous_domains_testkit::Latencies;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// How many violations of one guarantee are shown. The first are the most useful.
+/// How many violations of one rule are shown. The first are the most useful.
 const MAX_VIOLATIONS: usize = 3;
 
 /// The operations by kind and outcome, with rates and latencies.
@@ -23,19 +24,14 @@ pub fn table(history: &[Operation]) -> String {
         "operation", "number", "per s", "p50 ms", "p99 ms", "max ms"
     );
     for (kind, operations) in kinds {
-        let mut times: Vec<_> = operations
+        let times: Latencies = operations
             .iter()
             .filter(|operation| operation.outcome != Outcome::NotSent)
-            .map(|operation| operation.end - operation.start)
+            .map(|operation| operation.duration())
             .collect();
-        times.sort_unstable();
+        let percentile = |share| milliseconds(times.percentile_ms(share));
         // A request that was not sent has no answer, but must not take long either.
-        let longest: Vec<_> = operations
-            .iter()
-            .map(|operation| operation.end - operation.start)
-            .max()
-            .into_iter()
-            .collect();
+        let longest = operations.iter().map(|operation| operation.duration());
         let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
         for operation in &operations {
             *outcomes.entry(operation.outcome.name()).or_default() += 1;
@@ -51,9 +47,9 @@ pub fn table(history: &[Operation]) -> String {
             "{kind:<20} {:>8} {:>8.1} {:>8} {:>8} {:>8}  {}",
             operations.len(),
             operations.len() as f64 / seconds.max(0.001),
-            milliseconds(&times, 50),
-            milliseconds(&times, 99),
-            milliseconds(&longest, 100),
+            percentile(0.5),
+            percentile(0.99),
+            milliseconds(longest.max().map(|longest| longest.as_secs_f64() * 1000.0)),
             outcomes.join(", ")
         );
     }
@@ -83,9 +79,9 @@ pub fn verdict(verdict: &Verdict, history: &[Operation]) -> String {
         verdict.admissions_under_maximum,
         verdict.counts,
     );
-    let mut shown: BTreeMap<Guarantee, usize> = BTreeMap::new();
+    let mut shown: BTreeMap<Rule, usize> = BTreeMap::new();
     for violation in &verdict.violations {
-        let number = shown.entry(violation.guarantee).or_default();
+        let number = shown.entry(violation.rule).or_default();
         *number += 1;
         if *number <= MAX_VIOLATIONS {
             let _ = writeln!(text, "{violation}");
@@ -96,20 +92,13 @@ pub fn verdict(verdict: &Verdict, history: &[Operation]) -> String {
     } else {
         let numbers: Vec<_> = shown
             .iter()
-            .map(|(guarantee, number)| format!("{number} of {guarantee}"))
+            .map(|(rule, number)| format!("{number} of {rule}"))
             .collect();
         let _ = writeln!(text, "verdict: VIOLATIONS, {}", numbers.join(", "));
     }
     text
 }
 
-/// A percentile of sorted times in nanoseconds.
-fn milliseconds(sorted: &[u64], percent: usize) -> String {
-    match sorted.len() {
-        0 => "-".to_owned(),
-        number => {
-            let rank = (number * percent).div_ceil(100).max(1) - 1;
-            format!("{:.1}", sorted[rank] as f64 / 1e6)
-        }
-    }
+fn milliseconds(ms: Option<f64>) -> String {
+    ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"))
 }

@@ -1,10 +1,11 @@
 //! A thundering herd: very many machines that arrive at the same moment.
 
 use crate::caller::Caller;
-use crate::checker::{Guarantee, Violation};
+use crate::checker::Violation;
 use crate::history::{Outcome, Request};
 use crate::machine::{self, Machine};
 use anonymous_domains_protocol::ids::DomainName;
+use anonymous_domains_testkit::Guarantee;
 use anyhow::Context as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -100,11 +101,7 @@ pub async fn run(caller: &Arc<Caller>, name: &str, number: usize) -> anyhow::Res
 
 impl HerdReport {
     fn fail(&mut self, guarantee: Guarantee, text: String) {
-        self.violations.push(Violation {
-            guarantee,
-            text,
-            operations: Vec::new(),
-        });
+        self.violations.push(Violation::new(guarantee, text, []));
     }
 }
 

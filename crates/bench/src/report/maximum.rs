@@ -109,9 +109,8 @@ fn under_load(requests: &load::Requests, ended: &AtomicBool) -> anyhow::Result<S
     let start = Instant::now();
     while !ended.load(Ordering::Relaxed) {
         let sample = load::run(requests, CONNECTIONS, Pace::Closed(SLICE))?;
-        all.latencies_us.extend(sample.latencies_us);
+        all.latencies.add(&sample.latencies);
     }
-    all.rate = all.latencies_us.len() as f64 / start.elapsed().as_secs_f64();
-    all.latencies_us.sort_unstable();
+    all.rate = all.latencies.len() as f64 / start.elapsed().as_secs_f64();
     Ok(all)
 }

@@ -9,9 +9,10 @@ use anyhow::{Context as _, ensure};
 use super::race::{Rival, race};
 use super::steady::{CONNECTIONS, MACHINES, members};
 use super::{Plan, Report, number, state_directory};
-use crate::server::{Build, Server, free_port, start_at};
+use crate::server::{Build, Server, start_at};
 use anonymous_domains_bench::load::{Post, Requests};
 use anonymous_domains_bench::machines::machines;
+use anonymous_domains_testkit::free_port;
 
 /// A kind of key as cfssl names it.
 struct Kind {

@@ -106,7 +106,7 @@ mod tests {
     fn ratios_are_those_of_the_same_round() {
         let sample = |rate| Sample {
             rate,
-            latencies_us: vec![],
+            ..Sample::default()
         };
         // The machine is twice as slow in the second round.
         let results = Results(vec![

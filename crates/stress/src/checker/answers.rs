@@ -1,6 +1,6 @@
 //! Whether each answer is one that its request may get.
 
-use super::{DomainHistory, Guarantee, Verdict, Violation};
+use super::{DomainHistory, Rule, Verdict, Violation};
 use crate::history::{Operation, Outcome, Request};
 use anonymous_domains_protocol::problem::ErrorName;
 
@@ -8,7 +8,7 @@ pub(super) fn check(domain: &DomainHistory<'_>, verdict: &mut Verdict) {
     for operation in &domain.operations {
         if let Outcome::Wrong(why) = &operation.outcome {
             verdict.violations.push(Violation::new(
-                Guarantee::Protocol,
+                Rule::Protocol,
                 format!("an answer is not right: {why}"),
                 [*operation],
             ));
@@ -16,7 +16,7 @@ pub(super) fn check(domain: &DomainHistory<'_>, verdict: &mut Verdict) {
             && operation.is_done()
         {
             verdict.violations.push(Violation::new(
-                Guarantee::Protocol,
+                Rule::Protocol,
                 format!("{refusals} was expected, and the request was granted"),
                 [*operation],
             ));
@@ -24,7 +24,7 @@ pub(super) fn check(domain: &DomainHistory<'_>, verdict: &mut Verdict) {
             && !may_be_refused(operation, error)
         {
             verdict.violations.push(Violation::new(
-                Guarantee::Protocol,
+                Rule::Protocol,
                 format!("{error} is no answer to this request"),
                 [*operation],
             ));

@@ -1,9 +1,10 @@
 //! Guarantees 3, 4 and 7: key versions, rollovers, and that no key is made without a cause.
 
-use super::{DomainHistory, Guarantee, Verdict, Violation, removals};
+use super::{DomainHistory, Verdict, Violation, removals};
 use crate::clock::Moment;
 use crate::history::{KeyPrint, Operation, Outcome, Request};
 use anonymous_domains_protocol::problem::ErrorName;
+use anonymous_domains_testkit::Guarantee;
 use std::collections::BTreeMap;
 
 pub(super) fn check(domain: &DomainHistory<'_>, verdict: &mut Verdict) {

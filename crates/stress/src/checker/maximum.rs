@@ -5,9 +5,10 @@
 //! been in force at any of their admissions. The same holds for any of these machines together with
 //! those that were certainly admitted before all of them.
 
-use super::{DomainHistory, Guarantee, Verdict, Violation, removals};
+use super::{DomainHistory, Verdict, Violation, removals};
 use crate::clock::Moment;
 use crate::history::{Operation, Outcome, Request};
+use anonymous_domains_testkit::Guarantee;
 
 /// A machine's time in a domain, from an admission that was answered.
 struct Stay<'a> {

@@ -8,10 +8,11 @@
 //! its end. One without an answer may take effect at any time until its deadline, or never. When no
 //! state is left, no correct server can have given these answers.
 
-use super::{DomainHistory, Guarantee, Verdict, Violation, removals};
+use super::{DomainHistory, Verdict, Violation, removals};
 use crate::clock::Moment;
 use crate::history::{Operation, Outcome, Request};
 use anonymous_domains_protocol::ids::MachineGuid;
+use anonymous_domains_testkit::Guarantee;
 use std::collections::BTreeSet;
 
 /// With more pending operations than this the check does not decide.

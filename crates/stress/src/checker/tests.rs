@@ -2,9 +2,10 @@
 
 mod builder;
 
-use super::Guarantee;
+use super::Rule;
 use crate::history::{KeySeen, Outcome, Request};
 use anonymous_domains_protocol::problem::ErrorName;
+use anonymous_domains_testkit::Guarantee;
 use builder::{DENIED, HistoryBuilder, JOIN, LIMIT, keys, lost, members, registered};
 use std::sync::Arc;
 
@@ -354,7 +355,7 @@ fn answers_that_nobody_may_get_are_seen() {
         (Request::Remove, DENIED),
     ] {
         let history = HistoryBuilder::new().add(1, request, (0, 1), outcome);
-        assert_eq!(history.violated(), [Guarantee::Protocol]);
+        assert_eq!(history.broken_rules(), [Rule::Protocol]);
     }
     HistoryBuilder::new()
         .add(1, JOIN, (0, 1), Outcome::NotSent)

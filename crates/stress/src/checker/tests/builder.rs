@@ -1,10 +1,11 @@
 //! Builds histories for tests.
 
-use crate::checker::{Guarantee, check};
+use crate::checker::{Rule, check};
 use crate::clock::Moment;
 use crate::history::{KeySeen, Lost, Operation, Outcome, Request};
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 use anonymous_domains_protocol::problem::ErrorName;
+use anonymous_domains_testkit::Guarantee;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -83,12 +84,23 @@ impl HistoryBuilder {
 
     /// The guarantees that are violated.
     pub fn violated(&self) -> Vec<Guarantee> {
+        let rules = self.broken_rules().into_iter();
+        rules
+            .map(|rule| match rule {
+                Rule::Guarantee(guarantee) => guarantee,
+                Rule::Protocol => panic!("an answer is not as the protocol says"),
+            })
+            .collect()
+    }
+
+    /// The rules that are broken, once for each violation.
+    pub fn broken_rules(&self) -> Vec<Rule> {
         let violations = check(&self.operations).violations;
         violations
             .iter()
             .map(|violation| {
                 assert!(!violation.operations.is_empty(), "{violation}");
-                violation.guarantee
+                violation.rule
             })
             .collect()
     }
