@@ -102,8 +102,8 @@ async fn a_server_that_stands_still_keeps_nobody_waiting() {
     assert_eq!(recovered(&store, "k").await.unwrap().value, b"v");
 }
 
-/// Passes everything on between one client and the server, but swallows answers on demand: it
-/// closes the connection in their place.
+/// Forwards everything between one client and the server. On demand it drops an answer and closes
+/// the connection instead.
 fn relay(server: &TestRedis, swallow: Arc<AtomicBool>) -> String {
     let socket = server.directory.path().join("relay");
     let listener = UnixListener::bind(&socket).unwrap();
@@ -182,9 +182,9 @@ async fn a_replica_is_not_used() {
         command.arg(host).arg(port);
         let () = command.query_async(&mut connection).await.unwrap();
     };
-    // Nobody is there to be copied, which does not matter to what it calls itself.
+    // There is no such primary, but the server calls itself a replica anyway.
     replicaof("127.0.0.1", "1").await;
-    // The connection is from better days: the first write shows it.
+    // The connection is older than that. The first write shows it.
     assert!(is_unavailable(&store.set("k", Vec::new()).await));
     assert!(is_unavailable(&store.get("k").await));
     let address = Address::new(&server.url(), Credentials::default()).unwrap();
@@ -233,7 +233,7 @@ async fn a_user_may_be_limited_to_the_gateways_keys() {
     assert_eq!(store.increment("k", 1).await, Ok(2));
     assert_eq!(store.list_keys(None).await.unwrap().keys, ["k"]);
 
-    // All of it is in the database that was named, and under the prefix.
+    // All keys are in the database of the URL, and under the prefix.
     let keys: Vec<String> = connection.keys("*").await.unwrap();
     assert_eq!(keys, ["another program's"]);
     let select = redis::cmd("SELECT").arg(3).to_owned();
@@ -272,12 +272,12 @@ async fn a_start_waits_for_the_server_for_a_while() {
     let mut server = TestRedis::start(&[]);
     server.process.kill().unwrap();
     let address = Address::new(&server.url(), Credentials::default()).unwrap();
-    let impatient = RedisStore::connect(&address, Duration::from_millis(1)).await;
-    assert!(matches!(impatient, Err(ConnectError::Away { .. })));
-    let patient = tokio::spawn(async move { RedisStore::connect(&address, DEADLINE).await });
+    let too_short = RedisStore::connect(&address, Duration::from_millis(1)).await;
+    assert!(matches!(too_short, Err(ConnectError::Away { .. })));
+    let long_enough = tokio::spawn(async move { RedisStore::connect(&address, DEADLINE).await });
     tokio::time::sleep(Duration::from_millis(100)).await;
     server.restart().unwrap();
-    assert!(patient.await.unwrap().is_ok());
+    assert!(long_enough.await.unwrap().is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -291,8 +291,8 @@ async fn a_start_waits_until_the_server_has_loaded_its_data() {
     let save = redis::cmd("SAVE");
     let () = save.query_async(&mut connection).await.unwrap();
     server.process.kill().unwrap();
-    // 100 ms for each key, and it answers meanwhile, but gives none. The append-only file, which
-    // would load at once, is not looked at.
+    // It takes 100 ms for each key. Until then it answers, but serves no keys. The append-only
+    // file, which would load at once, is not used.
     server
         .respawn(&[
             "--appendonly",

@@ -1,4 +1,4 @@
-//! What a Redis says of itself.
+//! What a Redis says about itself.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,34 +6,34 @@ use std::fmt;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
 
-use super::claim;
-use super::link::reason;
+use super::failure::reason;
+use super::names;
 
-/// Who answered.
-pub(super) struct Server {
+/// A server's name and role.
+pub(super) struct ServerInfo {
     name: String,
     version: String,
     role: String,
 }
 
-impl Server {
-    /// Whether it only copies another.
+impl ServerInfo {
+    /// Whether it is a replica of another server.
     pub fn is_replica(&self) -> bool {
         self.role == "replica" || self.role == "slave"
     }
 }
 
-impl fmt::Display for Server {
+impl fmt::Display for ServerInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.name, self.version)
     }
 }
 
-/// Asks who it is, and whether it serves: one that still loads its data says who it is, but gives
-/// no keys. `HELLO` needs no permission, and is there since Redis 6.
-pub(super) async fn hello(connection: &mut MultiplexedConnection) -> RedisResult<Server> {
+/// Asks for its name and role, and whether it serves keys: a server that is still loading its data
+/// answers `HELLO`, but no `EXISTS`. `HELLO` needs no permission, and exists since Redis 6.
+pub(super) async fn hello(connection: &mut MultiplexedConnection) -> RedisResult<ServerInfo> {
     let mut exists = redis::cmd("EXISTS");
-    let _: bool = exists.arg(claim::name()).query_async(connection).await?;
+    let _: bool = exists.arg(names::claim()).query_async(connection).await?;
     let mut fields: HashMap<String, Value> = redis::cmd("HELLO").query_async(connection).await?;
     let mut text = |name| {
         let value = fields.remove(name);
@@ -41,15 +41,15 @@ pub(super) async fn hello(connection: &mut MultiplexedConnection) -> RedisResult
             .and_then(|value| redis::from_redis_value(value).ok())
             .unwrap_or_default()
     };
-    Ok(Server {
+    Ok(ServerInfo {
         name: text("server"),
         version: text("version"),
         role: text("role"),
     })
 }
 
-/// Warns of a configuration that may lose what was answered. A user that may not ask learns
-/// nothing, and needs not to.
+/// Warns of a configuration that may lose acknowledged writes. Does nothing for a user who may not
+/// ask for it.
 pub(super) async fn warn_of_losses(connection: &mut MultiplexedConnection) {
     let info: String = match redis::cmd("INFO").query_async(connection).await {
         Ok(info) => info,
@@ -63,7 +63,7 @@ pub(super) async fn warn_of_losses(connection: &mut MultiplexedConnection) {
     }
 }
 
-/// What is dangerous in the answer to `INFO`.
+/// The warnings about an answer to `INFO`.
 fn warnings(info: &str) -> Vec<String> {
     let field = |name: &str| {
         info.lines()

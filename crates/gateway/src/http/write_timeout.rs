@@ -1,4 +1,4 @@
-//! A connection that fails when its client takes nothing for too long.
+//! A connection that fails when its client accepts no bytes for too long.
 
 use std::io;
 use std::pin::Pin;
@@ -13,8 +13,8 @@ pub(super) struct WriteTimeout<S> {
     stream: S,
     limit: Duration,
     sleep: Pin<Box<Sleep>>,
-    /// Whether a write waits.
-    waits: bool,
+    /// Whether a write is waiting.
+    is_waiting: bool,
 }
 
 impl<S> WriteTimeout<S> {
@@ -24,17 +24,17 @@ impl<S> WriteTimeout<S> {
             stream,
             limit,
             sleep: Box::pin(tokio::time::sleep(limit)),
-            waits: false,
+            is_waiting: false,
         }
     }
 
     fn watch<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
-            self.waits = false;
+            self.is_waiting = false;
             return poll;
         }
-        if !self.waits {
-            self.waits = true;
+        if !self.is_waiting {
+            self.is_waiting = true;
             self.sleep.as_mut().reset(Instant::now() + self.limit);
         }
         match self.sleep.as_mut().poll(cx) {
@@ -92,7 +92,7 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_nothing_is_given_up() {
+    async fn a_client_that_accepts_nothing_times_out() {
         let (_client, server) = tokio::io::duplex(16);
         let mut server = WriteTimeout::new(server, Duration::from_secs(30));
         let start = Instant::now();

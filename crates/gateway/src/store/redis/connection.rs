@@ -1,9 +1,9 @@
-//! The connection to a Redis: one, shared by all requests, and made anew when it breaks.
+//! The connection to a Redis. All requests share one, and a new one is made when it breaks.
 //!
-//! Whoever needs a connection and finds none makes it, and the others wait for that one attempt.
-//! After a failed attempt everyone is refused for a moment ([`PAUSE`]), so that nothing queues up
-//! while the Redis is away. A connection that breaks, or whose answer does not come in time, is
-//! given up: what was asked on it may or may not have been done.
+//! A request that needs a connection and finds none makes it, and other requests wait for that one
+//! attempt. After a failed attempt all requests fail for a short time ([`RETRY_PAUSE`]), so that
+//! nothing queues up while the Redis is away. A connection is dropped when it breaks, or when an
+//! answer does not come in time: the commands on it may or may not have been executed.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use redis::{AsyncConnectionConfig, Client, RedisError, ServerErrorKind};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::server::{self, Server};
+use super::failure::{Failure, reason};
+use super::server_info::{self, ServerInfo};
 
 /// How long connecting may take, with TLS and authentication.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -20,24 +21,11 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an answer may take.
 pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// After a failed attempt to connect the next one is made so much later.
-const PAUSE: Duration = Duration::from_millis(250);
+/// How long after a failed attempt to connect the next one is made.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
-/// Why a command brought nothing.
-#[derive(Clone, Debug)]
-pub(super) enum Failure {
-    /// There is no connection, and none could be made: nothing was asked.
-    Away(String),
-    /// The Redis does not let the gateway in: nothing was asked.
-    Denied(String),
-    /// The connection broke or the answer did not come: what was asked may have been done.
-    Lost(String),
-    /// The Redis answered with an error.
-    Refused(RedisError),
-}
-
-/// The connection, or the lack of one.
-pub(super) struct Link {
+/// Makes the connection, and keeps it while it is good.
+pub(super) struct Connector {
     client: Client,
     config: AsyncConnectionConfig,
     state: Mutex<State>,
@@ -59,8 +47,8 @@ pub(super) struct Connection {
     generation: u64,
 }
 
-impl Link {
-    /// A link that is not connected yet.
+impl Connector {
+    /// A connector that has no connection yet.
     pub fn new(client: Client) -> Self {
         Self {
             client,
@@ -71,18 +59,18 @@ impl Link {
         }
     }
 
-    /// The connection; made if there is none.
+    /// The connection. Makes one if there is none.
     pub async fn connection(&self) -> Result<Connection, Failure> {
         let mut state = self.state.lock().await;
         if let Some(connection) = &state.current {
             return Ok(connection.clone());
         }
         if let Some((at, failure)) = &state.failed
-            && at.elapsed() < PAUSE
+            && at.elapsed() < RETRY_PAUSE
         {
             return Err(failure.clone());
         }
-        // Whoever gives up while it connects lets the next one in line try.
+        // If this request is cancelled while it connects, the next one in line tries.
         match self.connect().await {
             Ok((redis, server)) => {
                 state.generation += 1;
@@ -108,29 +96,29 @@ impl Link {
         }
     }
 
-    async fn connect(&self) -> Result<(MultiplexedConnection, Server), Failure> {
+    async fn connect(&self) -> Result<(MultiplexedConnection, ServerInfo), Failure> {
         let connect = async {
             let mut connection = self
                 .client
                 .get_multiplexed_async_connection_with_config(&self.config)
                 .await?;
-            let server = server::hello(&mut connection).await?;
+            let server = server_info::hello(&mut connection).await?;
             Ok((connection, server))
         };
         let connected = match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
-            Ok(connected) => connected.map_err(|error| connect_failure(&error))?,
+            Ok(connected) => connected.map_err(|error| Failure::of_connect(&error))?,
             Err(_) => return Err(Failure::Away("it did not answer in time".into())),
         };
         if connected.1.is_replica() {
-            // It may lag behind, and a departure must be seen.
+            // It may lag behind, and a departure must be visible at once.
             return Err(Failure::Away("it is a replica".into()));
         }
         Ok(connected)
     }
 
-    /// Says what an error on `connection` means, and gives the connection up if it is broken.
+    /// Says what an error on `connection` means, and drops the connection if it is broken.
     pub async fn failure(&self, connection: &Connection, error: RedisError) -> Failure {
-        // A server that was made a replica, or whose cluster is down, is asked anew who it is.
+        // A server that became a replica, or whose cluster is down, must be asked again for its role.
         let demoted = matches!(
             error.kind(),
             redis::ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
@@ -152,35 +140,5 @@ impl Link {
         } else {
             Failure::Refused(error)
         }
-    }
-}
-
-impl Failure {
-    /// What happened, in short and without credentials.
-    pub fn reason(&self) -> String {
-        match self {
-            Self::Away(reason) | Self::Denied(reason) | Self::Lost(reason) => reason.clone(),
-            Self::Refused(error) => reason(error),
-        }
-    }
-}
-
-fn connect_failure(error: &RedisError) -> Failure {
-    let denied = error.kind() == redis::ErrorKind::AuthenticationFailed
-        || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
-    if denied {
-        Failure::Denied(reason(error))
-    } else {
-        Failure::Away(reason(error))
-    }
-}
-
-/// An error's text. A Redis that does not know a command quotes its arguments, and they may be a
-/// password or a value: they are cut off.
-pub(super) fn reason(error: &RedisError) -> String {
-    let text = error.to_string();
-    match text.split_once(", with args") {
-        Some((text, _)) => text.to_owned(),
-        None => text,
     }
 }

@@ -1,5 +1,4 @@
-//! What has nothing to do at the moment and is kept for a while, since making a new one costs
-//! more: instances of the component.
+//! Idle instances of the component, kept for a while because creating one is expensive.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,64 +7,64 @@ use tokio::time::Instant;
 
 use crate::host::memory::Reclaim;
 
-/// A stack: the one that was used last is used next. So those that are not needed are not used,
-/// and end.
-pub(crate) struct Idle<T> {
+/// A stack: the instance that was used last is used next. So instances that are not needed stay
+/// unused, and are dropped.
+pub(crate) struct IdlePool<T> {
     max_idle: Duration,
     kept: Mutex<Kept<T>>,
 }
 
 struct Kept<T> {
-    /// Each with the time since when it is idle; the oldest first.
+    /// Each with the time since when it is idle. The oldest comes first.
     stack: Vec<(T, Instant)>,
-    /// Whether a task looks after those that are idle for too long.
-    is_swept: bool,
+    /// Whether a task drops the expired ones.
+    has_sweeper: bool,
 }
 
-impl<T: Send + 'static> Idle<T> {
-    /// Keeps each for so long.
+impl<T: Send + 'static> IdlePool<T> {
+    /// Keeps each idle item for `max_idle`.
     pub(crate) fn new(max_idle: Duration) -> Arc<Self> {
         Arc::new(Self {
             max_idle,
             kept: Mutex::new(Kept {
                 stack: Vec::new(),
-                is_swept: false,
+                has_sweeper: false,
             }),
         })
     }
 
-    /// The one that was used last, if there is one.
+    /// The item that was used last, if there is one.
     pub(crate) fn take(&self) -> Option<T> {
-        self.lock().stack.pop().map(|(one, _)| one)
+        self.lock().stack.pop().map(|(item, _)| item)
     }
 
-    /// Keeps one.
-    pub(crate) fn put(self: &Arc<Self>, one: T) {
+    /// Keeps an item.
+    pub(crate) fn put(self: &Arc<Self>, item: T) {
         let mut kept = self.lock();
-        kept.stack.push((one, Instant::now()));
-        if !std::mem::replace(&mut kept.is_swept, true) {
+        kept.stack.push((item, Instant::now()));
+        if !std::mem::replace(&mut kept.has_sweeper, true) {
             tokio::spawn(Arc::clone(self).sweep());
         }
     }
 
-    /// Ends those that are idle for too long, until there are none.
+    /// Drops expired items until there are no more items.
     async fn sweep(self: Arc<Self>) {
-        while let Some(next) = self.end_expired() {
+        while let Some(next) = self.drop_expired() {
             tokio::time::sleep_until(next).await;
         }
     }
 
-    /// Ends those that have expired. Gives the time when the next one will have.
-    fn end_expired(&self) -> Option<Instant> {
+    /// Drops the expired items. Returns when the next one expires.
+    fn drop_expired(&self) -> Option<Instant> {
         let mut kept = self.lock();
         let now = Instant::now();
-        let alive = kept
+        let expired = kept
             .stack
             .partition_point(|(_, since)| *since + self.max_idle <= now);
-        let expired: Vec<_> = kept.stack.drain(..alive).collect();
+        let expired: Vec<_> = kept.stack.drain(..expired).collect();
         let next = kept.stack.first().map(|(_, since)| *since + self.max_idle);
-        kept.is_swept = next.is_some();
-        // To end an instance takes a moment, and others want to take and put.
+        kept.has_sweeper = next.is_some();
+        // Dropping an instance takes a moment, so it happens without the lock.
         drop(kept);
         drop(expired);
         next
@@ -76,8 +75,8 @@ impl<T: Send + 'static> Idle<T> {
     }
 }
 
-impl<T: Send + 'static> Reclaim for Idle<T> {
-    /// Ends the one that has been idle for longest.
+impl<T: Send + 'static> Reclaim for IdlePool<T> {
+    /// Drops the item that has been idle for longest.
     fn reclaim(&self) -> bool {
         let mut kept = self.lock();
         if kept.stack.is_empty() {
@@ -95,14 +94,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_one_that_was_used_last_is_used_next() {
-        let idle = Idle::new(Duration::from_secs(3600));
+    async fn the_item_that_was_used_last_is_used_next() {
+        let idle = IdlePool::new(Duration::from_secs(3600));
         assert_eq!(idle.take(), None);
-        for one in [1, 2, 3] {
-            idle.put(one);
+        for item in [1, 2, 3] {
+            idle.put(item);
         }
         assert_eq!(idle.take(), Some(3));
-        assert!(idle.reclaim(), "1 gives way");
+        assert!(idle.reclaim(), "1 is dropped");
         idle.put(4);
         assert_eq!(idle.take(), Some(4));
         assert_eq!(idle.take(), Some(2));
@@ -110,8 +109,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_that_are_not_used_end_and_so_do_later_ones() {
-        let idle = Idle::new(Duration::from_millis(10));
+    async fn unused_items_are_dropped_and_so_are_later_ones() {
+        let idle = IdlePool::new(Duration::from_millis(10));
         let alive = Arc::new(());
         for _ in 0..2 {
             for _ in 0..3 {
@@ -128,15 +127,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_those_that_have_expired_end() {
-        let idle = Idle::new(Duration::from_secs(3600));
+    async fn only_expired_items_are_dropped() {
+        let idle = IdlePool::new(Duration::from_secs(3600));
         idle.put(1);
         idle.put(2);
         let since = Instant::now() - Duration::from_secs(3600);
         idle.lock().stack[0].1 = since;
-        let next = idle.end_expired().expect("one is left");
+        let next = idle.drop_expired().expect("one is left");
         assert!(next > Instant::now());
         assert_eq!(idle.take(), Some(2));
-        assert_eq!(idle.end_expired(), None);
+        assert_eq!(idle.drop_expired(), None);
     }
 }

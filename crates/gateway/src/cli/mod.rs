@@ -1,18 +1,20 @@
 //! The command line.
 
+mod store;
+mod units;
+
 use std::ffi::OsString;
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
 use clap::parser::ValueSource;
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
-use zeroize::Zeroizing;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 
-use crate::store::redis::{Address, Credentials};
+use crate::store::redis::Address;
+pub use store::StoreArguments;
+use units::{duration, size};
 
 /// Serves the Anonymous Domains component over HTTP, with its tables in a SQLite file or a Redis.
 #[derive(Debug, Parser)]
@@ -104,96 +106,8 @@ pub struct Arguments {
     pub log: String,
 }
 
-/// Where the tables are.
-#[derive(Args)]
-pub struct StoreArguments {
-    /// Redis or Valkey for the tables, which several gateways may share: redis://HOST:PORT/DB,
-    /// rediss:// for TLS, redis+unix:///SOCKET [default: a file in the state directory]
-    #[arg(long = "store", env = "ANONYMOUS_DOMAINS_STORE", value_name = "URL")]
-    #[arg(hide_env_values = true)]
-    url: Option<String>,
-
-    /// File with the password of the --store
-    #[arg(long = "store-password-file", value_name = "FILE")]
-    #[arg(env = "ANONYMOUS_DOMAINS_STORE_PASSWORD_FILE")]
-    password_file: Option<PathBuf>,
-
-    /// CA certificates (PEM) that vouch for a rediss:// store [default: the system's]
-    #[arg(
-        long = "store-ca",
-        env = "ANONYMOUS_DOMAINS_STORE_CA",
-        value_name = "FILE"
-    )]
-    ca: Option<PathBuf>,
-
-    /// Certificate (PEM) with which the gateway proves itself to a rediss:// store
-    #[arg(long = "store-certificate", value_name = "FILE", requires = "key")]
-    #[arg(env = "ANONYMOUS_DOMAINS_STORE_CERTIFICATE")]
-    certificate: Option<PathBuf>,
-
-    /// File with the certificate's private key (PEM)
-    #[arg(long = "store-key", value_name = "FILE", requires = "certificate")]
-    #[arg(env = "ANONYMOUS_DOMAINS_STORE_KEY")]
-    key: Option<PathBuf>,
-
-    /// How long the start waits for a --store that cannot be reached
-    #[arg(long = "store-connect-timeout", value_name = "DURATION")]
-    #[arg(env = "ANONYMOUS_DOMAINS_STORE_CONNECT_TIMEOUT")]
-    #[arg(default_value = "30s", value_parser = duration)]
-    pub connect_timeout: Duration,
-}
-
-/// Shows nothing: the URL may have a password.
-impl fmt::Debug for StoreArguments {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreArguments").finish_non_exhaustive()
-    }
-}
-
-impl StoreArguments {
-    /// The Redis that is to be used, if any.
-    ///
-    /// # Errors
-    ///
-    /// If it has no URL that can be used, or a file cannot be read. No error shows a password.
-    pub fn address(&self) -> anyhow::Result<Option<Address>> {
-        let Some(url) = self.url.as_deref().filter(|url| !url.is_empty()) else {
-            if self.password_file.is_some() || self.ca.is_some() || self.certificate.is_some() {
-                bail!("there is a password or a certificate for a --store, but no --store");
-            }
-            return Ok(None);
-        };
-        let read = |path: &PathBuf| {
-            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-        };
-        let password = match &self.password_file {
-            None => None,
-            Some(path) => {
-                let text = Zeroizing::new(read(path)?);
-                let text = str::from_utf8(&text)
-                    .ok()
-                    .map(str::trim_end)
-                    .filter(|text| !text.is_empty())
-                    .with_context(|| format!("{} holds no password", path.display()))?;
-                Some(Zeroizing::new(text.to_owned()))
-            }
-        };
-        let identity = match (&self.certificate, &self.key) {
-            (Some(certificate), Some(key)) => Some((read(certificate)?, read(key)?.into())),
-            _ => None,
-        };
-        let credentials = Credentials {
-            password,
-            ca: self.ca.as_ref().map(read).transpose()?,
-            identity,
-        };
-        Ok(Some(Address::new(url, credentials)?))
-    }
-}
-
 impl Arguments {
-    /// The command line and the environment. Ends the process where they make no sense, or ask
-    /// for help.
+    /// The command line and the environment. Ends the process if they are invalid, or ask for help.
     pub fn read() -> Self {
         Self::from_words(std::env::args_os()).unwrap_or_else(|error| error.exit())
     }
@@ -251,41 +165,6 @@ on an empty store may make them.
 
 Standard output gets one line, when requests can be served:
   listening on http://ADDR:PORT";
-
-/// A time in seconds (`30`, `30s`), milliseconds (`500ms`) or minutes (`2m`), up to an hour.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let number: u64 = digits
-        .parse()
-        .map_err(|_| "write a whole number and ms, s or m, such as 30s".to_owned())?;
-    let milliseconds = match &text[digits.len()..] {
-        "ms" => Some(number),
-        "s" | "" => number.checked_mul(1000),
-        "m" => number.checked_mul(60_000),
-        unit => return Err(format!("{unit} is no unit; there are ms, s and m")),
-    };
-    match milliseconds {
-        Some(ms) if (1..=3_600_000).contains(&ms) => Ok(Duration::from_millis(ms)),
-        _ => Err("must be from 1ms to 60m".to_owned()),
-    }
-}
-
-/// A size in MiB or GiB (`512MiB`, `2GiB`), in bytes, up to 1024 GiB.
-fn size(text: &str) -> Result<usize, String> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let number: usize = digits
-        .parse()
-        .map_err(|_| "write a whole number and MiB or GiB, such as 512MiB".to_owned())?;
-    let mebibytes = match &text[digits.len()..] {
-        "MiB" => Some(number),
-        "GiB" => number.checked_mul(1024),
-        unit => return Err(format!("\"{unit}\" is no unit; there are MiB and GiB")),
-    };
-    match mebibytes {
-        Some(mebibytes) if (1..=1024 * 1024).contains(&mebibytes) => Ok(mebibytes * 1024 * 1024),
-        _ => Err("must be from 1MiB to 1024GiB".to_owned()),
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -361,45 +240,5 @@ mod tests {
         let no_store = ["gateway", "--store-ca", "ca.pem"];
         let arguments = Arguments::from_words(no_store).unwrap();
         assert!(arguments.store.address().is_err());
-    }
-
-    #[test]
-    fn durations() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("30"), Ok(Duration::from_secs(30)));
-        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for text in [
-            "",
-            "s",
-            "0",
-            "-1s",
-            "1.5s",
-            "1h",
-            "61m",
-            "99999999999999999999",
-        ] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn sizes() {
-        assert_eq!(size("1MiB"), Ok(1 << 20));
-        assert_eq!(size("512MiB"), Ok(512 << 20));
-        assert_eq!(size("1024GiB"), Ok(1 << 40));
-        for text in [
-            "",
-            "MiB",
-            "0MiB",
-            "-1MiB",
-            "1.5GiB",
-            "512",
-            "1GB",
-            "1025GiB",
-            "99999999999999GiB",
-        ] {
-            assert!(size(text).is_err(), "{text}");
-        }
     }
 }
