@@ -27,9 +27,9 @@ pub struct Server {
 /// Sizes of a process in memory, in kB.
 #[derive(Clone, Copy)]
 pub struct Memory {
-    /// What it has now.
+    /// Its current size.
     pub now: u64,
-    /// The most it has had.
+    /// Its largest size so far.
     pub peak: u64,
 }
 
@@ -43,7 +43,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If the system does not tell.
+    /// If the system does not say.
     pub fn memory(&self) -> anyhow::Result<Memory> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let value = |name: &str| {
@@ -64,13 +64,13 @@ pub struct Programs {
     pub gateway: PathBuf,
     /// The directory with the component's builds.
     pub components: PathBuf,
-    /// Spin, where there is one.
+    /// Spin, if it is to be measured.
     pub spin: Option<PathBuf>,
     /// The project's spin.toml.
     pub manifest: PathBuf,
 }
 
-/// The build of the component that a gateway is to take.
+/// The build of the component for a gateway.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Build {
     /// With WebAssembly's wide arithmetic.
@@ -90,7 +90,7 @@ impl Build {
 }
 
 impl Programs {
-    /// A gateway with further arguments.
+    /// Starts a gateway with more arguments.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl Programs {
         start_and_ask(command)
     }
 
-    /// The component's crate without the sandbox: this program itself.
+    /// Starts the component's crate without the sandbox: this program itself.
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl Programs {
         start_and_ask(command)
     }
 
-    /// Spin with the portable build and its own SQLite store, where there is a Spin.
+    /// Starts Spin, if there is one, with the portable build and its own SQLite store.
     ///
     /// # Errors
     ///

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Identifies a domain key without revealing it: the first bytes of a SHA-256 of its public key.
 pub type KeyPrint = u64;
 
-/// A version of a domain's key, as it was given to somebody.
+/// A version of a domain's key, as an answer gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeySeen {
     /// The version.
@@ -48,7 +48,7 @@ pub enum Request {
     Rollover,
     /// An operator lists the members.
     Members,
-    /// An operator looks at the domain.
+    /// An operator reads the domain.
     Show,
     /// An operator lists the keys.
     Keys,

@@ -159,7 +159,7 @@ impl LocalCluster {
             .kill()
     }
 
-    /// Starts a gateway again that was killed. Gives how long that took.
+    /// Starts a gateway again that was killed. Returns how long that took.
     ///
     /// # Errors
     ///

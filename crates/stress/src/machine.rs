@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// RSA keys are slow to make, so machines share this many.
 const RSA_KEYS: usize = 4;
-/// One machine in so many has an RSA key.
+/// One in this many machines has an RSA key.
 const RSA_EVERY: usize = 10;
 
 /// A machine with its identity.

@@ -39,7 +39,7 @@ pub struct Plan {
 pub struct End {
     /// After this time.
     pub after: Option<Duration>,
-    /// After so many operations.
+    /// After this many operations.
     pub operations: Option<usize>,
 }
 
