@@ -11,7 +11,7 @@ mod python;
 mod redis;
 mod serve;
 mod simulate;
-mod storm;
+mod stress;
 mod test;
 mod workspace;
 
@@ -51,27 +51,28 @@ enum Task {
         #[arg(last = true, value_name = "GATEWAY ARGS")]
         gateway_args: Vec<OsString>,
     },
-    /// Storms a running server, or gateways of its own, and checks what was promised
+    /// Stress-tests a running server, or gateways of its own, and checks what is guaranteed
     ///
     /// Hundreds of machines and an operator ask for all kinds of things at once. Without `--url` the
     /// component and the gateway are built and started for it.
     #[command(
+        alias = "storm",
         disable_help_flag = true,
-        override_usage = "cargo xtask storm [STORM ARGS]",
+        override_usage = "cargo xtask stress [STRESS ARGS]",
         after_help = "Examples:\n  \
-        cargo xtask storm\n  \
-        cargo xtask storm --url http://127.0.0.1:3000 --admin-token-file state/admin-token\n  \
-        cargo xtask storm --kill 100\n  \
-        cargo xtask storm --help    its own options"
+        cargo xtask stress\n  \
+        cargo xtask stress --url http://127.0.0.1:3000 --admin-token-file state/admin-token\n  \
+        cargo xtask stress --kill 100\n  \
+        cargo xtask stress --help    its own options"
     )]
-    Storm {
-        /// Arguments for the storm
+    Stress {
+        /// Arguments for the stress test
         #[arg(
             trailing_var_arg = true,
             allow_hyphen_values = true,
-            value_name = "STORM ARGS"
+            value_name = "STRESS ARGS"
         )]
-        storm_args: Vec<OsString>,
+        stress_args: Vec<OsString>,
     },
     /// Measures the server beside what it is compared to, and writes docs/benchmarks.md
     ///
@@ -145,7 +146,7 @@ fn run(task: Task) -> anyhow::Result<()> {
     match task {
         Task::Demo => demo::run(&workspace),
         Task::Serve { gateway_args } => serve::run(&workspace, &gateway_args),
-        Task::Storm { storm_args } => storm::run(&workspace, &storm_args),
+        Task::Stress { stress_args } => stress::run(&workspace, &stress_args),
         Task::Bench { bench_args } => bench::run(&workspace, &bench_args),
         Task::Test { quick } => test::run(&workspace, quick),
         Task::Simulate { arguments } => simulate::run(&workspace, &arguments),

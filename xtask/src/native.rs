@@ -1,4 +1,4 @@
-//! The native programs: the gateway, a device's command and an operator's, and the storm.
+//! The native programs: the gateway, a device's command and an operator's, and the stress test.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,7 +13,7 @@ pub struct Programs {
     pub gateway: PathBuf,
     pub device: PathBuf,
     pub domainctl: PathBuf,
-    pub storm: PathBuf,
+    pub stress: PathBuf,
     pub bench: PathBuf,
 }
 
@@ -50,9 +50,10 @@ pub fn build_bench(workspace: &Workspace) -> Result<Programs> {
     )
 }
 
-/// Builds the storm where its inputs changed. Alone: who storms a running server needs no gateway.
-pub fn build_storm(workspace: &Workspace) -> Result<PathBuf> {
-    Ok(cargo_build(workspace, &["--package=anonymous-domains-storm"])?.storm)
+/// Builds the stress test where its inputs changed. Alone: a test of a running server needs no
+/// gateway.
+pub fn build_stress(workspace: &Workspace) -> Result<PathBuf> {
+    Ok(cargo_build(workspace, &["--package=anonymous-domains-stress"])?.stress)
 }
 
 fn cargo_build(workspace: &Workspace, what: &[&str]) -> Result<Programs> {
@@ -69,7 +70,7 @@ fn cargo_build(workspace: &Workspace, what: &[&str]) -> Result<Programs> {
         gateway: program("gateway"),
         device: program("domain-device"),
         domainctl: program("domainctl"),
-        storm: program("storm"),
+        stress: program("stress"),
         bench: program("bench"),
     })
 }

@@ -1,5 +1,5 @@
-//! One instance of the component in this process, to count what it does: how many of its
-//! instructions a request takes (wasmtime's fuel), whatever the machine is doing.
+//! One instance of the component in this process. Counts how many of its instructions a request takes
+//! (wasmtime's fuel), which does not depend on the machine's load.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpView as _};
 
 use crate::environment;
 
-/// How the transfer of a request's body ends.
+/// The end of the transfer of a request's body.
 type Sent = Pin<Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>>;
 
 /// An instance, and its store.
@@ -32,7 +32,7 @@ pub struct Guest {
 
 impl Guest {
     /// An instance of the component in a file, with the tables and secrets of a state directory,
-    /// which are made where there are none.
+    /// which are created if there are none.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl Guest {
         Ok(Self { store, service })
     }
 
-    /// Posts a device's request, which must be answered with 200. Gives the instructions that it
+    /// Posts a device's request, which must be answered with 200. Returns how many instructions it
     /// took.
     ///
     /// # Errors

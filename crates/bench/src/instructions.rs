@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::guest::Guest;
 use crate::machines::{Machine, machines};
 
-/// How much more or less than was noted a flow may take: compilers differ a little.
+/// How much a flow may differ from its recorded count: compilers differ a little.
 pub const TOLERANCE: f64 = 0.1;
 
 /// The builds of the component, in the order of their counts.
@@ -50,7 +50,7 @@ impl Counts {
             .collect()
     }
 
-    /// Reads what was noted.
+    /// Reads recorded counts.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl Counts {
         Ok(Self(lines.collect::<Result<_, _>>()?))
     }
 
-    /// What differs from what was noted by more than [`TOLERANCE`], a sentence each.
+    /// What differs from the recorded counts by more than [`TOLERANCE`], one sentence each.
     pub fn differences(&self, noted: &Self) -> Vec<String> {
         let mut differences = Vec::new();
         for ((flow, counts), (noted_flow, noted)) in self.each().zip(noted.each()) {
@@ -92,8 +92,8 @@ impl Counts {
     }
 }
 
-/// A flow is counted so many times, and the median taken: what is random (nonces, prime numbers,
-/// the lengths of numbers in DER) makes it differ a little.
+/// How many times a flow is counted. The median is used, because random values (nonces, prime
+/// numbers, the lengths of numbers in DER) make the counts differ a little.
 const TIMES: usize = 5;
 
 const DOMAINS: &str = "http://127.0.0.1/flashaccess/domainserver";
@@ -103,7 +103,7 @@ const VERSIONS: u64 = 100;
 
 const SETTINGS: [&str; 1] = ["domain_key_type=EC-P256"];
 
-/// A guest and what is asked of it.
+/// A guest, and the counts of its flows.
 struct Flows {
     guest: Guest,
     domain: &'static str,
@@ -112,8 +112,7 @@ struct Flows {
 
 /// Counts the main flows in the component in a file, on a new store.
 ///
-/// Domain keys are P-256, because finding an RSA key's prime numbers takes as long as chance has
-/// it.
+/// Domain keys are P-256, because the time to find the prime numbers of an RSA key is random.
 ///
 /// # Errors
 ///
@@ -268,7 +267,7 @@ mod tests {
         let differences = dearer.differences(&noted);
         assert_eq!(differences.len(), 1, "{differences:?}");
         assert!(differences[0].starts_with("join, anonymous_domains.wide.wasm: 560"));
-        // Much cheaper is to be noted, too, or it could get lost unseen.
+        // A much cheaper flow must be recorded too, or it could get slower again unnoticed.
         let cheaper = Counts(vec![
             ("join".into(), [1000, 400]),
             ("leave".into(), [100, 50]),

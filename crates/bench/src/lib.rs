@@ -1,4 +1,4 @@
-//! Measures the server: its instructions, and its speed side by side with what it is compared to.
+//! Measures the server: its instructions, and its speed side by side with other programs.
 #![forbid(unsafe_code)]
 
 pub mod environment;

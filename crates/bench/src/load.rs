@@ -1,10 +1,11 @@
-//! The load: requests over kept-alive connections, from one thread, and how long they took.
+//! The load: requests over kept-alive connections, sent by one thread, and their latencies.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use anonymous_domains_testkit::Latencies;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http::{Method, Request, Uri};
@@ -13,21 +14,21 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// What is asked of a server.
+/// The requests for a server.
 #[derive(Clone)]
 pub struct Requests {
     /// The media type of the bodies.
     pub media_type: &'static str,
-    /// What is posted, one after the other and from the start again. All goes to one server.
+    /// What is posted, in order and then from the start again. All of it goes to one server.
     pub posts: Vec<Post>,
 }
 
 /// One request.
 #[derive(Clone)]
 pub struct Post {
-    /// Where to, absolute.
+    /// The absolute URI.
     pub uri: Uri,
-    /// What.
+    /// The body.
     pub body: Bytes,
 }
 
@@ -36,7 +37,7 @@ impl Post {
     ///
     /// # Panics
     ///
-    /// If the URL is none.
+    /// If the URL is invalid.
     pub fn new(url: &str, body: impl Into<Bytes>) -> Self {
         Self {
             uri: url.parse().expect("the bench makes its own URLs"),
@@ -45,35 +46,32 @@ impl Post {
     }
 }
 
-/// How it is asked.
+/// How requests are sent.
 #[derive(Clone, Copy)]
 pub enum Pace {
-    /// Every connection sends its next request when it has the answer, for so long.
+    /// Every connection sends its next request when it has the response, for this duration.
     Closed(Duration),
-    /// Every connection sends its next request when it has the answer, until each was sent once.
+    /// Every connection sends its next request when it has the response, until each was sent once.
     Once,
-    /// Requests are due at a constant rate, so many a second, for so long, whether or not earlier
-    /// ones are answered; one that finds no free connection waits, and that counts.
+    /// Requests are due at a constant rate (per second), for this duration, whether or not earlier
+    /// ones were answered. A request that finds no free connection waits, and that counts.
     Open(f64, Duration),
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Default)]
 pub struct Sample {
-    /// Answers a second.
+    /// Responses per second.
     pub rate: f64,
-    /// How long each took, in microseconds, ascending.
-    pub latencies_us: Vec<u32>,
+    /// The latency of each request.
+    pub latencies: Latencies,
 }
 
 impl Sample {
-    /// The latency that this share of the requests (0 to 1) did not exceed, in milliseconds.
+    /// The latency that this share of the requests (0 to 1) did not exceed, in milliseconds; NaN if
+    /// there were none.
     pub fn percentile_ms(&self, share: f64) -> f64 {
-        let last = self.latencies_us.len().saturating_sub(1);
-        let at = (share * last as f64).round() as usize;
-        self.latencies_us
-            .get(at)
-            .map_or(f64::NAN, |&us| f64::from(us) / 1000.0)
+        self.latencies.percentile_ms(share).unwrap_or(f64::NAN)
     }
 }
 
@@ -82,10 +80,10 @@ struct Run {
     pace: Pace,
     start: Instant,
     next: Cell<usize>,
-    latencies_us: RefCell<Vec<u32>>,
+    latencies: RefCell<Latencies>,
 }
 
-/// Puts a load on a server, and fails at the first answer that is not 200.
+/// Puts a load on a server. Fails at the first response that is not 200.
 ///
 /// # Errors
 ///
@@ -107,7 +105,7 @@ pub fn run(requests: &Requests, connections: usize, pace: Pace) -> anyhow::Resul
             pace,
             start: Instant::now(),
             next: Cell::new(0),
-            latencies_us: RefCell::default(),
+            latencies: RefCell::default(),
         });
         let clients: Vec<_> = senders
             .into_iter()
@@ -116,10 +114,9 @@ pub fn run(requests: &Requests, connections: usize, pace: Pace) -> anyhow::Resul
         for client in clients {
             client.await??;
         }
-        let mut latencies_us = run.latencies_us.take();
-        let rate = latencies_us.len() as f64 / run.start.elapsed().as_secs_f64();
-        latencies_us.sort_unstable();
-        Ok(Sample { rate, latencies_us })
+        let latencies = run.latencies.take();
+        let rate = latencies.len() as f64 / run.start.elapsed().as_secs_f64();
+        Ok(Sample { rate, latencies })
     })
 }
 
@@ -135,7 +132,7 @@ impl Run {
     async fn client(self: Rc<Self>, mut sender: SendRequest<Full<Bytes>>) -> anyhow::Result<()> {
         while let Some((index, post)) = self.next() {
             let due = self.due(index);
-            // A timer that is late is not the server's fault; a connection that is not free is.
+            // A late timer is not the server's fault, but a busy connection is.
             let waited_from = match due.checked_duration_since(Instant::now()) {
                 None => due,
                 Some(early) => {
@@ -147,13 +144,12 @@ impl Run {
             if status != 200 {
                 bail!("answered {status}: {}", String::from_utf8_lossy(&answer));
             }
-            let took = waited_from.elapsed().as_micros() as u32;
-            self.latencies_us.borrow_mut().push(took);
+            self.latencies.borrow_mut().record(waited_from.elapsed());
         }
         Ok(())
     }
 
-    /// When a request is to be sent.
+    /// When a request should be sent.
     fn due(&self, index: usize) -> Instant {
         match self.pace {
             Pace::Closed(_) | Pace::Once => Instant::now(),
@@ -161,7 +157,7 @@ impl Run {
         }
     }
 
-    /// The next request and its number, as long as there is one.
+    /// The next request and its number; `None` at the end.
     fn next(&self) -> Option<(usize, Post)> {
         let index = self.next.get();
         let posts = &self.requests.posts;
@@ -195,7 +191,7 @@ impl Run {
     }
 }
 
-/// Sends each request once, in order, over one connection; as preparation.
+/// Sends each request once, in order, over one connection. For preparation.
 ///
 /// # Errors
 ///

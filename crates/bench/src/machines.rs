@@ -1,4 +1,4 @@
-//! Devices with their requests signed beforehand, so that the load costs the machine little.
+//! Devices whose requests are signed in advance, so that the load itself takes little CPU time.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,8 +16,8 @@ pub struct Machine {
     key: Arc<PrivateKey>,
 }
 
-/// `count` devices with keys of a kind. RSA keys are slow to make and cost the server the same
-/// whoever has them, so these devices share one; their GUIDs differ.
+/// `count` devices with keys of one type. RSA keys are slow to generate, and the server's cost does not
+/// depend on who has them, so these devices share one key. Their GUIDs differ.
 pub fn machines(count: usize, kind: KeyType) -> Vec<Machine> {
     let key = Arc::new(PrivateKey::generate(kind));
     (0..count)
@@ -34,7 +34,7 @@ fn now_ms() -> i64 {
 }
 
 impl Machine {
-    /// A registration as it goes to `url`.
+    /// A registration for `url`.
     pub fn registration(&self, url: &str, known_key_version: Option<u64>) -> Bytes {
         RegisterRequest {
             machine_guid: self.guid,
@@ -47,7 +47,7 @@ impl Machine {
         .into()
     }
 
-    /// A de-registration as it goes to `url`.
+    /// A de-registration for `url`.
     pub fn deregistration(&self, url: &str) -> Bytes {
         DeregisterRequest {
             machine_guid: self.guid,

@@ -1,4 +1,4 @@
-//! `bench`: measures the server side by side with what it is compared to.
+//! `bench`: measures the server side by side with other programs.
 #![forbid(unsafe_code)]
 
 mod report;
@@ -12,7 +12,7 @@ use anonymous_domains_bench::{load, machines, native, seed};
 use anonymous_domains_protocol::jwk::KeyType;
 use clap::{Parser, Subcommand};
 
-/// Measures the server side by side with what it is compared to.
+/// Measures the server side by side with other programs.
 #[derive(Parser)]
 struct Cli {
     #[command(subcommand)]
@@ -23,16 +23,16 @@ struct Cli {
 enum Command {
     /// Serves the component's crate natively, without the sandbox, until it is killed
     Native {
-        /// Address and port to listen on; port 0 takes a free one
+        /// Address and port to listen on; port 0 selects a free one
         #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR:PORT")]
         listen: SocketAddr,
-        /// The state directory, as the gateway's
+        /// The state directory, as for the gateway
         #[arg(long, value_name = "DIR")]
         state: PathBuf,
     },
-    /// Fills the empty store of a state directory, and tells how large its rows are
+    /// Fills the empty store of a state directory, and prints how large its rows are
     Seed {
-        /// The state directory, as the gateway's
+        /// The state directory, as for the gateway
         #[arg(long, value_name = "DIR")]
         state: PathBuf,
         #[command(flatten)]
@@ -49,7 +49,7 @@ enum Command {
         /// The project's spin.toml
         #[arg(long, value_name = "FILE", default_value = "spin.toml")]
         manifest: PathBuf,
-        /// Where the counted instructions are noted
+        /// The file with the recorded instruction counts
         #[arg(
             long,
             value_name = "FILE",
@@ -59,30 +59,30 @@ enum Command {
         /// Spin 4.1 or later, to be measured too
         #[arg(long, value_name = "FILE")]
         spin: Option<PathBuf>,
-        /// Rounds so short that the figures mean nothing
+        /// Use rounds so short that the figures mean nothing
         #[arg(long)]
         quick: bool,
-        /// Sections to measure; all where none is named
+        /// Sections to measure [default: all]
         #[arg(long, value_enum, value_name = "SECTION")]
         only: Vec<report::Section>,
-        /// The document whose figures are replaced; they are printed in any case
+        /// The document whose figures are replaced; they are also printed
         #[arg(long, value_name = "FILE")]
         write: Option<PathBuf>,
     },
-    /// Joins a domain again and again, and prints the rate and the latencies
+    /// Joins a domain repeatedly, and prints the rate and the latencies
     Join {
         /// The domain's URL, without the slash at the end
         url: String,
-        /// Kind of the machines' keys: RSA-2048 or EC-P256
+        /// Type of the machines' keys: RSA-2048 or EC-P256
         #[arg(long, default_value = "EC-P256")]
         key: KeyType,
         /// Connections, each with one request at a time
         #[arg(long, default_value_t = 4)]
         connections: usize,
-        /// For how many seconds
+        /// How many seconds to run
         #[arg(long, default_value_t = 5)]
         seconds: u64,
-        /// What the machines say they have already
+        /// The key version that the machines already have
         #[arg(long)]
         known: Option<u64>,
     },
@@ -109,7 +109,7 @@ fn main() -> anyhow::Result<()> {
         } => {
             let programs = server::Programs {
                 gateway,
-                // A manifest elsewhere names it.
+                // The manifest is in another directory, so the path must be absolute.
                 components: components.canonicalize()?,
                 spin,
                 manifest,

@@ -1,41 +1,35 @@
-//! The servers that are measured: processes that are started, waited for, and killed at the end.
+//! The servers that are measured: processes that are started, awaited, and killed at the end.
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anonymous_domains_gateway::engine::{PORTABLE, WIDE};
+use anonymous_domains_testkit::{Gateway, Process, free_port};
 use anyhow::{Context as _, bail};
 
 /// How long a server may take to start; a host without a cache compiles the component first.
-const START: Duration = Duration::from_secs(300);
+const START_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// A server that runs, until this is dropped.
+/// A running server. It is killed when this is dropped.
 pub struct Server {
-    child: Child,
+    process: Process,
     /// `http://ADDRESS:PORT`.
     pub origin: String,
-    /// From its start to its first answer.
+    /// The time from its start to its first answer.
     pub start: Duration,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// Sizes of a process in memory, in kB.
 #[derive(Clone, Copy)]
 pub struct Memory {
-    /// What it has now.
+    /// Its current size.
     pub now: u64,
-    /// The most it has had.
+    /// Its largest size so far.
     pub peak: u64,
 }
 
@@ -49,9 +43,9 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If the system does not tell.
+    /// If the system does not say.
     pub fn memory(&self) -> anyhow::Result<Memory> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let value = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
@@ -70,13 +64,13 @@ pub struct Programs {
     pub gateway: PathBuf,
     /// The directory with the component's builds.
     pub components: PathBuf,
-    /// Spin, where there is one.
+    /// Spin, if it is to be measured.
     pub spin: Option<PathBuf>,
     /// The project's spin.toml.
     pub manifest: PathBuf,
 }
 
-/// The build of the component that a gateway is to take.
+/// The build of the component for a gateway.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Build {
     /// With WebAssembly's wide arithmetic.
@@ -96,28 +90,18 @@ impl Build {
 }
 
 impl Programs {
-    /// A gateway with further arguments.
+    /// Starts a gateway with more arguments.
     ///
     /// # Errors
     ///
     /// If it does not start.
     pub fn gateway(&self, build: Build, state: &Path, further: &[&str]) -> anyhow::Result<Server> {
-        let mut command = Command::new(&self.gateway);
-        command
-            .args(["--listen", "127.0.0.1:0", "--log", "warn", "--component"])
-            .arg(build.file(&self.components))
-            .arg("--state")
-            .arg(state)
-            .args(further);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("ANONYMOUS_DOMAINS_") {
-                command.env_remove(name);
-            }
-        }
+        let mut command = Gateway::command(&self.gateway, &build.file(&self.components), state);
+        command.args(["--listen", "127.0.0.1:0"]).args(further);
         start_and_ask(command)
     }
 
-    /// The component's crate without the sandbox: this program itself.
+    /// Starts the component's crate without the sandbox: this program itself.
     ///
     /// # Errors
     ///
@@ -128,7 +112,7 @@ impl Programs {
         start_and_ask(command)
     }
 
-    /// Spin with the portable build and its own SQLite store, where there is a Spin.
+    /// Starts Spin, if there is one, with the portable build and its own SQLite store.
     ///
     /// # Errors
     ///
@@ -169,69 +153,45 @@ impl Programs {
     }
 }
 
-/// Starts a server that prints where it listens, and asks it for its health.
-fn start_and_ask(mut command: Command) -> anyhow::Result<Server> {
+/// Starts a server that prints where it listens, and asks for its health.
+fn start_and_ask(command: Command) -> anyhow::Result<Server> {
     let began = Instant::now();
-    command.stdout(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
-    let mut line = String::new();
-    if let Some(output) = child.stdout.take() {
-        BufReader::new(output).read_line(&mut line)?;
+    let program = command.get_program().display().to_string();
+    let Gateway { process, origin } = Gateway::start(command)?;
+    let address = origin.strip_prefix("http://").unwrap_or_default().parse();
+    if !is_healthy(address?, "/healthz") {
+        bail!("{program} is not healthy");
     }
-    let mut server = Server {
-        child,
-        origin: line
-            .trim()
-            .strip_prefix("listening on ")
-            .unwrap_or_default()
-            .to_owned(),
-        start: Duration::ZERO,
-    };
-    let address = server.origin.strip_prefix("http://").unwrap_or_default();
-    let address = address
-        .parse()
-        .with_context(|| format!("{} did not start", command.get_program().display()))?;
-    if !is_well(address, "/healthz") {
-        bail!("{} is not well", command.get_program().display());
-    }
-    server.start = began.elapsed();
-    Ok(server)
+    Ok(Server {
+        process,
+        origin,
+        start: began.elapsed(),
+    })
 }
 
-/// Starts a server that listens on `port`, and asks `path` until it answers.
+/// Starts a server that listens on `port`, and asks for `path` until it answers.
 pub fn start_at(mut command: Command, port: u16, path: &str) -> anyhow::Result<Server> {
     let began = Instant::now();
-    let child = command
-        .spawn()
-        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    let mut process = Process::spawn(&mut command)?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let mut server = Server {
-        child,
-        origin: format!("http://{address}"),
-        start: Duration::ZERO,
-    };
-    while !is_well(address, path) {
-        if server.child.try_wait()?.is_some() || began.elapsed() > START {
+    while !is_healthy(address, path) {
+        if process.has_ended()? || began.elapsed() > START_TIMEOUT {
             bail!("{} did not start", command.get_program().display());
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    server.start = began.elapsed();
-    Ok(server)
+    Ok(Server {
+        process,
+        origin: format!("http://{address}"),
+        start: began.elapsed(),
+    })
 }
 
-/// A port that nobody listens on.
-pub fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
-/// Whether a GET is answered with anything but an error of the server's.
-fn is_well(address: SocketAddr, path: &str) -> bool {
+/// Whether a GET gets an answer that is not a server error.
+fn is_healthy(address: SocketAddr, path: &str) -> bool {
     let ask = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(START))?;
+        stream.set_read_timeout(Some(START_TIMEOUT))?;
         write!(
             stream,
             "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"

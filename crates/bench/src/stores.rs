@@ -1,4 +1,4 @@
-//! Host stores for the component's logic where it runs natively.
+//! Stores for the component's logic when it runs natively.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -58,7 +58,7 @@ impl Store for Sqlite {
     }
 }
 
-/// A store in memory, to make a large one in before it is written to a file.
+/// A store in memory, for building a large store before it is written to a file.
 #[derive(Default)]
 pub struct Memory(pub RefCell<BTreeMap<String, Vec<u8>>>);
 

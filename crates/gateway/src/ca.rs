@@ -1,4 +1,4 @@
-//! Makes the domain CA of a gateway that was given none.
+//! Creates the domain CA if none is configured.
 
 use anyhow::Context as _;
 use rcgen::{
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 /// How long the CA's certificate is valid, in days: ten years.
 const VALIDITY_DAYS: i64 = 3653;
 
-/// How far the beginning of its validity lies in the past: devices' clocks may be slow.
+/// How far in the past its validity begins: devices' clocks may be slow.
 const BACKDATED: Duration = Duration::hours(1);
 
 /// A certification authority: a self-signed certificate and its key, in PEM without a
@@ -24,8 +24,8 @@ pub struct DomainCa {
 }
 
 impl DomainCa {
-    /// Makes an EC P-256 key and a certificate for it that may sign certificates of end
-    /// entities, and nothing deeper.
+    /// Creates an EC P-256 key and a certificate for it that may sign end-entity certificates, but no
+    /// intermediate CAs.
     ///
     /// # Errors
     ///
@@ -34,7 +34,7 @@ impl DomainCa {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).context("cannot make a key")?;
         let mut serial = [0; 16];
         getrandom::fill(&mut serial).context("cannot make a serial number")?;
-        // Positive, and of 127 bits whatever the dice say (RFC 5280 section 4.1.2.2).
+        // Always positive, and always 127 bits long (RFC 5280 section 4.1.2.2).
         serial[0] = serial[0] & 0x7f | 0x40;
         let now = OffsetDateTime::now_utc();
         let mut name = DistinguishedName::new();

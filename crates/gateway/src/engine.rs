@@ -1,4 +1,5 @@
-//! The WebAssembly engine: compiles the component once, and stops guests that run away.
+//! The WebAssembly engine: compiles the component once, and interrupts guests that compute for
+//! long.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,19 +13,19 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use crate::host::{self, Instance};
 
-/// How often a guest that computes without a pause has to let others run.
+/// How often a guest that computes without a pause must yield.
 const EPOCH: Duration = Duration::from_millis(2);
 
-/// Stacks that one instance may need at a time: one for each of its tasks that is suspended.
+/// How many stacks one instance may need at a time: one for each suspended task.
 const STACKS_PER_COMPONENT: u32 = 4;
 
-/// Core modules in a component: the program and the adapters around it.
+/// How many core modules a component may have: the program and the adapters around it.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
 
-/// Address space for an instance's memory, which may move when it grows, where there is no pool.
+/// Address space for an instance's memory without a pool. The memory may move when it grows.
 const ON_DEMAND_RESERVATION_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Address space that catches stray accesses beyond an instance's memory, where there is no pool.
+/// Address space of the guard region after an instance's memory, without a pool.
 const ON_DEMAND_GUARD_BYTES: u64 = 64 * 1024;
 
 /// The component, compiled, linked and ready to be instantiated.
@@ -34,12 +35,12 @@ pub struct Program {
 }
 
 impl Program {
-    /// Compiles the first of `builds` that this host can run, or takes it from `cache` if it is
+    /// Compiles the first of `builds` that this host can run, or loads it from `cache` if it is
     /// there, for at most `max_instances` instances at a time.
     ///
     /// # Errors
     ///
-    /// If the last of them is no component, wants imports that the gateway does not have, or does
+    /// If the last of them is not a component, needs imports that the gateway does not have, or does
     /// not export `wasi:http/handler@0.3.0`.
     pub fn load(builds: &[PathBuf], cache: PathBuf, max_instances: u32) -> anyhow::Result<Self> {
         let engine = engine(cache, max_instances)?;
@@ -96,7 +97,7 @@ fn engine(cache: PathBuf, max_instances: u32) -> anyhow::Result<Engine> {
     config
         .cache(Some(Cache::new(cache_config)?))
         .epoch_interruption(true)
-        // Lets a component use the proposal, which makes RSA several times as fast.
+        // Allows the wide-arithmetic proposal, which makes RSA several times as fast.
         .wasm_wide_arithmetic(true);
 
     let mut pool = PoolingAllocationConfig::new();
@@ -115,7 +116,7 @@ fn engine(cache: PathBuf, max_instances: u32) -> anyhow::Result<Engine> {
                 "no room for a pool of instances; each is allocated on demand");
             config
                 .allocation_strategy(InstanceAllocationStrategy::OnDemand)
-                // Slower, as every access is checked, but with no 4 GiB set aside for each.
+                // Slower, because every access is checked, but without reserving 4 GiB for each.
                 .memory_reservation(ON_DEMAND_RESERVATION_BYTES)
                 .memory_guard_size(ON_DEMAND_GUARD_BYTES);
             Ok(Engine::new(&config)?)
@@ -145,13 +146,13 @@ pub const PORTABLE: &str = "anonymous_domains.wasm";
 /// The build that uses WebAssembly's wide arithmetic, which makes RSA several times as fast.
 pub const WIDE: &str = "anonymous_domains.wide.wasm";
 
-/// The builds of the component to try, in order: `named` itself if it is a file, and those in it
-/// if it is a directory. Where none is named, those in the build directory below the current one,
-/// in the build directory that the gateway itself stands in, or beside the gateway.
+/// The builds of the component to try, in order: `named` itself if it is a file, or the builds in it
+/// if it is a directory. Without a name, the builds in the build directory below the current
+/// directory, in the build directory that contains the gateway, or beside the gateway.
 ///
 /// # Errors
 ///
-/// If there is none; the error names the places.
+/// If there is none. The error lists the places.
 pub fn find_builds(named: Option<PathBuf>) -> anyhow::Result<Vec<PathBuf>> {
     let places = match named {
         Some(file) if !file.is_dir() => return Ok(vec![file]),
@@ -189,8 +190,7 @@ fn usual_places() -> Vec<PathBuf> {
     places
 }
 
-/// The builds in a directory, the wide one first, unless it was left behind by a build of the
-/// portable one alone.
+/// The builds in a directory. The wide one comes first, unless it is older than the portable one.
 fn builds_in(directory: &Path) -> Vec<PathBuf> {
     let built = |name| {
         let file = directory.join(name);
@@ -238,12 +238,12 @@ mod tests {
         file(place, WIDE, 15);
         assert_eq!(find(), std::slice::from_ref(&portable));
 
-        // A file that is named is the one that is meant.
+        // A file that is named is used as it is.
         assert_eq!(find_builds(Some(portable.clone())).unwrap(), [portable]);
     }
 
     #[test]
-    fn a_build_that_cannot_be_run_gives_way_to_the_next() {
+    fn a_build_that_cannot_be_run_is_skipped() {
         let directory = tempfile::tempdir().unwrap();
         let bad = directory.path().join("bad.wasm");
         std::fs::write(&bad, b"no component").unwrap();

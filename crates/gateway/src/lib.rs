@@ -1,23 +1,33 @@
 //! A small native host for the Anonymous Domains component.
 //!
-//! It embeds wasmtime and hyper, gives the component its key-value store (SQLite or Redis) and
-//! its settings, and keeps both within limits. It knows nothing about domains: what the component is
-//! asked and what it answers passes through.
+//! It embeds wasmtime and hyper, gives the component its key-value store (SQLite or Redis) and its
+//! settings, and limits both. It knows nothing about domains: it passes requests to the component
+//! and responses to the client.
 //!
-//! ```text
-//! http::serve -> http::service -> worker -> cores, engine, host -> store, settings
-//! ```
+//! A module uses only modules below it in this list:
+//!
+//! 1. `main`: the command
+//! 2. [`run`]: connects the parts, and serves until a signal comes
+//! 3. [`http`]: connections, requests and responses
+//! 4. [`worker`]: passes requests to instances of the component
+//! 5. [`engine`], [`scheduler`], `idle_pool`: compile the component, decide which instance computes,
+//!    keep idle instances
+//! 6. [`host`]: what an instance can import
+//! 7. [`storage`]: opens the store, and completes the settings
+//! 8. [`state`], [`telemetry`]: the state directory, the log
+//! 9. [`cli`], [`ca`]: the command line, creating a CA
+//! 10. [`settings`], [`store`]: the component's settings and its key-value store
 
 #![forbid(unsafe_code)]
 
 pub mod ca;
 pub mod cli;
-pub mod cores;
 pub mod engine;
 pub mod host;
 pub mod http;
-mod idle;
+mod idle_pool;
 pub mod run;
+pub mod scheduler;
 pub mod settings;
 pub mod state;
 pub mod storage;

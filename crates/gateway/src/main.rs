@@ -8,8 +8,8 @@ use std::time::Duration;
 use anonymous_domains_gateway::cli::Arguments;
 use anonymous_domains_gateway::{run, telemetry};
 
-/// After so many steps of tasks a thread looks for what came in from outside. A step may be as long
-/// as a guest computes at a time, and requests are to be taken on in the order in which they come.
+/// After this many task polls a thread checks for I/O events. A poll may take as long as a guest
+/// computes at a time, and requests should be accepted in the order in which they arrive.
 const STEPS_BETWEEN_EVENTS: u32 = 4;
 
 /// How long background work may take to end after the last request.
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The log may be the thing that failed.
+            // Not to the log, which may be what failed.
             eprintln!("gateway: {error:#}");
             ExitCode::FAILURE
         }

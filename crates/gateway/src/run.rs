@@ -1,4 +1,4 @@
-//! Puts the parts together and runs them until a signal comes.
+//! Connects the parts, and serves until a signal comes.
 
 use std::io::Write as _;
 use std::pin::pin;
@@ -11,26 +11,26 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::Arguments;
-use crate::cores::Cores;
 use crate::engine::{self, Program};
 use crate::host::Shared;
 use crate::host::memory::Memory;
 use crate::http::serve::{Connections, serve};
 use crate::http::{Limits, Service};
+use crate::scheduler::Scheduler;
 use crate::settings::{self, Settings};
 use crate::state::StateDirectory;
 use crate::storage;
 use crate::worker::Workers;
 
-/// Serves until SIGTERM or SIGINT, and the requests in flight are done or the grace period is
-/// over. Prints `listening on http://ADDR` on standard output when it can serve.
+/// Serves until SIGTERM or SIGINT, and then until the requests in flight have ended or the grace
+/// period is over. Prints `listening on http://ADDR` on standard output when it can serve.
 ///
 /// # Errors
 ///
 /// If it cannot begin to serve.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let start = Instant::now();
-    // Before anything slow, so that no signal is lost.
+    // Before everything slow, so that no signal is lost.
     let mut shutdown = pin!(shutdown_signal()?);
     let listener = TcpListener::bind(arguments.listen)
         .await
@@ -38,11 +38,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
     let state = StateDirectory::open(&arguments.state)?;
     let configured = configured(&arguments)?;
-    // So that a request can still say what the store did not do.
+    // Shorter than a request, so that the request can still report that the store failed.
     let call_limit = storage::MAX_CALL.min(arguments.request_timeout / 2);
     let opened = tokio::select! {
         opened = storage::open(&state, &arguments.store, configured, call_limit) => opened?,
-        // Waiting for a store may take a while.
+        // Waiting for a store may take long.
         () = &mut shutdown => return Ok(()),
     };
     let of_the_gateway = Settings::of_the_gateway(arguments.request_timeout);
@@ -54,7 +54,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let concurrent_requests = arguments.max_concurrent_requests.get();
     let program = {
         let cache = state.cache()?;
-        // Those that are idle were in use before, and are taken before any are made.
+        // Idle instances were in use before, and are reused before new ones are created. So there
+        // are never more instances than concurrent requests.
         let max_instances = u32::from(concurrent_requests);
         let load = move || Program::load(&builds, cache, max_instances);
         Arc::new(tokio::task::spawn_blocking(load).await??)
@@ -65,9 +66,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         settings: Arc::clone(&settings),
         memory: Memory::new(arguments.max_memory),
     };
-    let cores = Cores::new(std::thread::available_parallelism().map_or(1, usize::from));
-    let workers = Workers::new(program, shared, cores, arguments.request_timeout);
-    // A component that cannot be instantiated shows it now, not at the first request.
+    let scheduler = Scheduler::new(std::thread::available_parallelism().map_or(1, usize::from));
+    let workers = Workers::new(program, shared, scheduler, arguments.request_timeout);
+    // If the component cannot be instantiated, fail now and not at the first request.
     workers
         .instantiate()
         .await
@@ -109,7 +110,7 @@ fn configured(arguments: &Arguments) -> anyhow::Result<Settings> {
     Ok(from_arguments.or(from_environment).or(from_file))
 }
 
-/// Warns of environment variables that nothing reads.
+/// Warns of environment variables that look like settings but are not used.
 fn warn_of_unknown_variables() {
     let command = Arguments::command();
     let flags: Vec<_> = command

@@ -1,8 +1,7 @@
-//! What the operator tells the component: names, values, and where the values come from.
+//! The component's settings: names, values, and where the values come from.
 //!
-//! For each setting the first of these that has it wins: `--set`, the environment, the
-//! `--variables` file, the state directory. What none of them has, the gateway may know itself
-//! ([`Settings::of_the_gateway`]).
+//! Each setting comes from the first of these that has it: `--set`, the environment, the
+//! `--variables` file, the state directory, the gateway itself ([`Settings::of_the_gateway`]).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use zeroize::Zeroizing;
 
-/// What the names of environment variables begin with.
+/// The prefix of the environment variables' names.
 pub const ENVIRONMENT_PREFIX: &str = "ANONYMOUS_DOMAINS_";
 
 /// The settings that the component knows.
@@ -36,12 +35,11 @@ pub const NAMES: [&str; 17] = [
     REQUEST_TIMEOUT,
 ];
 
-/// How long the host lets a request take, in whole seconds. The environment variable of this name
-/// is the gateway's own flag, from which the setting follows.
+/// How long a request may take, in whole seconds. The environment variable of this name belongs to
+/// the gateway's own flag, from which the setting follows.
 const REQUEST_TIMEOUT: &str = "request_timeout";
 
-/// The settings that may not stand on the command line, where every user of the machine can read
-/// them.
+/// The settings that may not be on the command line, where every user of the machine can read them.
 const SECRETS: [&str; 3] = ["admin_token", "ca_private_key", "key_encryption_key"];
 
 /// Settings by name. `Debug` shows the names only.
@@ -75,7 +73,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Adds what `weaker` has and these have not.
+    /// Adds the settings of `weaker` that these do not have.
     #[must_use]
     pub fn or(mut self, weaker: Settings) -> Self {
         for (name, value) in weaker.0 {
@@ -85,7 +83,7 @@ impl Settings {
     }
 
     /// The settings of `--set` arguments: `name=value`, or `name=@file` for a file's content.
-    /// The last of several for one name holds.
+    /// Of several for one name the last counts.
     ///
     /// # Errors
     ///
@@ -113,15 +111,15 @@ impl Settings {
         Ok(settings)
     }
 
-    /// What the gateway tells the component of itself: `request_timeout`, in whole seconds,
-    /// rounded down, and at least 1.
+    /// The gateway's own setting for the component: `request_timeout`, in whole seconds, rounded
+    /// down, and at least 1.
     pub fn of_the_gateway(request_timeout: Duration) -> Self {
         let seconds = request_timeout.as_secs().max(1);
         Self([(REQUEST_TIMEOUT, Zeroizing::new(seconds.to_string()))].into())
     }
 
     /// The settings of the environment: `ANONYMOUS_DOMAINS_` and the name in upper case. An
-    /// empty variable counts as none. `request_timeout` is none of them: its variable is the
+    /// empty variable is ignored. `request_timeout` is not among them: its variable belongs to the
     /// flag `--request-timeout`.
     ///
     /// # Errors
@@ -156,7 +154,7 @@ impl Settings {
         let shown = path.display();
         let text = read(path).with_context(|| format!("cannot read {shown}"))?;
         let table: toml::Table = toml::from_str(&text).map_err(|error| {
-            // The error's own Display quotes the line, which may hold a secret.
+            // The error's `Display` quotes the line, which may contain a secret.
             let line = error
                 .span()
                 .map(|span| text[..span.start.min(text.len())].lines().count().max(1));
@@ -181,8 +179,9 @@ impl Settings {
     }
 }
 
-/// Variables that look like settings and are none: misspelt ones, most likely. No error, as
-/// Kubernetes makes up variables after the names of its services (`ANONYMOUS_DOMAINS_PORT`).
+/// Variables that look like settings but are not, probably because they are misspelt. They are no
+/// error, because Kubernetes sets variables with the names of its services
+/// (`ANONYMOUS_DOMAINS_PORT`).
 pub fn unknown_variables<'a>(
     variables: impl IntoIterator<Item = &'a str>,
     flags: &[&str],
@@ -286,7 +285,7 @@ mod tests {
         let settings = set.or(Settings::of_the_gateway(Duration::from_secs(30)));
         assert_eq!(settings.get("request_timeout"), Some("7"));
 
-        // The flag's variable, in the flag's own form.
+        // The variable belongs to the flag, and has the flag's form.
         let environment = Settings::from_environment(|name| {
             (name == "ANONYMOUS_DOMAINS_REQUEST_TIMEOUT").then(|| "500ms".into())
         });

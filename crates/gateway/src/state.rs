@@ -1,6 +1,6 @@
-//! The state directory: the store, and the secrets of a gateway that was configured without.
+//! The state directory: the store, and the secrets that are not configured.
 //!
-//! | file | holds | made when |
+//! | file | content | created when |
 //! | --- | --- | --- |
 //! | `ca.pem`, `ca-key.pem` | the domain CA | neither is there, no CA is configured, new store |
 //! | `key-encryption-key` | 64 hexadecimal digits | it is not there, none is configured, new store |
@@ -8,9 +8,9 @@
 //! | `store.db` | the tables | it is not there, and no other store is configured |
 //! | `cache/` | the compiled component | needed |
 //!
-//! A CA or a key-encryption key that is missing for a store that is in use was lost or moved, or
-//! another gateway has it: a new one would make all that was issued and sealed useless, so that is
-//! an error.
+//! If the CA or the key-encryption key is missing for a store that is in use, it was lost or moved,
+//! or another gateway has it. A new one would make everything useless that was issued or encrypted,
+//! so that is an error.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -31,19 +31,19 @@ const STORE: &str = "store.db";
 const CACHE: &str = "cache";
 const LOCK: &str = "lock";
 
-/// A state directory that exists and belongs to its owner alone.
+/// A state directory that exists.
 #[derive(Clone)]
 pub struct StateDirectory {
     path: PathBuf,
 }
 
 impl StateDirectory {
-    /// Makes the directory (mode 0700) where there is none. One that exists keeps its mode, as
-    /// it may serve others too; if they can enter it, the log says so.
+    /// Creates the directory (mode 0700) if there is none. An existing one keeps its mode, because
+    /// it may have other uses; if other users can enter it, the log says so.
     ///
     /// # Errors
     ///
-    /// If it cannot be made or is no directory.
+    /// If it cannot be created, or is not a directory.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
         DirBuilder::new()
@@ -66,12 +66,12 @@ impl StateDirectory {
         self.path.join(STORE)
     }
 
-    /// Where compiled components are kept: a directory that exists. What it holds is run as
-    /// native code, so nobody else may write there.
+    /// The directory for compiled components, which exists. Its files are run as native code, so no
+    /// other user may write there.
     ///
     /// # Errors
     ///
-    /// If it cannot be made.
+    /// If it cannot be created.
     pub fn cache(&self) -> anyhow::Result<PathBuf> {
         let path = self.path.join(CACHE);
         DirBuilder::new()
@@ -82,12 +82,12 @@ impl StateDirectory {
         Ok(path)
     }
 
-    /// Keeps other gateways from looking for secrets in the directory or making them, until the
-    /// lock is dropped. Waits for one that does. Blocks.
+    /// Keeps other gateways from reading or creating secrets in the directory, until the lock is
+    /// dropped. Waits for another gateway that holds the lock. Blocks.
     ///
     /// # Errors
     ///
-    /// If the lock file cannot be made or locked.
+    /// If the lock file cannot be created or locked.
     pub fn lock(&self) -> anyhow::Result<Locked> {
         let file = OpenOptions::new()
             .write(true)
@@ -96,21 +96,21 @@ impl StateDirectory {
             .mode(0o600)
             .open(self.path.join(LOCK))
             .context("cannot make the state directory's lock file")?;
-        // Let go when the file is closed, also by a crash.
+        // Released when the file is closed, also by a crash.
         file.lock().context("cannot lock the state directory")?;
         Ok(Locked {
             directory: self.clone(),
             _file: file,
-            made: Vec::new(),
+            created: Vec::new(),
             in_use: None,
         })
     }
 
-    fn say(&self, what: &str, files: &[&str]) {
+    fn log(&self, what: &str, files: &[&str]) {
         tracing::info!(directory = %self.path.display(), files = %files.join(", "), "{what}");
     }
 
-    /// The text of a file without the line break at its end; `None` where there is no file.
+    /// The text of a file without the line break at its end; `None` if there is no file.
     fn read(&self, name: &str) -> anyhow::Result<Option<Zeroizing<String>>> {
         let path = self.path.join(name);
         let text = match fs::read_to_string(&path) {
@@ -126,9 +126,9 @@ impl StateDirectory {
         Ok(Some(Zeroizing::new(text.trim_end().to_owned())))
     }
 
-    /// Writes new files of mode 0600, each whole or not at all and on the disk when this
-    /// returns. All contents are written before the first name appears, so that a crash leaves
-    /// half a set only in the moment between two names.
+    /// Writes new files of mode 0600, each atomically. They are on the disk when this returns. All
+    /// contents are written before the first name appears, so a crash leaves only some of the files
+    /// only if it happens between two names.
     fn write(&self, files: &[(&str, &str)]) -> anyhow::Result<()> {
         let mut written = Vec::new();
         for (name, text) in files {
@@ -150,23 +150,23 @@ impl StateDirectory {
     }
 }
 
-/// A state directory that no other gateway looks at until this is dropped.
+/// A state directory that no other gateway uses until this is dropped.
 pub struct Locked {
     directory: StateDirectory,
     _file: File,
-    /// The CA and the key-encryption key, where they were made just now.
-    made: Vec<PathBuf>,
+    /// The files of the CA and the key-encryption key, if they were created under this lock.
+    created: Vec<PathBuf>,
     in_use: Option<String>,
 }
 
 impl Locked {
-    /// Adds to `configured` what the directory holds, and makes what neither has. `in_use` names
-    /// the store if it may have content: then a CA or a key-encryption key is not made.
+    /// Adds the directory's secrets to `configured`, and creates those that neither has. `in_use`
+    /// names the store if it may have content: then no CA and no key-encryption key is created.
     ///
     /// # Errors
     ///
-    /// If a file cannot be read or written, the directory holds half of what it should, or what
-    /// the content of a store needs is missing.
+    /// If a file cannot be read or written, if one of two files that belong together is missing, or
+    /// if a secret is missing that the content of a store needs.
     pub fn complete(
         &mut self,
         configured: Settings,
@@ -180,18 +180,18 @@ impl Locked {
         Ok(configured.or(own))
     }
 
-    /// Whether a CA or a key-encryption key was made.
-    pub fn has_made_any(&self) -> bool {
-        !self.made.is_empty()
+    /// Whether a CA or a key-encryption key was created.
+    pub fn has_created_any(&self) -> bool {
+        !self.created.is_empty()
     }
 
-    /// Removes the CA and the key-encryption key that were made, which nobody has used.
+    /// Removes the CA and the key-encryption key that were created and not used.
     ///
     /// # Errors
     ///
     /// If a file cannot be removed.
-    pub fn unmake(&mut self) -> anyhow::Result<()> {
-        for path in self.made.drain(..) {
+    pub fn remove_created(&mut self) -> anyhow::Result<()> {
+        for path in self.created.drain(..) {
             fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         }
         Ok(())
@@ -221,14 +221,14 @@ impl Locked {
                 self.directory.path.display()
             ),
             (None, None) => {
-                self.refuse_to_make("domain CA", "ca_certificate and ca_private_key")?;
+                self.refuse_if_in_use("domain CA", "ca_certificate and ca_private_key")?;
                 let ca = DomainCa::generate()?;
-                self.make(&[
+                self.create(&[
                     (CA_PRIVATE_KEY, &ca.private_key),
                     (CA_CERTIFICATE, &ca.certificate),
                 ])?;
                 self.directory
-                    .say("made a domain CA", &[CA_CERTIFICATE, CA_PRIVATE_KEY]);
+                    .log("made a domain CA", &[CA_CERTIFICATE, CA_PRIVATE_KEY]);
                 (ca.certificate.into(), ca.private_key)
             }
         };
@@ -247,11 +247,11 @@ impl Locked {
         let key = match self.directory.read(KEY_ENCRYPTION_KEY)? {
             Some(key) => key,
             None => {
-                self.refuse_to_make("key-encryption key", "key_encryption_key")?;
+                self.refuse_if_in_use("key-encryption key", "key_encryption_key")?;
                 let key = random_hex()?;
-                self.make(&[(KEY_ENCRYPTION_KEY, &key)])?;
+                self.create(&[(KEY_ENCRYPTION_KEY, &key)])?;
                 self.directory
-                    .say("made a key-encryption key", &[KEY_ENCRYPTION_KEY]);
+                    .log("made a key-encryption key", &[KEY_ENCRYPTION_KEY]);
                 key
             }
         };
@@ -271,14 +271,14 @@ impl Locked {
             None => {
                 let token = random_hex()?;
                 self.directory.write(&[(ADMIN_TOKEN, &token)])?;
-                self.directory.say("made an admin token", &[ADMIN_TOKEN]);
+                self.directory.log("made an admin token", &[ADMIN_TOKEN]);
                 token
             }
         };
         own.set("admin_token", token)
     }
 
-    fn refuse_to_make(&self, what: &str, settings: &str) -> anyhow::Result<()> {
+    fn refuse_if_in_use(&self, what: &str, settings: &str) -> anyhow::Result<()> {
         if let Some(store) = &self.in_use {
             bail!(
                 "{store} is in use, but the state directory {} holds no {what}, which the store's \
@@ -290,10 +290,10 @@ impl Locked {
         Ok(())
     }
 
-    /// Writes files that [`Locked::unmake`] can take back.
-    fn make(&mut self, files: &[(&str, &str)]) -> anyhow::Result<()> {
+    /// Writes files that [`Locked::remove_created`] can remove.
+    fn create(&mut self, files: &[(&str, &str)]) -> anyhow::Result<()> {
         self.directory.write(files)?;
-        self.made
+        self.created
             .extend(files.iter().map(|(name, _)| self.directory.path.join(name)));
         Ok(())
     }

@@ -1,9 +1,9 @@
-//! Opens the store, and completes the settings by the secrets that belong to it.
+//! Opens the store, and adds the secrets that belong to it to the settings.
 //!
-//! A store's content needs one key-encryption key, and all gateways on it one CA. With the store
-//! in a file both are in the same directory. A Redis is claimed ([`RedisStore::claim`]): secrets
-//! may be made only by the gateway that claims an empty one. They are on the disk before the
-//! claim, so that a crash in between leaves a gateway that has them and can claim the store later.
+//! The content of a store needs one key-encryption key, and all gateways on it need one CA. If the
+//! store is a file, both are in its directory. A Redis is claimed ([`RedisStore::claim`]): only the
+//! gateway that claims an empty one may create secrets. It writes them to the disk before the claim,
+//! so that after a crash in between it still has them and can claim the store later.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,23 +17,23 @@ use crate::store::redis::{Address, Claim, RedisStore};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Bounded, Store};
 
-/// What the component's instances share.
+/// The opened store, and the complete settings.
 pub struct Opened {
     /// The tables.
     pub store: Arc<dyn Store>,
-    /// What was configured, and what the state directory has.
+    /// The configured settings, and the secrets of the state directory.
     pub settings: Settings,
 }
 
 /// The longest that a call to the store may take.
 pub const MAX_CALL: Duration = Duration::from_secs(10);
 
-/// Opens the store that the arguments name: a Redis, or the file in the state directory. Each call
-/// to it ends within `call_limit`.
+/// Opens the store of the arguments: a Redis, or the file in the state directory. Each call to it
+/// ends within `call_limit`.
 ///
 /// # Errors
 ///
-/// If the store cannot be opened, or a secret that its content needs is missing or another one.
+/// If the store cannot be opened, or if a secret that its content needs is missing or different.
 pub async fn open(
     state: &StateDirectory,
     arguments: &StoreArguments,
@@ -42,7 +42,7 @@ pub async fn open(
 ) -> anyhow::Result<Opened> {
     let Some(address) = arguments.address()? else {
         let state = state.clone();
-        // Both block: another gateway may be starting.
+        // This blocks while another gateway is starting.
         return tokio::task::spawn_blocking(move || open_file(&state, configured, call_limit))
             .await?;
     };
@@ -55,8 +55,8 @@ pub async fn open(
         .context("cannot open the store")?;
     let mut locked = {
         let state = state.clone();
-        // Whoever holds the lock waits for the store meanwhile, and needs this thread if it is
-        // in this process.
+        // The holder of the lock waits for the store, and if it is in this process it needs this
+        // thread to go on.
         tokio::task::spawn_blocking(move || state.lock()).await??
     };
     let claimed = store.is_claimed().await.context("cannot open the store")?;
@@ -70,8 +70,8 @@ pub async fn open(
     })
 }
 
-/// Opens the store in the state directory. The directory stays locked until the store's file is
-/// there: of gateways that start at the same time, the later ones find it, and make no secrets.
+/// Opens the store in the state directory. The directory stays locked until the store's file exists:
+/// of gateways that start at the same time, the later ones find it, and create no secrets.
 fn open_file(
     state: &StateDirectory,
     configured: Settings,
@@ -83,7 +83,7 @@ fn open_file(
         .exists()
         .then(|| format!("the store {}", path.display()));
     let settings = locked.complete(configured, in_use)?;
-    // Half of a call's time for what can still be refused without a doubt, half to be done.
+    // Half of a call's time to begin, after which it is certain that nothing was done; half to end.
     let store = SqliteStore::open_with(&path, call_limit / 2).context("cannot open the store")?;
     drop(locked);
     Ok(Opened {
@@ -104,7 +104,7 @@ async fn claim(
         .unwrap_or_default()
         .trim();
     if key.len() != 64 || !key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        // Of no use to the component, which says so. No store is claimed for a slip of the hand.
+        // The component will refuse this key. A typing error must not claim a store.
         return Ok(());
     }
     let claim = store.claim(key).await.context("cannot claim the store")?;
@@ -113,10 +113,10 @@ async fn claim(
             tracing::info!(store = %address, "claimed the store for the key-encryption key");
             Ok(())
         }
-        Claim::Same if !locked.has_made_any() => Ok(()),
-        // Another gateway was faster, and what it made or was configured with is what counts.
-        Claim::Same | Claim::Other if locked.has_made_any() => {
-            locked.unmake()?;
+        Claim::Same if !locked.has_created_any() => Ok(()),
+        // Another gateway was faster, so its secrets are the ones in use.
+        Claim::Same | Claim::Other if locked.has_created_any() => {
+            locked.remove_created()?;
             bail!(
                 "another gateway began to use the store {address} at the same time: copy ca.pem, \
                  ca-key.pem and key-encryption-key from its state directory, or configure them"
@@ -135,11 +135,11 @@ mod tests {
 
     use super::*;
     use crate::cli::Arguments;
-    use crate::store::redis::testing::RedisServer;
+    use crate::store::redis::testing::TestRedis;
     use zeroize::Zeroizing;
 
     fn start(
-        server: &RedisServer,
+        server: &TestRedis,
         directory: &Path,
         key_encryption_key: Option<&str>,
     ) -> impl Future<Output = anyhow::Result<Settings>> + use<> {
@@ -159,8 +159,8 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn two_that_start_at_once_on_one_directory_share_what_is_made() {
-        let (server, directory) = (RedisServer::start(&[]), tempfile::tempdir().unwrap());
+    async fn concurrent_starts_on_one_directory_share_the_created_secrets() {
+        let (server, directory) = (TestRedis::start(&[]), tempfile::tempdir().unwrap());
         let tasks = [(); 4].map(|()| tokio::spawn(start(&server, directory.path(), None)));
         let mut started = Vec::new();
         for task in tasks {
@@ -168,16 +168,16 @@ mod tests {
         }
         assert!(started.iter().all(|settings| *settings == started[0]));
         assert!(started[0].get("ca_private_key").is_some());
-        // And so does one that starts later.
+        // A later start shares them too.
         let later = start(&server, directory.path(), None).await.unwrap();
         assert_eq!(later, started[0]);
         assert!(!directory.path().join("store.db").exists());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn of_those_that_start_at_once_on_their_own_directories_one_makes_secrets() {
-        let server = RedisServer::start(&[]);
-        // With one key-encryption key the CA still must be the same.
+    async fn of_concurrent_starts_on_separate_directories_one_creates_secrets() {
+        let server = TestRedis::start(&[]);
+        // Even with the same key-encryption key the CA must be the same.
         for key in [None, Some("ab".repeat(32))] {
             let mut connection = server.connection().await;
             let flush = redis::cmd("FLUSHALL");
@@ -186,10 +186,10 @@ mod tests {
             let tasks = directories
                 .each_ref()
                 .map(|directory| tokio::spawn(start(&server, directory.path(), key.as_deref())));
-            let mut made = 0;
+            let mut started_ok = 0;
             for (task, directory) in tasks.into_iter().zip(&directories) {
                 let started = task.await.unwrap();
-                made += usize::from(started.is_ok());
+                started_ok += usize::from(started.is_ok());
                 for file in ["ca.pem", "ca-key.pem"] {
                     let is_there = directory.path().join(file).exists();
                     assert_eq!(is_there, started.is_ok(), "{file}");
@@ -199,13 +199,13 @@ mod tests {
                     assert!(text.contains("copy"), "{text}");
                 }
             }
-            assert_eq!(made, 1);
+            assert_eq!(started_ok, 1);
         }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn a_store_belongs_to_one_key_encryption_key() {
-        let (server, directory) = (RedisServer::start(&[]), tempfile::tempdir().unwrap());
+        let (server, directory) = (TestRedis::start(&[]), tempfile::tempdir().unwrap());
         let first = start(&server, directory.path(), None).await.unwrap();
         let other = "ab".repeat(32);
         let error = start(&server, directory.path(), Some(&other)).await;
@@ -213,7 +213,7 @@ mod tests {
         assert!(text.contains("another key-encryption key"), "{text}");
         assert!(!text.contains(&other), "{text}");
 
-        // One that has the same secrets may use it, and one that lost them may not make others.
+        // A gateway with the same secrets may use the store. One without them may not create others.
         let second = tempfile::tempdir().unwrap();
         let error = start(&server, second.path(), None).await.unwrap_err();
         assert!(format!("{error:#}").contains("is in use"), "{error:#}");
@@ -225,8 +225,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slip_of_the_hand_claims_nothing() {
-        let (server, directory) = (RedisServer::start(&[]), tempfile::tempdir().unwrap());
+    async fn an_invalid_key_claims_nothing() {
+        let (server, directory) = (TestRedis::start(&[]), tempfile::tempdir().unwrap());
         start(&server, directory.path(), Some("ab")).await.unwrap();
         assert!(!server.store().await.is_claimed().await.unwrap());
     }
@@ -235,11 +235,10 @@ mod tests {
     async fn a_file_that_another_gateway_began_to_use_is_in_use() {
         let directory = tempfile::tempdir().unwrap();
         let state = StateDirectory::open(directory.path()).unwrap();
-        // Another gateway starts, which was configured with all secrets.
+        // Another gateway is starting, and all its secrets are configured.
         let locked = state.lock().unwrap();
         let arguments = Arguments::from_words(["gateway"]).unwrap().store;
         let mut start = Box::pin(open(&state, &arguments, Settings::default(), MAX_CALL));
-        // It goes as far as it can.
         let polled =
             std::future::poll_fn(|cx| std::task::Poll::Ready(start.as_mut().poll(cx).is_pending()));
         assert!(polled.await, "it does not wait for the lock");
@@ -251,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn two_that_start_at_once_on_one_file_share_what_is_made() {
+    async fn concurrent_starts_on_one_file_share_the_created_secrets() {
         let directory = tempfile::tempdir().unwrap();
         let tasks = [(); 4].map(|()| {
             let state = StateDirectory::open(directory.path()).unwrap();

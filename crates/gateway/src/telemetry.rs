@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::LogFormat;
 
-/// Libraries that, in more detail, would log header fields and thus tokens.
+/// Libraries that would log header fields, and so tokens, at more verbose levels.
 const NEVER_VERBOSE: [&str; 5] = [
     "h2=warn",
     "hyper=warn",
@@ -20,7 +20,7 @@ const NEVER_VERBOSE: [&str; 5] = [
 ///
 /// # Errors
 ///
-/// If `filter` is none, or a log was started before.
+/// If `filter` is invalid, or a log was started before.
 pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let mut filter = EnvFilter::builder()
         .parse(filter)

@@ -1,10 +1,10 @@
-//! How instances of the component are made, given requests, reused and given up.
+//! Creates instances of the component, passes requests to them, and reuses them.
 //!
-//! An instance serves one request at a time: nobody else has it until the answer was taken from
-//! it in whole and it has nothing left to do. The key-value calls of `wasi:keyvalue` block their
-//! whole instance, so a second request in it would only wait, and a trap would end both. An
-//! instance computes only in its turn ([`crate::cores`]), and a request gets one, an idle one if
-//! there is one, when its turn comes: requests that wait for a core need no instance.
+//! An instance serves one request at a time: it is not reused until the whole response was read from
+//! it and it has nothing left to do. The calls of `wasi:keyvalue` block their whole instance, so a
+//! second request in it would only wait, and a trap would end both. An instance computes only while
+//! it has a core ([`crate::scheduler`]), and a request gets an instance, an idle one if possible,
+//! when it gets a core: requests that wait for a core need no instance.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -21,25 +21,25 @@ use wasmtime_wasi_http::p3;
 use wasmtime_wasi_http::p3::bindings::Service;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView as _};
 
-use crate::cores::{Cores, Turn};
 use crate::engine::Program;
 use crate::host::memory::{OutOfMemory, Reclaim};
 use crate::host::{Instance, Shared};
-use crate::idle::Idle;
+use crate::idle_pool::IdlePool;
+use crate::scheduler::{CorePermit, Scheduler};
 
-/// An instance is replaced after so many requests: what it leaked, it leaked for so long.
+/// After this many requests an instance is replaced. This limits memory leaks.
 const MAX_REQUESTS: usize = 1000;
 
-/// An instance that had nothing to do for so long is given up.
+/// An instance that was idle for this long is dropped.
 const MAX_IDLE: Duration = Duration::from_secs(5);
 
 /// The longest response that the component may give, in bytes.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 
-/// Why the component gave no answer. The log says more.
+/// Why the component gave no response. The log says more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Failure {
-    /// There was no room for an instance, or for one to become as large as it had to.
+    /// There was no memory for an instance, or for an instance to grow.
     NoRoom,
     /// It took too long.
     TimedOut,
@@ -47,108 +47,120 @@ pub enum Failure {
     Failed,
 }
 
-/// An answer, or why there is none.
-pub type Answer = Result<Response<Bytes>, Failure>;
+/// A response, or why there is none.
+pub type Outcome = Result<Response<Bytes>, Failure>;
 
-/// Gives requests to instances of the component. Clones share the instances.
+/// Passes requests to instances of the component. Clones share the instances.
 #[derive(Clone)]
 pub struct Workers {
     program: Arc<Program>,
     shared: Shared,
     request_timeout: Duration,
-    cores: Cores,
-    idle: Arc<Idle<Guest>>,
+    scheduler: Scheduler,
+    idle: Arc<IdlePool<Guest>>,
 }
 
 /// An instance of the component.
 pub struct Guest {
     store: Store<Instance>,
     service: Service,
-    /// How many it was given.
+    /// How many requests it was given.
     requests: usize,
 }
 
-/// How the transfer of a request's body to the guest ends.
+/// The end of the transfer of a request's body to the guest.
 type Sent = Pin<Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>>;
 
 impl Workers {
-    /// Instances of `program` that compute on `cores` and must answer within `request_timeout`.
+    /// Instances of `program` that compute when `scheduler` lets them, and must respond within
+    /// `request_timeout`.
     pub fn new(
         program: Arc<Program>,
         shared: Shared,
-        cores: Cores,
+        scheduler: Scheduler,
         request_timeout: Duration,
     ) -> Self {
-        let idle = Idle::new(MAX_IDLE);
+        let idle = IdlePool::new(MAX_IDLE);
         let reclaim: Arc<dyn Reclaim> = Arc::clone(&idle) as _;
-        shared.memory.ask_when_short(Arc::downgrade(&reclaim));
+        shared.memory.set_reclaim(Arc::downgrade(&reclaim));
         Self {
             program,
             shared,
             request_timeout,
-            cores,
+            scheduler,
             idle,
         }
     }
 
-    /// Waits for the right to compute; without it a request cannot be answered.
-    pub async fn turn(&self) -> Turn {
-        self.cores.turn().await
+    /// Waits for a core, which [`answer`](Self::answer) needs.
+    pub async fn acquire_core(&self) -> CorePermit {
+        self.scheduler.acquire().await
     }
 
-    /// Has a request answered. Its answer is taken from the component in whole, so a client that
-    /// reads slowly holds no instance, and a failure in mid-body is a failure of the request.
+    /// Answers a request. The whole response is read from the component first, so a client that
+    /// reads slowly occupies no instance, and a failure in the middle of the body is a failure of
+    /// the request.
     ///
-    /// When the caller goes, the component still finishes what it began. `held` is dropped when
-    /// the request takes up nothing any more.
+    /// If this future is dropped the component still finishes the request. `held` is dropped when
+    /// the request uses no more resources.
     ///
     /// # Errors
     ///
-    /// If the component gives no answer.
+    /// If the component gives no response.
     pub async fn answer<H: Send + 'static>(
         &self,
-        turn: Turn,
+        core: CorePermit,
         request: Request<WasiBody>,
         held: H,
-    ) -> Answer {
-        let (sender, answer) = oneshot::channel();
+    ) -> Outcome {
+        let (sender, outcome) = oneshot::channel();
         let workers = self.clone();
         tokio::spawn(async move {
-            workers.serve(turn, request, sender).await;
+            workers.serve(core, request, sender).await;
             drop(held);
         });
-        // None comes if the task panicked.
-        answer.await.unwrap_or(Err(Failure::Failed))
+        // There is none if the task panicked.
+        outcome.await.unwrap_or(Err(Failure::Failed))
     }
 
-    async fn serve(&self, turn: Turn, request: Request<WasiBody>, sender: oneshot::Sender<Answer>) {
+    async fn serve(
+        &self,
+        core: CorePermit,
+        request: Request<WasiBody>,
+        sender: oneshot::Sender<Outcome>,
+    ) {
         let mut sender = Some(sender);
-        let mut send = |answer| {
+        let mut send = |outcome| {
             if let Some(sender) = sender.take() {
-                // The client may be gone.
-                let _ = sender.send(answer);
+                // The client may have disconnected.
+                let _ = sender.send(outcome);
             }
         };
-        let made = Mutex::new(None);
-        let mut run = Box::pin(self.cores.run(turn, async {
+        let response = Mutex::new(None);
+        let mut run = Box::pin(self.scheduler.run(core, async {
             let mut guest = match self.idle.take() {
                 Some(guest) => guest,
                 None => self.instantiate().await?,
             };
-            let is_reusable = guest.exchange(request, &made).await?;
+            let is_reusable = guest.exchange(request, &response).await?;
             wasmtime::error::Ok(is_reusable.then_some(guest))
         }));
-        // The answer leaves when the turn is over, so that it does not wait for whoever has the
-        // next one; or earlier, when the guest waits for something after it has answered.
+        // The response is sent when the guest releases the core, so that it does not wait until the
+        // next guest releases it. It is also sent when the guest waits for something after it has
+        // responded.
         let finished = poll_fn(|cx| {
             let poll = run.as_mut().poll(cx);
-            if let Some(answer) = made.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                send(answer);
+            if let Some(outcome) = response
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take()
+            {
+                send(outcome);
             }
             poll
         });
-        // Outside of the guest's own future: that one is not polled while the guest waits for the
-        // store or for its turn.
+        // The timeout is outside of the guest's future, which is not polled while the guest waits
+        // for the store or for a core.
         let finished = tokio::time::timeout(self.request_timeout, finished).await;
         drop(run);
         match finished {
@@ -162,18 +174,18 @@ impl Workers {
         }
     }
 
-    /// Makes an instance.
+    /// Creates an instance.
     ///
     /// # Errors
     ///
-    /// If there is no room for it, or it fails at its start.
+    /// If there is no memory for it, or it fails at its start.
     pub async fn instantiate(&self) -> wasmtime::Result<Guest> {
         let instance = Instance::new(self.shared.clone());
         let mut store = Store::new(self.program.engine(), instance);
         store.limiter(|instance| instance.limiter());
         store.set_epoch_deadline(1);
-        // At the end of each epoch a guest that computes lets others look in; that is when it can
-        // be stopped, or sent to the back of the queue.
+        // At the end of each epoch a guest that computes yields. Then it can be stopped, or moved to
+        // the end of a queue.
         store.epoch_deadline_async_yield_and_update(1);
         let service = self.program.service().instantiate_async(&mut store).await?;
         Ok(Guest {
@@ -185,15 +197,15 @@ impl Workers {
 }
 
 impl Guest {
-    /// Gives the instance a request, puts the answer where it belongs as soon as it is whole, and
-    /// then waits until the instance has nothing left to do. Gives whether it can be used again.
+    /// Passes a request to the instance, stores the response in `outcome` as soon as it is complete,
+    /// and then waits until the instance has nothing left to do. Returns whether it can be reused.
     async fn exchange(
         &mut self,
         request: Request<WasiBody>,
-        made: &Mutex<Option<Answer>>,
+        outcome: &Mutex<Option<Outcome>>,
     ) -> wasmtime::Result<bool> {
         self.requests += 1;
-        // The one that it had last is long over.
+        // The deadline of its last request has passed.
         self.store.set_epoch_deadline(1);
         let service = &self.service;
         let handler = *service.wasi_http_handler().func_handle().func();
@@ -204,18 +216,18 @@ impl Guest {
                     let (request, sent) = p3::Request::from_http(store.get().http().hooks, request);
                     (request, Box::pin(sent) as Sent)
                 });
-                let answer = match service.handle(accessor, request).await? {
+                let result = match service.handle(accessor, request).await? {
                     Ok(response) => {
                         let response =
                             accessor.with(|mut store| response.into_http(&mut store, sent))?;
-                        whole(response).await
+                        read_whole(response).await
                     }
                     Err(code) => {
                         tracing::error!(reason = ?code, "the component failed");
                         Err(Failure::Failed)
                     }
                 };
-                *made.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+                *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
                 poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
                 let is_ready = poll_fn(|cx| {
                     let poll = accessor.poll_ready_for_concurrent_call(handler, cx);
@@ -228,8 +240,8 @@ impl Guest {
     }
 }
 
-/// Takes a response in whole.
-async fn whole(response: Response<WasiBody>) -> Answer {
+/// Reads a whole response.
+async fn read_whole(response: Response<WasiBody>) -> Outcome {
     let (head, body) = response.into_parts();
     match Limited::new(body, MAX_RESPONSE_BYTES).collect().await {
         Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
@@ -240,14 +252,14 @@ async fn whole(response: Response<WasiBody>) -> Answer {
     }
 }
 
-/// Logs why an instance ended, and says what that means to its request.
+/// Logs why an instance ended, and returns what that means for its request.
 fn failure(error: &wasmtime::Error) -> Failure {
     if error.is::<OutOfMemory>() || error.is::<wasmtime::PoolConcurrencyLimitError>() {
         tracing::error!(reason = %error.root_cause(), "there is no room for an instance");
         return Failure::NoRoom;
     }
-    // The cause is a line; the stack above it is many, and rarely says more of a component
-    // without names.
+    // The cause is one line. The backtrace is long, and says little about a component without
+    // function names.
     tracing::error!(reason = %error.root_cause(), "an instance of the component failed");
     tracing::debug!(backtrace = %format!("{error:#}"), "where it failed");
     Failure::Failed

@@ -1,4 +1,4 @@
-//! What a join costs where there is much: members, key versions, domains.
+//! The cost of a join with many members, key versions or domains.
 
 use anonymous_domains_protocol::jwk::KeyType;
 use anonymous_domains_protocol::request::MEDIA_TYPE;
@@ -14,7 +14,7 @@ use anonymous_domains_bench::seed::{self, Seed};
 /// Machines that join for the first time in one round.
 const NEWCOMERS: usize = 500;
 
-/// Domains that are asked for in turn where there are many.
+/// How many of the many domains are used in turn.
 const DOMAINS_ASKED: usize = 32;
 
 pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
@@ -149,7 +149,7 @@ fn newcomers(
 ) -> anyhow::Result<()> {
     let mut samples = vec![Vec::new(), Vec::new()];
     for round in 0..effort.rounds {
-        // A new domain each round: in one that is kept the small one would grow.
+        // A new domain for each round, because a small domain would grow.
         let small_domain = small.domain(&format!("round-{round}"));
         let large_domain = large.domain("large");
         for (samples, domain) in samples.iter_mut().zip([small_domain, large_domain]) {
@@ -168,7 +168,7 @@ fn newcomers(
     Ok(())
 }
 
-/// A row for each of two rivals, and the goal for how many times as dear the second is.
+/// A row for each of two rivals, and the goal for the relative cost of the second.
 fn rows(report: &mut Report, names: [&str; 2], results: &Results, (what, goal): (&str, f64)) {
     for (nth, name) in names.into_iter().enumerate() {
         report.row(&[

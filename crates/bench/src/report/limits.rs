@@ -1,4 +1,4 @@
-//! The operations that a join cannot avoid, at OpenSSL's rate: what no server could exceed.
+//! The operations that a join cannot avoid, at OpenSSL's rate: an upper bound for any server.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ use super::{Plan, Report, number, state_directory};
 use crate::server::Build;
 use anonymous_domains_bench::machines::machines;
 
-/// What `openssl speed` measures of a join, on all threads together, a second.
+/// The operations of a join that `openssl speed` measures, per second on all threads together.
 struct Rates {
     ec_verify: f64,
     ec_sign: f64,
@@ -64,8 +64,8 @@ fn openssl(seconds: u32) -> anyhow::Result<Rates> {
     rates(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// Reads the lines of `openssl speed -mr -multi`: `+F2:` is of RSA, `+F4:` of ECDSA, `+F5:` of ECDH,
-/// each with a number and bits, and then operations a second.
+/// Reads the lines of `openssl speed -mr -multi`: `+F2:` is RSA, `+F4:` ECDSA, `+F5:` ECDH, each with
+/// a number and bits, and then operations per second.
 fn rates(text: &str) -> anyhow::Result<Rates> {
     let rate = |line: &str, field: usize| {
         let mut lines = text.lines().filter(|text| text.starts_with(line));

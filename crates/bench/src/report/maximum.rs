@@ -89,7 +89,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sets the maximum; gives how long that took, and the number of members that was told.
+/// Sets the maximum. Returns how long that took, and the reported number of members.
 fn set(admin: &Admin, maximum: Option<u64>) -> anyhow::Result<(Duration, u64)> {
     let domain = DomainName::parse("large").map_err(|error| anyhow!("{error}"))?;
     let change = SettingsChange {
@@ -103,15 +103,14 @@ fn set(admin: &Admin, maximum: Option<u64>) -> anyhow::Result<(Duration, u64)> {
     Ok((took, told.context("the answer has no number of members")?))
 }
 
-/// Asks until the end.
+/// Sends requests until `ended` is set.
 fn under_load(requests: &load::Requests, ended: &AtomicBool) -> anyhow::Result<Sample> {
     let mut all = Sample::default();
     let start = Instant::now();
     while !ended.load(Ordering::Relaxed) {
         let sample = load::run(requests, CONNECTIONS, Pace::Closed(SLICE))?;
-        all.latencies_us.extend(sample.latencies_us);
+        all.latencies.add(&sample.latencies);
     }
-    all.rate = all.latencies_us.len() as f64 / start.elapsed().as_secs_f64();
-    all.latencies_us.sort_unstable();
+    all.rate = all.latencies.len() as f64 / start.elapsed().as_secs_f64();
     Ok(all)
 }

@@ -25,18 +25,18 @@ use race::Effort;
 pub struct Plan {
     /// What is measured.
     pub programs: Programs,
-    /// Where the counted instructions are kept.
+    /// The file with the recorded instruction counts.
     pub counts: PathBuf,
-    /// Rounds so short that the figures mean nothing: to try the bench itself.
+    /// Use rounds so short that the figures mean nothing: for testing the bench itself.
     pub quick: bool,
-    /// The sections to measure; all where none is named.
+    /// The sections to measure; all if it is empty.
     pub only: Vec<Section>,
 }
 
 /// A part of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Section {
-    /// A steady join, held against the crate without the sandbox and against Spin.
+    /// A steady join, compared with the crate without the sandbox and with Spin.
     Steady,
     /// What a join cannot avoid, at OpenSSL's rate.
     Limits,
@@ -130,7 +130,7 @@ impl Report {
     }
 }
 
-/// A number with as many digits as mean something.
+/// A number with its significant digits.
 fn number(value: f64) -> String {
     match value {
         value if value.is_nan() => "-".to_owned(),
@@ -164,7 +164,7 @@ impl Plan {
         self.only.is_empty() || self.only.contains(&section)
     }
 
-    /// Measures, and gives the sections, each with its name in the document, in Markdown.
+    /// Measures, and returns the sections in Markdown, each with its name in the document.
     ///
     /// # Errors
     ///
@@ -192,7 +192,7 @@ impl Plan {
         Ok(written)
     }
 
-    /// The machine, and what ran on it.
+    /// The machine, and the software on it.
     fn conditions(&self) -> anyhow::Result<String> {
         let mut text = String::new();
         let first_line = |program: &str, arguments: &[&str]| {
@@ -264,7 +264,7 @@ fn state_directory() -> anyhow::Result<tempfile::TempDir> {
         .tempdir()?)
 }
 
-/// Gives another state directory the CA and the secrets of one.
+/// Copies the CA and the secrets to another state directory.
 fn copy_state(from: &Path, to: &Path) -> anyhow::Result<()> {
     for name in ["ca.pem", "ca-key.pem", "key-encryption-key", "admin-token"] {
         std::fs::copy(from.join(name), to.join(name))?;

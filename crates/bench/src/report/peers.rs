@@ -1,4 +1,4 @@
-//! cfssl, which people run to issue credentials over HTTP.
+//! cfssl, a common server for issuing credentials over HTTP.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,11 +9,12 @@ use anyhow::{Context as _, ensure};
 use super::race::{Rival, race};
 use super::steady::{CONNECTIONS, MACHINES, members};
 use super::{Plan, Report, number, state_directory};
-use crate::server::{Build, Server, free_port, start_at};
+use crate::server::{Build, Server, start_at};
 use anonymous_domains_bench::load::{Post, Requests};
 use anonymous_domains_bench::machines::machines;
+use anonymous_domains_testkit::free_port;
 
-/// A kind of key as cfssl names it.
+/// A type of key, as cfssl names it.
 struct Kind {
     name: &'static str,
     algorithm: &'static str,
@@ -119,7 +120,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Serves with a CA of a kind.
+/// Starts cfssl with a CA of this type.
 fn cfssl(kind: &Kind, directory: &Path) -> anyhow::Result<Server> {
     let (certificate, key) = (directory.join("ca.pem"), directory.join("ca-key.pem"));
     openssl(kind, "req", |command| {
@@ -158,7 +159,7 @@ fn signing_request(kind: &Kind, directory: &Path) -> anyhow::Result<String> {
     Ok(std::fs::read_to_string(request)?)
 }
 
-/// Runs `openssl` to make a key of a kind and what `configure` says.
+/// Runs `openssl` with a new key of this type, and the arguments that `configure` adds.
 fn openssl(kind: &Kind, what: &str, configure: impl FnOnce(&mut Command)) -> anyhow::Result<()> {
     let mut command = Command::new("openssl");
     command.args([what, "-new", "-nodes", "-newkey"]);

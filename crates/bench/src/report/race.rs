@@ -1,4 +1,4 @@
-//! Rivals under the same load, in turns, so that a machine that becomes slower does so for all.
+//! Rivals under the same load, in turns, so that a machine that gets slower affects all of them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use anonymous_domains_bench::load::{self, Pace, Requests, Sample};
 pub struct Rival<'a> {
     /// What it is, for the table.
     pub name: String,
-    /// Its requests, made anew for each round: a device's request is fresh for five minutes.
+    /// Its requests, made again for each round: a device's request is valid for five minutes.
     pub requests: Box<dyn Fn() -> Requests + 'a>,
 }
 
@@ -31,11 +31,11 @@ pub struct Effort {
     pub rounds: usize,
 }
 
-/// What came of a race: the samples of each rival, a round each.
+/// The result of a race: for each rival a sample of each round.
 pub struct Results(pub Vec<Vec<Sample>>);
 
-/// Sends each rival's requests once over one connection, so that all are members and all instances
-/// warm, and then puts all of them under load in turns.
+/// Sends each rival's requests once over one connection, so that all machines are members and all
+/// instances are warm. Then puts the rivals under load in turns.
 ///
 /// # Errors
 ///
@@ -59,7 +59,7 @@ pub fn race(rivals: &[Rival<'_>], connections: usize, effort: Effort) -> anyhow:
 }
 
 impl Results {
-    /// A rival's median rate, a second.
+    /// A rival's median rate, per second.
     pub fn rate(&self, rival: usize) -> f64 {
         median(self.0[rival].iter().map(|sample| sample.rate))
     }
@@ -73,14 +73,14 @@ impl Results {
         )
     }
 
-    /// The median over the rounds of one rival's rate by another's in the same round.
+    /// The median over the rounds of one rival's rate divided by another's in the same round.
     pub fn ratio(&self, of: usize, to: usize) -> f64 {
         let rounds = self.0[of].iter().zip(&self.0[to]);
         median(rounds.map(|(of, to)| of.rate / to.rate))
     }
 }
 
-/// The median; NaN of nothing.
+/// The median; NaN if there are no values.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
@@ -106,7 +106,7 @@ mod tests {
     fn ratios_are_those_of_the_same_round() {
         let sample = |rate| Sample {
             rate,
-            latencies_us: vec![],
+            ..Sample::default()
         };
         // The machine is twice as slow in the second round.
         let results = Results(vec![

@@ -10,13 +10,13 @@ use crate::server::{Build, Server};
 use anonymous_domains_bench::load::{self, Pace};
 use anonymous_domains_bench::machines::{deregistration, machines, registrations};
 
-/// Devices that ask after a departure.
+/// How many devices register at once after a departure.
 const HERD: usize = 1000;
 
 pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let states = [state_directory()?, state_directory()?, state_directory()?];
     let [rsa_state, native_state, ec_state] = states.each_ref().map(|state| state.path());
-    // Room for every device's connection.
+    // Enough for every device's connection.
     let room = ["--max-connections", "2000"];
     let rsa = plan.programs.gateway(Build::Wide, rsa_state, &room)?;
     copy_state(rsa_state, native_state)?;
@@ -55,7 +55,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     ));
     report.table(&["domain key", "after a departure ms", "steady ms", "ratio"]);
     for (name, server) in [("RSA-2048", &rsa), ("EC-P256", &ec)] {
-        let (after, steady, ratio) = herd(server, devices, plan.effort().rounds)?;
+        let (after, steady, ratio) = thundering_herd(server, devices, plan.effort().rounds)?;
         report.row(&[
             name.to_owned(),
             number(after),
@@ -91,9 +91,13 @@ fn first_joins(server: &Server, times: usize) -> anyhow::Result<(f64, f64)> {
     Ok((median(first), median(steady)))
 }
 
-/// How long all devices take after a departure and then again, in milliseconds, and the ratio: the
-/// medians of trials, each in a domain of its own.
-fn herd(server: &Server, devices: usize, trials: usize) -> anyhow::Result<(f64, f64, f64)> {
+/// How long all devices take after a departure and then again, in milliseconds, and the ratio. Each is
+/// the median of several trials, each in its own domain.
+fn thundering_herd(
+    server: &Server,
+    devices: usize,
+    trials: usize,
+) -> anyhow::Result<(f64, f64, f64)> {
     let (mut after, mut steady, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for trial in 0..trials {
         let url = server.domain(&format!("herd-{trial}"));

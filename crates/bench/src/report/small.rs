@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anonymous_domains_bench::load::{self, Pace};
 use anonymous_domains_bench::machines::{machines, registrations};
-use anonymous_domains_gateway::cores::Cores;
 use anonymous_domains_gateway::engine::Program;
 use anonymous_domains_gateway::host::Shared;
 use anonymous_domains_gateway::host::memory::Memory;
+use anonymous_domains_gateway::scheduler::Scheduler;
 use anonymous_domains_gateway::settings::Settings;
 use anonymous_domains_gateway::state::StateDirectory;
 use anonymous_domains_gateway::store::sqlite::SqliteStore;
@@ -20,10 +20,10 @@ use super::race::median;
 use super::{Plan, Report, number, state_directory};
 use crate::server::Build;
 
-/// Requests at a time, of which the memory is measured.
+/// How many requests run at a time when memory is measured.
 const CONCURRENT: usize = 1000;
 
-/// What a component may have, in bytes.
+/// The size limit for the component, in bytes.
 const SIZE_GOAL: f64 = 1_000_000.0;
 
 pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
@@ -101,7 +101,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The median time that an instance takes to be made, in microseconds.
+/// The median time to create an instance, in microseconds.
 fn instantiation_us(component: &Path, state: &Path) -> anyhow::Result<f64> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -116,7 +116,7 @@ fn instantiation_us(component: &Path, state: &Path) -> anyhow::Result<f64> {
     let workers = Workers::new(
         Arc::new(program),
         shared,
-        Cores::new(1),
+        Scheduler::new(1),
         Duration::from_secs(30),
     );
     runtime.block_on(async {
@@ -131,7 +131,7 @@ fn instantiation_us(component: &Path, state: &Path) -> anyhow::Result<f64> {
     })
 }
 
-/// The most memory that a gateway has had while it took on all requests at a time, in MB.
+/// The peak memory of a gateway while it handled all requests at a time, in MB.
 fn loaded_mb(plan: &Plan, build: Build) -> anyhow::Result<f64> {
     let state = state_directory()?;
     let all = CONCURRENT.to_string();

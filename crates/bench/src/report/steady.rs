@@ -1,5 +1,5 @@
-//! A steady join: a machine that is a member asks again. Held against the same crate without the
-//! sandbox, and against Spin.
+//! A steady join: a machine that is a member registers again. Compared with the same crate without the
+//! sandbox, and with Spin.
 
 use anonymous_domains_protocol::jwk::KeyType;
 
@@ -15,10 +15,10 @@ pub const MACHINES: usize = 64;
 /// The connections that keep two cores busy.
 pub const CONNECTIONS: usize = 4;
 
-/// A share of the most that a server can do, at which it should still answer evenly.
+/// The share of a server's maximum rate at which latencies should still be even.
 const HIGH_LOAD: f64 = 0.8;
 
-/// The most connections at high load: requests that are due must not wait for one.
+/// The most connections at high load: requests must not wait for one.
 const OPEN_CONNECTIONS: usize = 64;
 
 /// Members of a domain `home` that ask again.
@@ -129,8 +129,8 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A server at a share of the rate that it can have. Gives how many times its median latency the
-/// 99th percentile is.
+/// Measures a server at a share of its maximum rate. Returns the ratio of the 99th percentile of its
+/// latency to the median.
 fn high_load(
     plan: &Plan,
     report: &mut Report,

@@ -13,7 +13,7 @@ impl HasData for HasConfig {
     type Data<'a> = Config<'a>;
 }
 
-/// What the interface sees of an instance.
+/// The part of an instance that the interface uses.
 struct Config<'a> {
     settings: &'a Settings,
 }

@@ -18,7 +18,7 @@ const BUCKET: &str = "default";
 /// An open bucket. There is only one, so the handle holds nothing.
 pub struct Bucket {}
 
-/// A compare-and-swap that was begun.
+/// A compare-and-swap that has begun.
 pub struct Cas {
     key: String,
     observed: Option<Version>,
@@ -31,7 +31,7 @@ impl HasData for HasKeyValue {
     type Data<'a> = KeyValue<'a>;
 }
 
-/// What the interfaces see of an instance.
+/// The part of an instance that the interfaces use.
 struct KeyValue<'a> {
     table: &'a mut ResourceTable,
     store: &'a dyn Store,
@@ -174,7 +174,7 @@ mod tests {
     use atomics::{Host as _, HostCas};
     use store::{Host as _, HostBucket};
 
-    /// A handle for another call: the guest lends its own each time.
+    /// A handle for another call, as a guest passes it.
     fn lend<T: 'static>(handle: &Resource<T>) -> Resource<T> {
         Resource::new_own(handle.rep())
     }
@@ -219,7 +219,7 @@ mod tests {
         let Err(CasError::CasFailed(retry)) = lost else {
             panic!("two creators won");
         };
-        // The new handle is current before anyone looks.
+        // The new handle has the current version without another read.
         let won = host.swap(retry, b"three".to_vec()).await.unwrap();
         assert!(won.is_ok());
         let value = HostBucket::get(&mut host, lend(&bucket), "k".into()).await;
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn current_looks_again() {
+    async fn current_reads_again() {
         let (_directory, store) = opened();
         let mut table = ResourceTable::new();
         let mut host = KeyValue {

@@ -1,4 +1,4 @@
-//! How much memory instances may have: each, and all together.
+//! Memory limits: of each instance, and of all together.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -12,14 +12,14 @@ const MAX_INSTANCE_BYTES: usize = 256 * 1024 * 1024;
 /// The most entries that a table of an instance may have.
 const MAX_TABLE_ELEMENTS: usize = 20_000;
 
-/// All instances together have the memory that they may have. The instance that wanted more ends.
+/// All instances together use as much memory as they may. The instance that needed more is ended.
 #[derive(Clone, Copy, Debug, Error)]
 #[error("the instances of the component have all the memory that they may have together")]
 pub struct OutOfMemory;
 
-/// What can do with less memory when there is none left.
+/// Something that can free memory when there is none left.
 pub trait Reclaim: Send + Sync {
-    /// Gives some memory back. False if there is nothing that could be done without.
+    /// Frees some memory. False if it has nothing to free.
     fn reclaim(&self) -> bool;
 }
 
@@ -31,7 +31,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// So much memory, in bytes.
+    /// A limit of `max_bytes`.
     pub fn new(max_bytes: usize) -> Arc<Self> {
         Arc::new(Self {
             max_bytes,
@@ -40,12 +40,12 @@ impl Memory {
         })
     }
 
-    /// Whom to ask when there is none left; the first one that is named.
-    pub fn ask_when_short(&self, reclaim: Weak<dyn Reclaim>) {
+    /// Sets what can free memory when there is none left. Only the first call has an effect.
+    pub fn set_reclaim(&self, reclaim: Weak<dyn Reclaim>) {
         let _ = self.reclaim.set(reclaim);
     }
 
-    /// What the instances have now, in bytes.
+    /// What the instances use now, in bytes.
     pub fn used_bytes(&self) -> usize {
         self.used_bytes.load(Ordering::Relaxed)
     }
@@ -72,15 +72,15 @@ impl Memory {
     }
 }
 
-/// Limits one instance, and counts what it has. Dropping it gives that back.
+/// Limits one instance, and counts its memory until it is dropped.
 pub struct Limiter {
     memory: Arc<Memory>,
-    /// What was permitted: no less than what the instance has.
+    /// The memory that was granted: no less than the instance has.
     held_bytes: usize,
 }
 
 impl Limiter {
-    /// The limits of a new instance, which has nothing yet.
+    /// The limits of a new instance, which has no memory yet.
     pub(super) fn new(memory: Arc<Memory>) -> Self {
         Self {
             memory,
@@ -100,7 +100,7 @@ impl ResourceLimiter for Limiter {
             return Ok(false);
         }
         let more = desired.saturating_sub(current);
-        // An error ends the instance at once, and says why. The guest itself could only abort.
+        // An error ends the instance at once, with a reason. The guest itself could only abort.
         self.memory.take(more)?;
         self.held_bytes += more;
         Ok(true)
@@ -129,7 +129,7 @@ mod tests {
     use wasmtime::{Engine, Instance, Module, Store};
 
     use super::*;
-    use crate::idle::Idle;
+    use crate::idle_pool::IdlePool;
 
     const PAGE: usize = 64 * 1024;
 
@@ -142,7 +142,7 @@ mod tests {
         \x07\x09\x02\x01m\x02\x00\x01f\x00\x00\
         \x0a\x08\x01\x06\x00\x20\x00\x40\x00\x0b";
 
-    /// An instance of [`GROWS`], which begins with one page.
+    /// An instance of [`GROWS`], which starts with one page.
     struct Guest {
         store: Store<Limiter>,
         instance: Instance,
@@ -156,7 +156,7 @@ mod tests {
             Ok(Self { store, instance })
         }
 
-        /// Asks for so many pages more. Gives how many there were, or -1.
+        /// Grows the memory. Returns the previous number of pages, or -1.
         fn grow(&mut self, pages: usize) -> wasmtime::Result<i32> {
             let grow = self
                 .instance
@@ -193,7 +193,7 @@ mod tests {
         let memory = Memory::new(usize::MAX);
         let mut guest = Guest::new(&module(), &memory).unwrap();
         let most = MAX_INSTANCE_BYTES / PAGE;
-        // The guest is told, as by a machine that has no more.
+        // The guest sees that there is no more memory.
         assert_eq!(guest.grow(most).unwrap(), -1);
         assert_eq!(guest.grow(usize::from(u16::MAX)).unwrap(), -1);
         assert_eq!(guest.grow(most - 1).unwrap(), 1);
@@ -201,11 +201,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_that_are_idle_give_way_as_far_as_needed() {
+    async fn idle_instances_are_dropped_as_needed() {
         let (module, memory) = (module(), Memory::new(10 * PAGE));
-        let idle = Idle::new(Duration::from_secs(3600));
+        let idle = IdlePool::new(Duration::from_secs(3600));
         let reclaim: Arc<dyn Reclaim> = Arc::clone(&idle) as _;
-        memory.ask_when_short(Arc::downgrade(&reclaim));
+        memory.set_reclaim(Arc::downgrade(&reclaim));
         for _ in 0..6 {
             idle.put(Guest::new(&module, &memory).unwrap());
         }

@@ -1,5 +1,5 @@
-//! What the component finds around it: one [`Instance`] per wasm instance, and the linker that
-//! ties the component's imports to it.
+//! The host side of the component: one [`Instance`] per wasm instance, and the linker that connects
+//! the component's imports to it.
 //!
 //! The guest gets clocks, random numbers, standard error, the key-value store and its settings.
 //! It gets no environment, no arguments, no files and no network.
@@ -24,7 +24,7 @@ use crate::store::Store;
 use memory::{Limiter, Memory};
 use output::LogOutput;
 
-/// Rust for the component's own imports.
+/// Bindings for the component's own imports.
 mod bindings {
     wasmtime::component::bindgen!({
         path: "../../wit",
@@ -43,11 +43,11 @@ const MAX_RESOURCES: usize = 10_000;
 /// What all instances share.
 #[derive(Clone)]
 pub struct Shared {
-    /// Where the tables are.
+    /// The store.
     pub store: Arc<dyn Store>,
-    /// What the operator configured.
+    /// The settings.
     pub settings: Arc<Settings>,
-    /// What they may have together.
+    /// The memory that they may use together.
     pub memory: Arc<Memory>,
 }
 
@@ -62,7 +62,7 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// The surroundings of a new instance.
+    /// The host side of a new instance.
     pub fn new(shared: Shared) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
@@ -118,7 +118,7 @@ impl WasiHttpHooks for NoClient {
     }
 }
 
-/// What sending a request gives: the response, and how its transfer ends.
+/// The result of sending a request: the response, and the end of its transfer.
 type Sent = Result<
     (
         http::Response<WasiBody>,
@@ -132,13 +132,13 @@ type Sent = Result<
 ///
 /// # Errors
 ///
-/// None in practice: two definitions of one name.
+/// Never in practice: only if a name is defined twice.
 pub fn link(linker: &mut Linker<Instance>) -> wasmtime::Result<()> {
     use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
     use wasmtime_wasi::p2::bindings as p2;
     use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
 
-    // 0.2: what Rust's standard library on wasm32-wasip2 asks for.
+    // 0.2: the imports of Rust's standard library on wasm32-wasip2.
     wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(linker)?;
     p2::random::insecure::add_to_linker::<_, WasiRandom>(linker, Instance::random)?;
     p2::random::insecure_seed::add_to_linker::<_, WasiRandom>(linker, Instance::random)?;

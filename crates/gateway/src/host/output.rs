@@ -10,16 +10,16 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// A line of the guest's that is longer is split, in bytes.
+/// Longer lines of the guest are split, in bytes.
 const MAX_LINE_BYTES: usize = 8 * 1024;
 
-/// What the guest may write at once, in bytes.
+/// How much the guest may write at once, in bytes.
 const MAX_WRITE_BYTES: usize = 64 * 1024;
 
-/// An output stream that logs whole lines under the target `component`, by what they begin with:
-/// `error: ` as errors, `warning: ` as warnings, others for information. All clones share the
-/// line that is not yet whole; it is logged when the last of them goes, as a panic's last words
-/// may lack a newline.
+/// An output stream that logs complete lines under the target `component`. The level depends on how
+/// a line begins: `error: `, `warning: `, or info for all others. All clones share the line that is
+/// not complete yet. It is logged when the last clone is dropped, because a panic's last line may
+/// lack a newline.
 #[derive(Clone, Default)]
 pub(super) struct LogOutput(Arc<Line>);
 
@@ -78,8 +78,8 @@ impl IsTerminal for LogOutput {
 }
 
 impl StdoutStream for LogOutput {
-    // WASI 0.2's default is a task that copies; what a guest said just before it trapped would
-    // be lost with it.
+    // By default WASI 0.2 uses a task that copies. Output from just before a trap would be lost with
+    // that task.
     fn p2_stream(&self) -> Box<dyn OutputStream> {
         Box::new(self.clone())
     }
@@ -132,7 +132,7 @@ impl AsyncWrite for LogOutput {
 mod tests {
     use super::*;
 
-    /// What is logged in this thread meanwhile, without the time.
+    /// What `what` logs in this thread, without the time.
     fn logged(what: impl FnOnce()) -> String {
         #[derive(Clone, Default)]
         struct Buffer(Arc<Mutex<Vec<u8>>>);

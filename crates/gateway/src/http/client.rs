@@ -1,18 +1,18 @@
-//! Who a connection comes from, and what each may take of what there is only so much of.
+//! Clients, and how much of a limited resource each may use.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Whom limits count as one client.
+/// What the limits count as one client.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Client {
     /// An IPv4 address.
     V4(Ipv4Addr),
-    /// An IPv6 network of 64 bits, the least that a subscriber gets.
+    /// A /64 IPv6 network, the smallest that a subscriber gets.
     V6(u64),
-    /// One connection from this machine, by its number. Most likely it is a reverse proxy's, and
-    /// all of a proxy's connections together are many clients.
+    /// One connection from this machine, by its number. It probably comes from a reverse proxy,
+    /// whose connections together serve many clients.
     Local(u64),
 }
 
@@ -26,7 +26,7 @@ impl Client {
         }
     }
 
-    /// The client at an address, whether it is of this machine or not.
+    /// The client at an address, also if that is this machine's.
     pub(super) fn of_address(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address),
@@ -38,14 +38,14 @@ impl Client {
 /// How much of a pool one client may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Share {
-    /// As much as others have left: half of the pool if there is one client, a third each if there
-    /// are two. So however much some take, something is left for the next.
-    WhatIsLeft,
+    /// No more than remains free: half of the pool if there is one client, a third each if there
+    /// are two. So something is always left for the next client.
+    Remainder,
     /// A fixed amount.
     AtMost(usize),
 }
 
-/// Something that there is only so much of.
+/// A limited resource.
 #[derive(Debug)]
 pub(super) struct Pool {
     total: usize,
@@ -55,11 +55,11 @@ pub(super) struct Pool {
 
 #[derive(Debug, Default)]
 struct Taken {
-    together: usize,
+    total: usize,
     by_client: HashMap<Client, usize>,
 }
 
-/// Others have taken too much, or the client itself has.
+/// The pool is exhausted, or the client's share of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Exhausted;
 
@@ -72,7 +72,7 @@ impl Pool {
         })
     }
 
-    /// A client's part of the pool, which is nothing yet.
+    /// A client's part of the pool. It is empty at first.
     pub(super) fn lease(self: &Arc<Self>, client: Client) -> Lease {
         Lease {
             pool: Arc::clone(self),
@@ -85,14 +85,14 @@ impl Pool {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What all clients have taken together.
+    /// How much all clients have taken.
     #[cfg(test)]
     pub(super) fn in_use(&self) -> usize {
-        self.taken().together
+        self.taken().total
     }
 }
 
-/// What a client has taken of a pool. Dropping it gives it back.
+/// A client's part of a pool. It is returned when this is dropped.
 #[derive(Debug)]
 pub(super) struct Lease {
     pool: Arc<Pool>,
@@ -101,22 +101,22 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// Takes what is missing to `amount`. Does nothing if there is no less already.
+    /// Grows to `amount`. Does nothing if it is that large already.
     pub(super) fn grow_to(&mut self, amount: usize) -> Result<(), Exhausted> {
         let Some(more) = amount.checked_sub(self.amount).filter(|more| *more > 0) else {
             return Ok(());
         };
         let mut taken = self.pool.taken();
-        let left = self.pool.total.saturating_sub(taken.together);
+        let left = self.pool.total.saturating_sub(taken.total);
         let of_client = taken.by_client.get(&self.client).copied().unwrap_or(0) + more;
         let may_take = match self.pool.share {
-            Share::WhatIsLeft => of_client <= left,
+            Share::Remainder => of_client <= left,
             Share::AtMost(share) => of_client <= share && more <= left,
         };
         if !may_take {
             return Err(Exhausted);
         }
-        taken.together += more;
+        taken.total += more;
         taken.by_client.insert(self.client, of_client);
         self.amount = amount;
         Ok(())
@@ -126,7 +126,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let mut taken = self.pool.taken();
-        taken.together -= self.amount;
+        taken.total -= self.amount;
         if let Some(of_client) = taken.by_client.get_mut(&self.client) {
             *of_client -= self.amount;
             if *of_client == 0 {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_from_this_machine_are_clients_of_their_own() {
+    fn connections_from_this_machine_are_separate_clients() {
         for text in ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"] {
             let address = address(text);
             assert_eq!(Client::of_connection(address, 7), Client::Local(7));
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn one_client_gets_half_and_two_a_third_each() {
-        let pool = Pool::new(100, Share::WhatIsLeft);
+        let pool = Pool::new(100, Share::Remainder);
         let mut first = take(&pool, client(1), 50).unwrap();
         assert_eq!(first.grow_to(51), Err(Exhausted));
         drop(first);
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn many_clients_leave_something_for_the_next() {
-        let pool = Pool::new(1000, Share::WhatIsLeft);
+        let pool = Pool::new(1000, Share::Remainder);
         let mut leases: Vec<_> = (0..99).map(|number| pool.lease(client(number))).collect();
         for amount in 1..=1000 {
             for lease in &mut leases {
@@ -201,14 +201,14 @@ mod tests {
 
     #[test]
     fn the_last_piece_may_be_taken() {
-        let pool = Pool::new(3, Share::WhatIsLeft);
+        let pool = Pool::new(3, Share::Remainder);
         let leases = [1, 2, 3].map(|number| take(&pool, client(number), 1));
         assert!(leases.iter().all(Result::is_ok));
         assert_eq!(take(&pool, client(4), 1).err(), Some(Exhausted));
     }
 
     #[test]
-    fn what_a_client_takes_at_several_places_counts_together() {
+    fn all_leases_of_a_client_count_together() {
         let pool = Pool::new(100, Share::AtMost(10));
         let first = take(&pool, client(1), 6).unwrap();
         assert_eq!(take(&pool, client(1), 5).err(), Some(Exhausted));
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(pool.in_use(), 20);
         drop((other, again));
         assert_eq!(pool.in_use(), 0);
-        assert!(pool.taken().by_client.is_empty(), "nobody is remembered");
+        assert!(pool.taken().by_client.is_empty(), "no client is remembered");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What a connection is doing: whether a request is being handled, and whether its client takes
-//! the answers. [`serve`](super::serve) asks, and closes a connection that stands still.
+//! The state of a connection: whether a request is being handled, and whether its client reads the
+//! responses. The task that drives it checks this, and closes a connection without progress.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,58 +10,57 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::client::Client;
-use super::pace::Pace;
+use super::min_rate::MinRate;
 
-/// How fast a client must take an answer.
-pub(super) const ANSWER_PACE: Pace = Pace {
+/// How fast a client must read a response.
+pub(super) const RESPONSE_RATE: MinRate = MinRate {
     grace: Duration::from_secs(30),
     bytes_per_second: 16 * 1024,
 };
 
-/// How long after it is due an answer may still be there: an HTTP/2 stream is reset before its
-/// whole connection has to go.
+/// How long after its deadline a response may still be there: an HTTP/2 stream is reset before its
+/// whole connection is closed.
 const OVERDUE: Duration = Duration::from_secs(5);
 
-/// How long a connection may have no request: before the first, and between two.
-const IDLE: Duration = Duration::from_secs(60);
+/// How long a connection may have no request: before the first one, and between two.
+const MAX_IDLE: Duration = Duration::from_secs(60);
 
-/// How long an idle connection may take to close in order.
-const CLOSING: Duration = Duration::from_secs(10);
+/// How long an idle connection may take to close gracefully.
+const MAX_CLOSING: Duration = Duration::from_secs(10);
 
 /// An open connection.
 #[derive(Debug)]
 pub struct Connection {
     /// The address that the client reached.
     pub(super) local: SocketAddr,
-    /// Whose connection it is.
+    /// The client, for limits.
     pub(super) client: Client,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Requests whose answers are not made or not sent.
+    /// Requests whose responses are not made or not sent.
     requests: usize,
     /// When there last was one.
     idle_since: Instant,
-    /// The answers that are not sent.
-    answers: Vec<Arc<Progress>>,
+    /// The responses that are not sent.
+    responses: Vec<Arc<Progress>>,
 }
 
-/// What is to be done about a connection.
+/// The result of a check of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
-    /// Nothing.
-    Fine,
-    /// It had no request for long and should end.
+    /// It makes progress.
+    Active,
+    /// It had no request for long, and should end.
     Idle,
-    /// It must be closed: an answer is not taken, or it did not end although it is idle.
+    /// It must be closed: a response is not read, or it was idle and did not end.
     Stuck,
 }
 
 impl Connection {
-    /// A connection that was made just now, between `local` and `remote`. `number` is no other
-    /// open connection's.
+    /// A new connection between `local` and `remote`. No other open connection has this `number`.
     pub(super) fn new(local: SocketAddr, remote: IpAddr, number: u64) -> Arc<Self> {
         Arc::new(Self {
             local,
@@ -69,12 +68,12 @@ impl Connection {
             state: Mutex::new(State {
                 requests: 0,
                 idle_since: Instant::now(),
-                answers: Vec::new(),
+                responses: Vec::new(),
             }),
         })
     }
 
-    /// Counts a request until what this returns is dropped.
+    /// Counts a request until the exchange is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Exchange {
         self.state().requests += 1;
         Exchange {
@@ -86,17 +85,17 @@ impl Connection {
     pub(super) fn verdict(&self, now: Instant) -> Verdict {
         let state = self.state();
         if state
-            .answers
+            .responses
             .iter()
-            .any(|answer| now >= answer.due() + OVERDUE)
+            .any(|response| now >= response.deadline() + OVERDUE)
         {
             return Verdict::Stuck;
         }
         match now.saturating_duration_since(state.idle_since) {
-            _ if state.requests > 0 => Verdict::Fine,
-            idle if idle >= IDLE + CLOSING => Verdict::Stuck,
-            idle if idle >= IDLE => Verdict::Idle,
-            _ => Verdict::Fine,
+            _ if state.requests > 0 => Verdict::Active,
+            idle if idle >= MAX_IDLE + MAX_CLOSING => Verdict::Stuck,
+            idle if idle >= MAX_IDLE => Verdict::Idle,
+            _ => Verdict::Active,
         }
     }
 
@@ -105,7 +104,7 @@ impl Connection {
     }
 }
 
-/// A request, from its head to the last byte of its answer.
+/// A request, from its head to the last byte of its response.
 #[derive(Debug)]
 pub(super) struct Exchange {
     connection: Arc<Connection>,
@@ -113,15 +112,18 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// From now on the client must take the answer.
-    pub(super) fn answered(&mut self) -> Arc<Progress> {
+    /// From now on the client must read the response.
+    pub(super) fn begin_response(&mut self) -> Arc<Progress> {
         let progress = Arc::new(Progress {
-            made: Instant::now(),
-            taken: AtomicUsize::new(0),
-            gone: AtomicBool::new(false),
+            start: Instant::now(),
+            sent: AtomicUsize::new(0),
+            ended: AtomicBool::new(false),
             waker: Mutex::default(),
         });
-        self.connection.state().answers.push(Arc::clone(&progress));
+        self.connection
+            .state()
+            .responses
+            .push(Arc::clone(&progress));
         self.progress = Some(Arc::clone(&progress));
         progress
     }
@@ -132,48 +134,48 @@ impl Drop for Exchange {
         let mut state = self.connection.state();
         if let Some(progress) = &self.progress {
             state
-                .answers
-                .retain(|answer| !Arc::ptr_eq(answer, progress));
+                .responses
+                .retain(|response| !Arc::ptr_eq(response, progress));
         }
         state.requests -= 1;
         state.idle_since = Instant::now();
     }
 }
 
-/// How much of an answer its client has taken.
+/// How much of a response was sent.
 #[derive(Debug)]
 pub(super) struct Progress {
-    made: Instant,
-    taken: AtomicUsize,
-    gone: AtomicBool,
+    start: Instant,
+    sent: AtomicUsize,
+    ended: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
 impl Progress {
-    /// When the next byte must be taken.
-    pub(super) fn due(&self) -> Instant {
-        ANSWER_PACE.due(self.made, self.taken.load(Ordering::Relaxed))
+    /// By when the next byte must be sent.
+    pub(super) fn deadline(&self) -> Instant {
+        RESPONSE_RATE.deadline(self.start, self.sent.load(Ordering::Relaxed))
     }
 
-    /// Counts bytes that left.
-    pub(super) fn take(&self, bytes: usize) {
-        self.taken.fetch_add(bytes, Ordering::Relaxed);
+    /// Counts bytes that were sent.
+    pub(super) fn add(&self, bytes: usize) {
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Says that no byte is left, or will ever leave.
+    /// Marks the end: all bytes were sent, or no more will be.
     pub(super) fn end(&self) {
-        self.gone.store(true, Ordering::Release);
+        self.ended.store(true, Ordering::Release);
         let waker = self.waker().take();
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// Ready when no byte is left.
+    /// Ready at the end.
     pub(super) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()> {
-        // The waker first: the end may come in between.
+        // The waker comes first: the end may come in between.
         *self.waker() = Some(cx.waker().clone());
-        if self.gone.load(Ordering::Acquire) {
+        if self.ended.load(Ordering::Acquire) {
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -195,35 +197,35 @@ pub(super) mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_without_a_request_is_to_end_and_then_closed() {
+    async fn a_connection_without_a_request_should_end_and_then_is_closed() {
         let connection = connection();
         let start = Instant::now();
         let verdict = |seconds| connection.verdict(start + Duration::from_secs(seconds));
-        assert_eq!(verdict(59), Verdict::Fine);
+        assert_eq!(verdict(59), Verdict::Active);
         assert_eq!(verdict(60), Verdict::Idle);
         assert_eq!(verdict(70), Verdict::Stuck);
 
         let exchange = connection.begin();
-        assert_eq!(verdict(1000), Verdict::Fine, "a request is being handled");
+        assert_eq!(verdict(1000), Verdict::Active, "a request is being handled");
         tokio::time::advance(Duration::from_secs(100)).await;
         drop(exchange);
-        assert_eq!(verdict(159), Verdict::Fine);
+        assert_eq!(verdict(159), Verdict::Active);
         assert_eq!(verdict(160), Verdict::Idle);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_must_be_taken_at_some_speed() {
+    async fn a_response_must_be_read_at_some_speed() {
         let connection = connection();
         let mut exchange = connection.begin();
         let start = Instant::now();
-        let progress = exchange.answered();
+        let progress = exchange.begin_response();
         let verdict = |seconds| connection.verdict(start + Duration::from_secs(seconds));
-        assert_eq!(verdict(34), Verdict::Fine);
+        assert_eq!(verdict(34), Verdict::Active);
         assert_eq!(verdict(35), Verdict::Stuck);
-        progress.take(10 * 16 * 1024);
-        assert_eq!(verdict(44), Verdict::Fine);
+        progress.add(10 * 16 * 1024);
+        assert_eq!(verdict(44), Verdict::Active);
         assert_eq!(verdict(45), Verdict::Stuck);
         drop(exchange);
-        assert_eq!(verdict(45), Verdict::Fine);
+        assert_eq!(verdict(45), Verdict::Active);
     }
 }

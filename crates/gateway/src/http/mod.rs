@@ -1,16 +1,25 @@
-//! HTTP: connections ([`serve`]), requests (`service`) and the gateway's own answers
+//! HTTP: connections ([`serve`]), requests (`service`) and the gateway's own error responses
 //! ([`problem`]).
+//!
+//! ```text
+//! serve -> admission, drive, service
+//! drive -> connection, response, write_timeout
+//! service -> target, request_body, response, connection
+//! ```
 
-mod answer;
-mod body;
+mod admission;
+mod body_policy;
 mod client;
 mod connection;
-mod pace;
+mod drive;
+mod min_rate;
 pub mod problem;
+mod request_body;
+mod response;
 pub mod serve;
 mod service;
 mod target;
-mod write;
+mod write_timeout;
 
 pub use connection::Connection;
 pub use service::{Limits, Service};

@@ -1,21 +1,21 @@
-//! The answers that the gateway gives itself: problem documents (RFC 9457).
+//! The gateway's own error responses: problem documents (RFC 9457).
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 
-/// Why the gateway answers in the component's place.
+/// Why the gateway itself responds, and not the component.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Problem {
-    /// The request names no host, several, or one that is none; or its target is no path.
+    /// The request has no host, several hosts, or an invalid one; or its target is not a path.
     BadTarget(&'static str),
-    /// The body broke off or is not HTTP.
+    /// The body ended early, or is not valid HTTP.
     BadBody,
-    /// The body is longer than any that the component takes.
+    /// The body is longer than the component accepts.
     BodyTooLarge,
     /// The body did not arrive in time.
     BodyTimeout,
-    /// There is more to do than the gateway can do at a time.
+    /// There are more requests than the gateway can handle.
     Overloaded,
     /// The component did not answer in time.
     GuestTimeout,
@@ -26,9 +26,9 @@ pub enum Problem {
 impl Problem {
     /// The response: `application/problem+json`.
     ///
-    /// Members `error` and a `type` other than `about:blank` are there where the domain
-    /// protocol names the error. Being overloaded or late is none of its errors: clients see
-    /// plain HTTP, and retry.
+    /// It has `error` and a `type` other than `about:blank` if the domain protocol has a name for
+    /// the error. It has none for overload and timeouts: there clients see a plain HTTP error, and
+    /// retry.
     pub fn into_response(self) -> Response<Bytes> {
         let (status, error, title, detail) = match self {
             Self::BadTarget(detail) => (
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_of_the_gateways_is_to_be_kept() {
+    fn no_response_of_the_gateway_may_be_cached() {
         for problem in [
             Problem::BadTarget("the target is no path"),
             Problem::BadBody,
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn overload_is_no_error_of_the_protocol() {
+    fn overload_is_not_an_error_of_the_protocol() {
         let (response, document) = parts(Problem::Overloaded);
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()[RETRY_AFTER], "1");

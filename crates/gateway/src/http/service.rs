@@ -1,4 +1,4 @@
-//! One request: checked, taken in whole, given to the component, answered and logged.
+//! One request: checked, read completely, passed to the component, answered and logged.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -9,22 +9,22 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
-use super::answer::{Answer, Answers, Unsent};
-use super::body::Requests;
 use super::connection::Connection;
 use super::problem::Problem;
+use super::request_body::RequestReader;
+use super::response::{ResponseBody, ResponseMemory, UnsentResponse};
 use super::target::make_absolute;
 use crate::worker::{Failure, Workers};
 
-/// How long a request may wait for its turn.
+/// How long a request may wait until it is admitted.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// What the gateway takes on.
+/// Limits on requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Requests in the component at a time.
+    /// How many the component handles at a time.
     pub concurrent_requests: usize,
-    /// How long a request's body may take to arrive, and as long again its answer to be made.
+    /// How long a request's body may take to arrive, and then, separately, its response to be made.
     pub request_timeout: Duration,
 }
 
@@ -33,24 +33,24 @@ pub struct Limits {
 pub struct Service {
     workers: Workers,
     permits: Arc<Semaphore>,
-    requests: Arc<Requests>,
-    answers: Answers,
+    reader: Arc<RequestReader>,
+    response_memory: ResponseMemory,
 }
 
 impl Service {
-    /// A service that hands requests to `workers` within `limits`. Without the `admin_token` no
-    /// body is read under `/admin/v1`.
+    /// A service that passes requests to `workers` within `limits`. Without an `admin_token` no body
+    /// is read under `/admin/v1`.
     pub fn new(workers: Workers, limits: Limits, admin_token: Option<&str>) -> Self {
         Self {
             workers,
             permits: Arc::new(Semaphore::new(limits.concurrent_requests)),
-            requests: Arc::new(Requests::new(limits.request_timeout, admin_token)),
-            answers: Answers::default(),
+            reader: Arc::new(RequestReader::new(limits.request_timeout, admin_token)),
+            response_memory: ResponseMemory::default(),
         }
     }
 
-    /// Answers one request that came over `connection`, and logs it. Never fails: what goes wrong
-    /// is a problem document.
+    /// Answers one request that came over `connection`, and logs it. Every failure becomes a problem
+    /// document.
     ///
     /// # Errors
     ///
@@ -59,13 +59,13 @@ impl Service {
         self,
         request: Request<Incoming>,
         connection: Arc<Connection>,
-    ) -> Result<Response<Answer>, Infallible> {
+    ) -> Result<Response<ResponseBody>, Infallible> {
         let exchange = connection.begin();
         let version = request.version();
         let mut access = Access::new(&request);
         let response = match self.handle(request, &connection).await {
             Ok(response) => response,
-            Err(problem) => problem.into_response().map(Unsent::from),
+            Err(problem) => problem.into_response().map(UnsentResponse::from),
         };
         access.status = Some(response.status());
         Ok(response.map(|unsent| unsent.send(exchange, version)))
@@ -75,25 +75,26 @@ impl Service {
         &self,
         mut request: Request<Incoming>,
         connection: &Connection,
-    ) -> Result<Response<Unsent>, Problem> {
+    ) -> Result<Response<UnsentResponse>, Problem> {
         make_absolute(&mut request, connection.local)?;
         let client = connection.client;
         let (mut parts, body) = request.into_parts();
-        let body = self.requests.take(client, &mut parts, body).await?;
-        let unsent = self.answers.begin(client)?;
-        // Both in the order in which requests came. One whose client goes meanwhile is not begun.
+        let body = self.reader.read(client, &mut parts, body).await?;
+        let unsent = self.response_memory.reserve(client)?;
+        // Both in the order in which requests came. If the client disconnects meanwhile, its request
+        // is not begun.
         let admitted = async {
             let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
-            Some((permit, self.workers.turn().await))
+            Some((permit, self.workers.acquire_core().await))
         };
-        let Ok(Some((permit, turn))) = tokio::time::timeout(MAX_WAIT, admitted).await else {
+        let Ok(Some((permit, core))) = tokio::time::timeout(MAX_WAIT, admitted).await else {
             return Err(Problem::Overloaded);
         };
         let whole = Full::new(body.bytes.clone())
             .map_err(|never| match never {})
             .boxed_unsync();
         let request = Request::from_parts(parts, whole);
-        let answer = self.workers.answer(turn, request, (body, permit)).await?;
+        let answer = self.workers.answer(core, request, (body, permit)).await?;
         let (parts, bytes) = answer.into_parts();
         Ok(Response::from_parts(parts, unsent.fill(bytes)?))
     }
@@ -109,12 +110,12 @@ impl From<Failure> for Problem {
     }
 }
 
-/// One line in the access log, written when the request is done with.
+/// One line in the access log, written when the request has ended.
 struct Access {
     start: Instant,
     method: Method,
     path: String,
-    /// `None` until there is an answer: the client may go before.
+    /// `None` until there is a response: the client may disconnect before that.
     status: Option<StatusCode>,
 }
 
@@ -123,7 +124,7 @@ impl Access {
         Self {
             start: Instant::now(),
             method: request.method().clone(),
-            // Without the query, which is the client's own business.
+            // Without the query, which may be private.
             path: request.uri().path().to_owned(),
             status: None,
         }
@@ -132,7 +133,7 @@ impl Access {
 
 impl Drop for Access {
     fn drop(&mut self) {
-        // 499 is what proxies commonly log for a client that closed the connection.
+        // Proxies commonly log 499 if the client closed the connection.
         let status = self.status.map_or(499, |status| status.as_u16());
         let duration_ms = self.start.elapsed().as_micros() as f64 / 1000.0;
         tracing::info!(target: "access", method = %self.method, path = %self.path, status, duration_ms);

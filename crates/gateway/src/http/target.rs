@@ -1,7 +1,7 @@
 //! The request's target as an absolute URI.
 //!
-//! The component learns the host only from its request's scheme and authority: the host headers
-//! of HTTP/1.1 do not reach it.
+//! The component gets the host only from the scheme and authority of the request: HTTP/1.1's `Host`
+//! header does not reach it.
 
 use http::header::HOST;
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -9,14 +9,14 @@ use http::{Method, Request, Uri, Version};
 
 use super::problem::Problem;
 
-/// Makes the request's URI absolute, by its `Host` header (RFC 9112 section 3.2, RFC 9113
-/// section 8.3.1). The scheme is always `http`: what a proxy in front serves is
-/// `public_origin`'s to say. A request of HTTP/1.0 may lack the header; then `local` is the host.
+/// Makes the request's URI absolute, from its `Host` header (RFC 9112 section 3.2, RFC 9113
+/// section 8.3.1). The scheme is always `http`; the setting `public_origin` gives the origin that a
+/// proxy serves. An HTTP/1.0 request may have no such header. Then `local` is the host.
 ///
 /// # Errors
 ///
-/// [`Problem::BadTarget`] if the header is missing, repeated, or no host; if it contradicts an
-/// authority in the URI; or if the target is not a path.
+/// [`Problem::BadTarget`] if the header is missing, repeated or invalid, if it contradicts an
+/// authority in the URI, or if the target is not a path.
 pub(super) fn make_absolute<B>(
     request: &mut Request<B>,
     local: std::net::SocketAddr,
@@ -35,7 +35,7 @@ pub(super) fn make_absolute<B>(
         None => None,
     };
     let authority = match (in_uri, host, request.version()) {
-        // A target in absolute form counts, and the header does not (RFC 9112 section 3.2.2).
+        // A target in absolute form overrides the header (RFC 9112 section 3.2.2).
         (Some(uri), Some(_), Version::HTTP_11) => uri,
         (Some(uri), Some(host), _) if uri == host => uri,
         (Some(_), Some(_), _) => {
@@ -65,11 +65,11 @@ pub(super) fn make_absolute<B>(
     Ok(())
 }
 
-/// A host and perhaps a port, without user information.
+/// A host with an optional port, without user information.
 fn parse(text: &[u8]) -> Result<Authority, Problem> {
     let invalid = Problem::BadTarget("the Host header is no host");
     let authority = Authority::try_from(text).map_err(|_| invalid)?;
-    // A port that is no number parses as one that is not there.
+    // An invalid port parses as if there were none.
     let (host, whole) = (authority.host(), authority.as_str());
     let port_is_valid = match whole.strip_prefix(host) {
         Some("") => true,
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn http_1_0_may_go_without() {
+    fn http_1_0_may_omit_the_header() {
         let get = |hosts: &[&str]| absolute(Version::HTTP_10, Method::GET, "/a", hosts);
         assert_eq!(get(&[]).unwrap(), "http://127.0.0.1:3000/a");
         assert_eq!(get(&["h"]).unwrap(), "http://h/a");

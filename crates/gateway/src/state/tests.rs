@@ -27,7 +27,7 @@ fn settings(pairs: &[(&str, &str)]) -> Settings {
 }
 
 #[test]
-fn the_first_start_makes_secrets_and_the_next_ones_keep_them() {
+fn the_first_start_creates_secrets_and_later_ones_keep_them() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a/state");
     let first = complete(&path, Settings::default()).unwrap();
@@ -46,7 +46,7 @@ fn the_first_start_makes_secrets_and_the_next_ones_keep_them() {
 }
 
 #[test]
-fn what_is_configured_is_neither_made_nor_read() {
+fn configured_secrets_are_neither_created_nor_read() {
     let directory = tempfile::tempdir().unwrap();
     let configured = settings(&[
         ("ca_certificate", "c"),
@@ -77,13 +77,13 @@ fn half_a_ca_is_an_error_and_is_left_alone() {
 }
 
 #[test]
-fn nothing_is_made_anew_beside_a_store_but_the_admin_token() {
+fn beside_a_store_only_the_admin_token_is_created_again() {
     let lost: [(&[&str], bool); 3] = [
         (&[CA_CERTIFICATE, CA_PRIVATE_KEY], false),
         (&[KEY_ENCRYPTION_KEY], false),
         (&[ADMIN_TOKEN], true),
     ];
-    for (files, made) in lost {
+    for (files, is_created) in lost {
         let directory = tempfile::tempdir().unwrap();
         complete(directory.path(), Settings::default()).unwrap();
         fs::write(directory.path().join(STORE), "").unwrap();
@@ -91,30 +91,34 @@ fn nothing_is_made_anew_beside_a_store_but_the_admin_token() {
             fs::remove_file(directory.path().join(file)).unwrap();
         }
         let completed = complete(directory.path(), Settings::default());
-        assert_eq!(completed.is_ok(), made, "{files:?}");
-        assert_eq!(directory.path().join(files[0]).exists(), made, "{files:?}");
+        assert_eq!(completed.is_ok(), is_created, "{files:?}");
+        assert_eq!(
+            directory.path().join(files[0]).exists(),
+            is_created,
+            "{files:?}"
+        );
     }
 }
 
 #[test]
-fn what_was_made_can_be_unmade_and_nothing_else() {
+fn only_created_files_can_be_removed() {
     let directory = tempfile::tempdir().unwrap();
     let state = StateDirectory::open(directory.path()).unwrap();
     let mut locked = state.lock().unwrap();
     locked.complete(Settings::default(), None).unwrap();
-    assert!(locked.has_made_any());
-    locked.unmake().unwrap();
+    assert!(locked.has_created_any());
+    locked.remove_created().unwrap();
     for file in FILES {
         let kept = file == ADMIN_TOKEN;
         assert_eq!(directory.path().join(file).exists(), kept, "{file}");
     }
     drop(locked);
 
-    let made = complete(directory.path(), Settings::default()).unwrap();
+    let created = complete(directory.path(), Settings::default()).unwrap();
     let mut locked = state.lock().unwrap();
-    assert_eq!(locked.complete(Settings::default(), None).unwrap(), made);
-    assert!(!locked.has_made_any());
-    locked.unmake().unwrap();
+    assert_eq!(locked.complete(Settings::default(), None).unwrap(), created);
+    assert!(!locked.has_created_any());
+    locked.remove_created().unwrap();
     assert!(directory.path().join(CA_CERTIFICATE).exists());
 }
 

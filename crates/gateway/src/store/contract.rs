@@ -1,5 +1,5 @@
-//! What every [`Store`] must do, as tests that each store runs: two stores stand for two gateways
-//! on one content.
+//! What every [`Store`] must do, as tests that each implementation runs. Two stores stand for two
+//! gateways on the same content.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use super::{KEYS_PER_PAGE, KeyPage, MAX_KEY_BYTES, MAX_VALUE_BYTES, Store, Store
 /// Two stores on the same content, which is empty.
 pub(crate) type Two = [Arc<dyn Store>; 2];
 
-/// Makes a test of each function of this module. `$open` is an async function that gives what
-/// must live as long as the stores, and [`Two`] stores.
+/// Makes a test of each function of this module. `$open` is an async function that returns a guard
+/// that must live as long as the stores, and [`Two`] stores.
 macro_rules! contract_tests {
     ($open:path) => {
         $crate::store::contract::contract_tests!(@each $open:
@@ -74,7 +74,7 @@ pub(crate) async fn of_many_changers_one_wins(stores: Two) {
             .map(|changer| {
                 let store = Arc::clone(&stores[changer % 2]);
                 let version = Some(read.version);
-                // All write the same bytes: what counts is the write.
+                // All write the same bytes. Each write has its own version.
                 tokio::spawn(
                     async move { store.compare_and_swap("k", version, b"new".to_vec()).await },
                 )
@@ -105,7 +105,7 @@ pub(crate) async fn a_swap_needs_the_version_that_was_read([store, other]: Two) 
     assert_eq!(current.value, b"b");
     assert_eq!(store.get("k").await.unwrap().unwrap(), current);
 
-    // What the conflict told is current: it can be swapped at once.
+    // The version in the conflict is current, and can be used for a swap at once.
     let swap = other.compare_and_swap("k", Some(current.version), b"c".to_vec());
     assert_eq!(swap.await.unwrap(), Swap::Swapped);
     assert_eq!(value(&store, "k").await.unwrap(), b"c");
@@ -120,7 +120,7 @@ pub(crate) async fn equal_bytes_that_came_back_do_not_pass([store, other]: Two) 
     let swap = store.compare_and_swap("k", Some(read.version), b"c".to_vec());
     assert!(matches!(swap.await.unwrap(), Swap::Conflict(Some(_))));
 
-    // Nor after the key was away for a while.
+    // Nor after the key was missing for a while.
     store.delete("k").await.unwrap();
     let swap = store.compare_and_swap("k", Some(read.version), b"c".to_vec());
     assert_eq!(swap.await.unwrap(), Swap::Conflict(None));
@@ -128,7 +128,7 @@ pub(crate) async fn equal_bytes_that_came_back_do_not_pass([store, other]: Two) 
     let swap = store.compare_and_swap("k", Some(read.version), b"c".to_vec());
     assert!(matches!(swap.await.unwrap(), Swap::Conflict(Some(_))));
 
-    // A missing key has no version: that it was there in between is not noticed.
+    // A missing key has no version, so it is not noticed that it existed in between.
     store.delete("k").await.unwrap();
     let swap = store.compare_and_swap("k", None, b"c".to_vec());
     assert_eq!(swap.await.unwrap(), Swap::Swapped);
@@ -202,7 +202,7 @@ pub(crate) async fn increments_are_exact_to_the_last_digit([store, _]: Two) {
 pub(crate) async fn an_increment_is_a_write([store, _]: Two) {
     store.increment("n", 1).await.unwrap();
     let read = store.get("n").await.unwrap().unwrap();
-    // By 0 too: the bytes are the same, the write is another.
+    // Also by 0: the bytes are the same, but the version is new.
     assert_eq!(store.increment("n", 0).await, Ok(1));
     let swap = store.compare_and_swap("n", Some(read.version), b"9".to_vec());
     assert!(matches!(swap.await.unwrap(), Swap::Conflict(Some(_))));

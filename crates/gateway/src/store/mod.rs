@@ -1,10 +1,10 @@
 //! The key-value store behind the component's `wasi:keyvalue` imports.
 //!
-//! [`Store`] is the contract; [`sqlite`] keeps it in one file, [`redis`] in a Redis that several
-//! gateways share. Every value carries a [`Version`] that no two writes share, so a
-//! compare-and-swap compares writes rather than bytes: a value that was changed and changed back
-//! does not pass (no ABA). A *missing* key has no version: a swap from missing passes also if the
-//! key was created and deleted again in between.
+//! [`Store`] is the contract. [`sqlite`] implements it with one file, [`redis`] with a Redis that
+//! several gateways share. Every value has a [`Version`] that is different for each write. So a
+//! compare-and-swap compares writes, not bytes: it fails if the value was changed and changed back
+//! (no ABA problem). A *missing* key has no version: a swap that expects a missing key also succeeds
+//! if the key was created and deleted in between.
 
 pub mod redis;
 pub mod sqlite;
@@ -23,25 +23,26 @@ pub const MAX_VALUE_BYTES: usize = 64 * 1024 * 1024;
 /// How many keys one page of [`Store::list_keys`] holds at most.
 pub const KEYS_PER_PAGE: usize = 1000;
 
-/// Names one write of one value. Opaque: versions have no order.
+/// Identifies one write of one value. Opaque: versions have no order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Version(i64);
 
-/// A stored value and the write that put it there.
+/// A stored value and its version.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Entry {
     /// The bytes.
     pub value: Vec<u8>,
-    /// The write.
+    /// Its version.
     pub version: Version,
 }
 
-/// How a compare-and-swap ended.
+/// The result of a compare-and-swap.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Swap {
-    /// The value was as expected, and now is the new one.
+    /// The version was as expected, and the value is now the new one.
     Swapped,
-    /// The value was another one, and still is: this one (`None`: the key is missing).
+    /// The version was a different one, and nothing changed. This is the current entry (`None`: the
+    /// key is missing).
     Conflict(Option<Entry>),
 }
 
@@ -50,12 +51,12 @@ pub enum Swap {
 pub struct KeyPage {
     /// Keys, at most [`KEYS_PER_PAGE`].
     pub keys: Vec<String>,
-    /// Where the next page begins, if there is one.
+    /// The start of the next page, if there is one.
     pub cursor: Option<String>,
 }
 
-/// Why the store did not do as it was asked. The texts are short, free of keys and values, and
-/// may be shown to the component.
+/// Why an operation failed. The texts are short, contain no keys or values, and may be shown to the
+/// component.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum StoreError {
     /// The key has more than [`MAX_KEY_BYTES`] bytes.
@@ -64,7 +65,7 @@ pub enum StoreError {
     /// The value has more than [`MAX_VALUE_BYTES`] bytes.
     #[error("the value is longer than {MAX_VALUE_BYTES} bytes")]
     ValueTooLong,
-    /// An increment met a value that is not a decimal 64-bit integer.
+    /// The value to increment is not a decimal 64-bit integer.
     #[error("the value is not a number")]
     NotANumber,
     /// An increment would leave the range of a signed 64-bit integer.
@@ -73,22 +74,22 @@ pub enum StoreError {
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
-    /// It could not be begun in time, since others use the store: nothing was written.
+    /// The operation could not begin in time, because others use the store. Nothing was written.
     #[error("the store is busy")]
     Busy,
-    /// The store failed; whether a write took effect is unknown.
+    /// The store failed. Whether a write took effect is unknown.
     #[error("{0}")]
     Unavailable(String),
 }
 
 /// A durable key-value store with atomic updates, shared by all instances of the component.
 ///
-/// Every write is durable before it is answered, and every read that starts after an answer
-/// sees the write. After [`StoreError::Unavailable`] a write may or may not have happened, or may
-/// happen yet; after every other error it has not.
+/// Every write is durable before it returns, and every read that starts after that sees the write.
+/// After [`StoreError::Unavailable`] a write may have happened or not, or may still happen. After
+/// every other error it has not happened.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// The value of `key`, or `None` where there is none.
+    /// The value of `key`, or `None` if there is none.
     ///
     /// # Errors
     ///
@@ -102,40 +103,40 @@ pub trait Store: Send + Sync + 'static {
     /// As [`Store::get`].
     async fn exists(&self, key: &str) -> Result<bool, StoreError>;
 
-    /// Keys in ascending order of their bytes; `cursor` is the one that the page before gave.
+    /// Keys in ascending order of their bytes. `cursor` comes from the previous page.
     ///
     /// # Errors
     ///
     /// As [`Store::get`].
     async fn list_keys(&self, cursor: Option<&str>) -> Result<KeyPage, StoreError>;
 
-    /// Makes `value` the value of `key`, whatever it was.
+    /// Sets the value of `key`.
     ///
     /// # Errors
     ///
     /// As [`Store::get`]; [`StoreError::KeyTooLong`], [`StoreError::ValueTooLong`].
     async fn set(&self, key: &str, value: Vec<u8>) -> Result<(), StoreError>;
 
-    /// Removes `key`; a missing one is no error.
+    /// Removes `key`. It is no error if the key is missing.
     ///
     /// # Errors
     ///
     /// As [`Store::get`].
     async fn delete(&self, key: &str) -> Result<(), StoreError>;
 
-    /// Adds `delta` to the number that `key` holds (a missing key counts as 0) and returns the
-    /// sum. The number is kept as ASCII decimal digits, with a minus sign where it is negative
-    /// and without leading zeros, as [`Store::get`] shows; nothing else is a number.
+    /// Adds `delta` to the number in `key` (0 if the key is missing) and returns the sum. The number
+    /// is stored as ASCII decimal digits, with a minus sign if it is negative and without leading
+    /// zeros, which [`Store::get`] returns. Nothing else is a number.
     ///
     /// # Errors
     ///
-    /// As [`Store::set`]; [`StoreError::NotANumber`], [`StoreError::Overflow`]. The value then
-    /// is as it was.
+    /// As [`Store::set`]; [`StoreError::NotANumber`], [`StoreError::Overflow`]. Then the value did
+    /// not change.
     async fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError>;
 
-    /// Makes `value` the value of `key` if its version is `expected`, or, where `expected` is
-    /// `None`, if the key is missing. Of several concurrent swaps that expect the same, exactly
-    /// one is answered [`Swap::Swapped`].
+    /// Sets the value of `key` if its version is `expected`, or, if `expected` is `None`, if the key
+    /// is missing. Of several concurrent swaps that expect the same version, exactly one returns
+    /// [`Swap::Swapped`].
     ///
     /// # Errors
     ///
@@ -148,14 +149,14 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Swap, StoreError>;
 }
 
-/// A store whose every call ends in time.
+/// A store with a time limit on every call.
 pub struct Bounded<S> {
     store: S,
     limit: Duration,
 }
 
 impl<S> Bounded<S> {
-    /// Bounds the calls of `store`: each ends within `limit`, if need be with
+    /// Limits the calls of `store`: each that takes longer than `limit` fails with
     /// [`StoreError::Unavailable`].
     pub fn new(store: S, limit: Duration) -> Self {
         Self { store, limit }

@@ -1,4 +1,4 @@
-//! Where a Redis is, and what proves the gateway and the Redis to each other.
+//! The address of a Redis, and the credentials for it.
 
 use std::fmt;
 
@@ -12,20 +12,20 @@ use std::time::Duration;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// A connection that is silent for so long is probed, so that one whose other end is gone is
-/// noticed before a request needs it.
+/// After this time without traffic a connection is probed, so that a dead one is noticed before a
+/// request needs it.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Why an address cannot be used. Shows no credentials.
 #[derive(Debug, Error)]
 pub enum AddressError {
-    /// It is no URL of a Redis.
+    /// It is not the URL of a Redis.
     #[error(
         "write the store as redis://[USER@]HOST[:PORT][/DATABASE], rediss:// for TLS, or \
          redis+unix:///SOCKET[?db=DATABASE][&user=USER]{0}"
     )]
     NoUrl(String),
-    /// The certificate of whoever answers would not be checked.
+    /// The server's certificate would not be checked.
     #[error("a store whose certificate is not checked is refused: give its CA with --store-ca")]
     Insecure,
     /// A password in the URL and one in a file.
@@ -34,17 +34,17 @@ pub enum AddressError {
     /// Certificates for a connection without TLS.
     #[error("certificates are for stores with TLS: rediss://")]
     NoTls,
-    /// A file is no PEM, or holds something else.
+    /// A file is not PEM, or has other content.
     #[error("the store's CA, certificate or key cannot be used: {0}")]
     Certificates(String),
 }
 
-/// What goes with a URL; all of it optional. `Debug` shows nothing of it.
+/// The credentials for a URL. All are optional. `Debug` shows none of them.
 #[derive(Default)]
 pub struct Credentials {
-    /// The password, where the URL has none.
+    /// The password, if the URL has none.
     pub password: Option<Zeroizing<String>>,
-    /// The CA certificates that vouch for the Redis, in PEM, instead of the system's.
+    /// The CA certificates for the Redis, in PEM, instead of the system's.
     pub ca: Option<Vec<u8>>,
     /// The gateway's own certificate chain and its private key, in PEM.
     pub identity: Option<(Vec<u8>, Zeroizing<Vec<u8>>)>,
@@ -57,12 +57,12 @@ pub struct Address {
 }
 
 impl Address {
-    /// Understands a URL: `redis://`, `rediss://` (TLS) or `redis+unix://`, with an ACL user, a
-    /// password and a database number where needed; `valkey` may stand for `redis`.
+    /// Parses a URL: `redis://`, `rediss://` (TLS) or `redis+unix://`, optionally with an ACL user, a
+    /// password and a database number. `valkey` can be used in place of `redis`.
     ///
     /// # Errors
     ///
-    /// If it is none, or does not go with the credentials.
+    /// If it is not such a URL, or does not fit the credentials.
     pub fn new(url: &str, credentials: Credentials) -> Result<Self, AddressError> {
         let no_url = |detail: String| AddressError::NoUrl(detail);
         let parsed = parse_redis_url(url).ok_or_else(|| no_url(String::new()))?;
@@ -70,7 +70,7 @@ impl Address {
             return Err(AddressError::Insecure);
         }
         let mut shown = parsed.clone();
-        // Fails where there is no host, and so no password outside the query.
+        // Fails if there is no host, and so no password outside of the query.
         let _ = shown.set_password(None);
         let _ = shown.set_username("");
         shown.set_query(None);
@@ -79,7 +79,7 @@ impl Address {
         let mut info = parsed
             .into_connection_info()
             .map_err(|error| no_url(format!(": {error}")))?;
-        // Its name would cost a command that a restricted user may not have.
+        // Sending the library's name needs a command that a restricted user may not have.
         let mut settings = info.redis_settings().clone().set_skip_set_lib_name();
         if let Some(password) = &credentials.password {
             if settings.password().is_some() {
@@ -95,8 +95,8 @@ impl Address {
 
         let tls = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
         let client = if tls {
-            // Two libraries of the workspace could bring two providers: this names one. It fails
-            // where one was named before, which will do.
+            // The workspace could contain two crypto providers, so this selects one. It fails if one
+            // was selected before, which is fine.
             let _ = rustls::crypto::ring::default_provider().install_default();
             let certificates = TlsCertificates {
                 client_tls: credentials
@@ -125,7 +125,7 @@ impl Address {
         parse_redis_url(url)
             .and_then(|url| url.into_connection_info().ok())
             .is_some_and(|info| info.redis_settings().password().is_some())
-            // What cannot be parsed may have one all the same.
+            // An invalid URL may contain one too.
             || url.split_once("://").is_some_and(|(_, rest)| {
                 let authority = rest.split('/').next().unwrap_or_default();
                 let user = authority.rsplit_once('@').map(|(user, _)| user);

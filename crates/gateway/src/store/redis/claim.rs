@@ -1,24 +1,24 @@
 //! Which secrets a store belongs to.
 //!
-//! The first gateway on an empty store leaves a digest of its key-encryption key there. A gateway
-//! that finds the digest of another one would make rows that the others cannot open, and finds
-//! rows that it cannot open: it does not start. A gateway that has no secrets may make them only
-//! if it is the one that leaves the digest.
+//! The first gateway on an empty store stores a digest of its key-encryption key there. A gateway
+//! with another key could not decrypt the rows of the others, nor they its rows, so it does not
+//! start. A gateway that has no secrets may create them only if it is the one that stores the
+//! digest.
 
 use redis::Value;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::{PREFIX, RedisStore};
+use super::{RedisStore, names};
 use crate::store::StoreError;
 
 /// The layout of the rows that this version reads and writes.
 const LAYOUT: &str = "1";
 
-/// What is digested before the key: nobody else's digest of the same key is this one.
+/// Hashed before the key, so that no other program's digest of the same key is equal.
 const CONTEXT: &[u8] = b"anonymous-domains-gateway key-encryption key\n";
 
-/// How claiming a store for a key-encryption key ended.
+/// The result of claiming a store for a key-encryption key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Claim {
     /// Nobody had claimed the store; now it is claimed for this key.
@@ -32,7 +32,7 @@ pub enum Claim {
 /// Why a store cannot be claimed.
 #[derive(Debug, Error)]
 pub enum ClaimError {
-    /// A newer version has written it, or no gateway has.
+    /// It was written by a newer version, or not by a gateway.
     #[error("the store has a layout that this version does not know")]
     Layout,
     /// It did not answer.
@@ -55,11 +55,13 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// As [`RedisStore::is_claimed`]; the store may then be claimed or not.
+    /// As [`RedisStore::is_claimed`]. The store may then be claimed or not.
     pub async fn claim(&self, key_encryption_key: &str) -> Result<Claim, ClaimError> {
         let digest = digest(key_encryption_key);
         let mut command = redis::cmd("SET");
-        command.arg(name()).arg(format!("{LAYOUT} {digest}"));
+        command
+            .arg(names::claim())
+            .arg(format!("{LAYOUT} {digest}"));
         let set: Value = self.write(command.arg("NX")).await?;
         if set == Value::Okay {
             return Ok(Claim::First);
@@ -72,7 +74,7 @@ impl RedisStore {
 
     /// The digest of the key that the store was claimed for.
     async fn claimed_for(&self) -> Result<Option<String>, ClaimError> {
-        let found: Option<String> = self.read(redis::cmd("GET").arg(name())).await?;
+        let found: Option<String> = self.read(redis::cmd("GET").arg(names::claim())).await?;
         match found.as_deref().map(|found| found.split_once(' ')) {
             None => Ok(None),
             Some(Some((LAYOUT, digest))) => Ok(Some(digest.to_owned())),
@@ -81,12 +83,7 @@ impl RedisStore {
     }
 }
 
-/// The name of the key in the Redis.
-pub(super) fn name() -> String {
-    format!("{PREFIX}store")
-}
-
-/// SHA-256 in hexadecimal digits. The key has 256 random bits, so its digest tells nothing.
+/// SHA-256 in hexadecimal digits. The key has 256 random bits, so its digest reveals nothing.
 fn digest(key_encryption_key: &str) -> String {
     let key = zeroize::Zeroizing::new(key_encryption_key.to_ascii_lowercase());
     let digest = Sha256::new()

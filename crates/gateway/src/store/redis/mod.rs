@@ -1,19 +1,21 @@
 //! The store in a Redis or Valkey, for several gateways.
 //!
 //! Each row is a hash of its own, `anonymous-domains-gateway:row:` and the row's key, with two
-//! fields: `value`, and `version`, 64 random bits as a decimal number. What is more than one
-//! command is one script ([`scripts`]), so concurrent writers of any number of gateways are as
-//! good as one after the other. How long an answer outlives a crash of the Redis is for the
-//! Redis' own configuration to say.
+//! fields: `value`, and `version`, 64 random bits as a decimal number. An operation that needs more
+//! than one command is one script ([`scripts`]), so the writes of any number of gateways are
+//! serialized. Whether an acknowledged write survives a crash of the Redis depends on how that is
+//! configured.
 //!
-//! While the Redis is away every operation fails within seconds ([`link`]). A read whose
-//! connection broke is tried once more on a fresh one; a write is not, as it may have been done.
+//! While the Redis is away every operation fails within seconds ([`connection`]). A read whose
+//! connection broke is tried once more on a new one. A write is not, as it may have been executed.
 
 mod address;
 mod claim;
-mod link;
+mod connection;
+mod failure;
+mod names;
 mod scripts;
-mod server;
+mod server_info;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,22 +26,22 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use super::{Entry, KEYS_PER_PAGE, KeyPage, Store, StoreError, Swap, Version};
-use link::{Failure, Link};
+use connection::Connector;
+use failure::Failure;
+use names::row;
 use scripts::Scripts;
 
 pub use address::{Address, AddressError, Credentials};
 pub use claim::{Claim, ClaimError};
+pub use names::PREFIX;
 
-/// What the name of every key in the Redis begins with.
-pub const PREFIX: &str = "anonymous-domains-gateway:";
-
-/// How often a Redis that is away is tried when the gateway starts.
+/// How long a starting gateway waits between attempts to connect.
 const START_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many keys one step of a listing looks at.
+/// How many keys one `SCAN` looks at.
 const SCAN_COUNT: usize = 1000;
 
-/// Why a gateway has no store to begin with. Shows no credentials.
+/// Why the store could not be connected at the start. Shows no credentials.
 #[derive(Debug, Error)]
 pub enum ConnectError {
     /// The Redis asks for a password, takes another one, or does not permit a command.
@@ -64,26 +66,26 @@ pub enum ConnectError {
 
 /// A [`Store`] in a Redis or Valkey.
 pub struct RedisStore {
-    link: Link,
+    connector: Connector,
     scripts: Scripts,
 }
 
 impl RedisStore {
-    /// Connects, and tries again for as long as `patience` where the Redis cannot be reached.
-    /// Warns of a configuration that may lose what was answered.
+    /// Connects. Tries again until `timeout` has passed if the Redis cannot be reached. Warns of a
+    /// configuration that may lose acknowledged writes.
     ///
     /// # Errors
     ///
     /// If the Redis does not let the gateway in, or cannot be reached.
-    pub async fn connect(address: &Address, patience: Duration) -> Result<Self, ConnectError> {
-        let link = Link::new(address.client.clone());
+    pub async fn connect(address: &Address, timeout: Duration) -> Result<Self, ConnectError> {
+        let connector = Connector::new(address.client.clone());
         let start = Instant::now();
         loop {
-            match link.connection().await {
+            match connector.connection().await {
                 Ok(mut connection) => {
-                    server::warn_of_losses(&mut connection.redis).await;
+                    server_info::warn_of_losses(&mut connection.redis).await;
                     return Ok(Self {
-                        link,
+                        connector,
                         scripts: Scripts::new(),
                     });
                 }
@@ -91,15 +93,15 @@ impl RedisStore {
                     let address = address.to_string();
                     return Err(ConnectError::Denied { address, reason });
                 }
-                Err(failure) if start.elapsed() >= patience => {
+                Err(failure) if start.elapsed() >= timeout => {
                     return Err(ConnectError::Away {
                         address: address.to_string(),
                         reason: failure.reason(),
-                        waited: patience,
+                        waited: timeout,
                     });
                 }
                 Err(_) => {
-                    let left = patience.saturating_sub(start.elapsed());
+                    let left = timeout.saturating_sub(start.elapsed());
                     tokio::time::sleep(START_PAUSE.min(left)).await;
                 }
             }
@@ -121,23 +123,23 @@ impl RedisStore {
     }
 
     async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Failure> {
-        let mut connection = self.link.connection().await?;
+        let mut connection = self.connector.connection().await?;
         match command.query_async(&mut connection.redis).await {
             Ok(value) => Ok(value),
-            Err(error) => Err(self.link.failure(&connection, error).await),
+            Err(error) => Err(self.connector.failure(&connection, error).await),
         }
     }
 
-    /// Runs a script, once. One that the Redis does not know was not run: it is sent in full, and
-    /// called again.
+    /// Runs a script, once. If the Redis does not know it, it was not run: then it is sent in full
+    /// and called again.
     async fn script<T: FromRedisValue>(
         &self,
         script: &ScriptInvocation<'_>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.link.connection().await.map_err(failed)?;
+        let mut connection = self.connector.connection().await.map_err(failed)?;
         match script.invoke_async(&mut connection.redis).await {
             Ok(value) => Ok(value),
-            Err(error) => Err(failed(self.link.failure(&connection, error).await)),
+            Err(error) => Err(failed(self.connector.failure(&connection, error).await)),
         }
     }
 }
@@ -157,8 +159,8 @@ impl Store for RedisStore {
         self.read(redis::cmd("EXISTS").arg(row(key))).await
     }
 
-    /// Looks at every key of the Redis for each page: for people who repair, not for requests.
-    /// A key that is made or removed meanwhile may or may not be listed.
+    /// Reads every key of the Redis for each page: meant for maintenance, not for requests. A key
+    /// that is created or removed in the meantime may or may not be listed.
     async fn list_keys(&self, cursor: Option<&str>) -> Result<KeyPage, StoreError> {
         let prefix = row("");
         let mut keys = BTreeSet::new();
@@ -233,11 +235,6 @@ impl Store for RedisStore {
     }
 }
 
-/// The name of a row's key in the Redis.
-fn row(key: &str) -> String {
-    format!("{PREFIX}row:{key}")
-}
-
 /// A version that no other write has: 64 random bits, as in the SQLite store.
 fn new_version() -> Result<i64, StoreError> {
     let mut bytes = [0; 8];
@@ -269,20 +266,20 @@ impl Fields {
     }
 }
 
-/// Somebody else writes under the gateway's prefix.
+/// Another program wrote under the gateway's prefix.
 fn foreign() -> StoreError {
     StoreError::Unavailable("the store holds something that no gateway wrote".into())
 }
 
-/// The Redis' reason, logged in full and passed on in short.
+/// The error for the component: the full reason goes to the log, a short one to the component.
 fn failed(failure: Failure) -> StoreError {
     let text = match &failure {
-        // Logged when it happened: once, not for each request.
+        // Logged when it happened, once and not for each request.
         Failure::Away(_) => "the store cannot be reached",
         Failure::Denied(_) => "the store does not let the gateway in",
         Failure::Lost(_) => "the store did not answer",
         Failure::Refused(error) => {
-            tracing::error!(reason = %link::reason(error), "the store refused");
+            tracing::error!(reason = %failure::reason(error), "the store refused");
             match error.code() {
                 Some("OOM") => "the store is out of memory",
                 Some("MISCONF") => "the store cannot write to its disk",

@@ -1,10 +1,9 @@
-//! The two operations that are more than one command: Lua scripts, which a Redis runs without
-//! anything in between. Each touches the one key that it is given, a hash with the fields
-//! `version` and `value`.
+//! The two operations that need more than one command, as Lua scripts: a Redis runs each of them
+//! atomically. Each uses the one key that it is given, a hash with the fields `version` and `value`.
 
 use redis::Script;
 
-/// The scripts, by the digests under which a Redis remembers them.
+/// The scripts, with the digests by which a Redis caches them.
 pub(super) struct Scripts {
     /// `ARGV`: the expected version (empty: the key must be missing), the new version, the new
     /// value. Gives nil if it swapped, else the current version and value (nil, nil: missing).

@@ -5,12 +5,12 @@ use redis::AsyncCommands as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::testing::{DEADLINE, RedisServer};
+use super::testing::{DEADLINE, TestRedis};
 use super::*;
 use crate::store::contract::{Two, contract_tests};
 
-async fn two() -> (RedisServer, Two) {
-    let server = RedisServer::start(&[]);
+async fn two() -> (TestRedis, Two) {
+    let server = TestRedis::start(&[]);
     let two: Two = [
         Arc::new(server.store().await),
         Arc::new(server.store().await),
@@ -41,12 +41,12 @@ async fn recovered(store: &RedisStore, key: &str) -> Option<Entry> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn while_the_server_is_killed_everything_is_refused_and_nothing_answered_is_lost() {
-    let mut server = RedisServer::start(&[]);
+    let mut server = TestRedis::start(&[]);
     let store = server.store().await;
     store.set("k", b"v".to_vec()).await.unwrap();
     let version = store.get("k").await.unwrap().unwrap().version;
     for _ in 0..3 {
-        server.kill();
+        server.process.kill().unwrap();
         assert!(is_unavailable(&store.get("k").await));
         assert!(is_unavailable(&store.exists("k").await));
         assert!(is_unavailable(&store.list_keys(None).await));
@@ -55,7 +55,7 @@ async fn while_the_server_is_killed_everything_is_refused_and_nothing_answered_i
         assert!(is_unavailable(&store.increment("k", 1).await));
         let swap = store.compare_and_swap("k", Some(version), Vec::new());
         assert!(is_unavailable(&swap.await));
-        server.restart();
+        server.restart().unwrap();
         let entry = recovered(&store, "k").await.unwrap();
         assert_eq!((entry.value, entry.version), (b"v".to_vec(), version));
     }
@@ -63,22 +63,22 @@ async fn while_the_server_is_killed_everything_is_refused_and_nothing_answered_i
 
 #[tokio::test]
 async fn a_read_does_not_notice_that_the_connection_broke() {
-    let mut server = RedisServer::start(&[]);
+    let mut server = TestRedis::start(&[]);
     let store = server.store().await;
     store.set("k", b"v".to_vec()).await.unwrap();
     for _ in 0..5 {
-        server.kill();
-        server.restart();
+        server.process.kill().unwrap();
+        server.restart().unwrap();
         assert_eq!(store.get("k").await.unwrap().unwrap().value, b"v");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_that_stands_still_keeps_nobody_waiting() {
-    let server = RedisServer::start(&[]);
+    let server = TestRedis::start(&[]);
     let store = Arc::new(server.store().await);
     store.set("k", b"v".to_vec()).await.unwrap();
-    server.signal("STOP");
+    server.process.signal("STOP").unwrap();
     let requests: Vec<_> = (0..300)
         .map(|i| {
             let store = Arc::clone(&store);
@@ -98,16 +98,16 @@ async fn a_server_that_stands_still_keeps_nobody_waiting() {
         let answer = tokio::time::timeout(DEADLINE, request).await;
         assert!(is_unavailable(&answer.expect("a request hangs").unwrap()));
     }
-    server.signal("CONT");
+    server.process.signal("CONT").unwrap();
     assert_eq!(recovered(&store, "k").await.unwrap().value, b"v");
 }
 
-/// Passes everything on between one client and the server, but swallows answers on demand: it
-/// closes the connection in their place.
-fn relay(server: &RedisServer, swallow: Arc<AtomicBool>) -> String {
+/// Forwards everything between one client and the server. On demand it drops an answer and closes
+/// the connection instead.
+fn relay(server: &TestRedis, swallow: Arc<AtomicBool>) -> String {
     let socket = server.directory.path().join("relay");
     let listener = UnixListener::bind(&socket).unwrap();
-    let target = server.directory.path().join("socket");
+    let target = server.socket();
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
             let mut server = UnixStream::connect(&target).await.unwrap();
@@ -133,7 +133,7 @@ fn relay(server: &RedisServer, swallow: Arc<AtomicBool>) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_write_whose_answer_is_lost_is_not_repeated() {
-    let server = RedisServer::start(&[]);
+    let server = TestRedis::start(&[]);
     let swallow = Arc::new(AtomicBool::new(false));
     let url = relay(&server, Arc::clone(&swallow));
     let address = Address::new(&url, Credentials::default()).unwrap();
@@ -160,7 +160,7 @@ async fn a_write_whose_answer_is_lost_is_not_repeated() {
 
 #[tokio::test]
 async fn a_server_that_forgot_the_scripts_is_told_again() {
-    let server = RedisServer::start(&[]);
+    let server = TestRedis::start(&[]);
     let store = server.store().await;
     assert_eq!(store.increment("n", 1).await, Ok(1));
     let mut connection = server.connection().await;
@@ -173,7 +173,7 @@ async fn a_server_that_forgot_the_scripts_is_told_again() {
 
 #[tokio::test]
 async fn a_replica_is_not_used() {
-    let server = RedisServer::start(&[]);
+    let server = TestRedis::start(&[]);
     let store = server.store().await;
     store.set("k", b"v".to_vec()).await.unwrap();
     let mut connection = server.connection().await;
@@ -182,9 +182,9 @@ async fn a_replica_is_not_used() {
         command.arg(host).arg(port);
         let () = command.query_async(&mut connection).await.unwrap();
     };
-    // Nobody is there to be copied, which does not matter to what it calls itself.
+    // There is no such primary, but the server calls itself a replica anyway.
     replicaof("127.0.0.1", "1").await;
-    // The connection is from better days: the first write shows it.
+    // The connection is older than that. The first write shows it.
     assert!(is_unavailable(&store.set("k", Vec::new()).await));
     assert!(is_unavailable(&store.get("k").await));
     let address = Address::new(&server.url(), Credentials::default()).unwrap();
@@ -197,7 +197,7 @@ async fn a_replica_is_not_used() {
 
 #[tokio::test]
 async fn a_user_may_be_limited_to_the_gateways_keys() {
-    let server = RedisServer::start(&[
+    let server = TestRedis::start(&[
         "--user",
         "gateway",
         "on",
@@ -233,7 +233,7 @@ async fn a_user_may_be_limited_to_the_gateways_keys() {
     assert_eq!(store.increment("k", 1).await, Ok(2));
     assert_eq!(store.list_keys(None).await.unwrap().keys, ["k"]);
 
-    // All of it is in the database that was named, and under the prefix.
+    // All keys are in the database of the URL, and under the prefix.
     let keys: Vec<String> = connection.keys("*").await.unwrap();
     assert_eq!(keys, ["another program's"]);
     let select = redis::cmd("SELECT").arg(3).to_owned();
@@ -246,7 +246,7 @@ async fn a_user_may_be_limited_to_the_gateways_keys() {
 
 #[tokio::test]
 async fn a_wrong_password_is_said_at_once_and_not_shown() {
-    let server = RedisServer::start(&["--requirepass", "hunter2"]);
+    let server = TestRedis::start(&["--requirepass", "hunter2"]);
     for (pass, word) in [("hunter3", "authentication"), ("", "NOAUTH")] {
         let url = match pass {
             "" => server.url(),
@@ -269,20 +269,20 @@ async fn a_wrong_password_is_said_at_once_and_not_shown() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_start_waits_for_the_server_for_a_while() {
-    let mut server = RedisServer::start(&[]);
-    server.kill();
+    let mut server = TestRedis::start(&[]);
+    server.process.kill().unwrap();
     let address = Address::new(&server.url(), Credentials::default()).unwrap();
-    let impatient = RedisStore::connect(&address, Duration::from_millis(1)).await;
-    assert!(matches!(impatient, Err(ConnectError::Away { .. })));
-    let patient = tokio::spawn(async move { RedisStore::connect(&address, DEADLINE).await });
+    let too_short = RedisStore::connect(&address, Duration::from_millis(1)).await;
+    assert!(matches!(too_short, Err(ConnectError::Away { .. })));
+    let long_enough = tokio::spawn(async move { RedisStore::connect(&address, DEADLINE).await });
     tokio::time::sleep(Duration::from_millis(100)).await;
-    server.restart();
-    assert!(patient.await.unwrap().is_ok());
+    server.restart().unwrap();
+    assert!(long_enough.await.unwrap().is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_start_waits_until_the_server_has_loaded_its_data() {
-    let mut server = RedisServer::start(&["--rdbcompression", "no"]);
+    let mut server = TestRedis::start(&["--rdbcompression", "no"]);
     let store = server.store().await;
     for i in 0..20 {
         store.set(&format!("k{i}"), vec![b'v'; 4096]).await.unwrap();
@@ -290,24 +290,26 @@ async fn a_start_waits_until_the_server_has_loaded_its_data() {
     let mut connection = server.connection().await;
     let save = redis::cmd("SAVE");
     let () = save.query_async(&mut connection).await.unwrap();
-    server.kill();
-    // 100 ms for each key, and it answers meanwhile, but gives none. The append-only file, which
-    // would load at once, is not looked at.
-    server.respawn(&[
-        "--appendonly",
-        "no",
-        "--key-load-delay",
-        "100000",
-        "--loading-process-events-interval-bytes",
-        "1024",
-    ]);
+    server.process.kill().unwrap();
+    // It takes 100 ms for each key. Until then it answers, but serves no keys. The append-only
+    // file, which would load at once, is not used.
+    server
+        .respawn(&[
+            "--appendonly",
+            "no",
+            "--key-load-delay",
+            "100000",
+            "--loading-process-events-interval-bytes",
+            "1024",
+        ])
+        .unwrap();
     let store = server.store().await;
     assert_eq!(store.get("k19").await.unwrap().unwrap().value.len(), 4096);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_claims_one_is_the_first() {
-    let server = RedisServer::start(&[]);
+    let server = TestRedis::start(&[]);
     let store = Arc::new(server.store().await);
     assert!(!store.is_claimed().await.unwrap());
     let keys = ["ab", "AB", "cd"].map(|byte| byte.repeat(32));

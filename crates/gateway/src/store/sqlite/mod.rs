@@ -1,14 +1,15 @@
 //! The store in one SQLite file: the embedded default.
 //!
-//! One thread owns the connection that writes; it gathers the operations that are waiting into
-//! one transaction, so that concurrent writers share one `fsync` (`writer`). Reads use a few
-//! connections of their own and, in WAL mode, never wait for the writer.
+//! One thread owns the connection that writes. It puts the waiting operations into one transaction,
+//! so that concurrent writers share one `fsync` ([`writer`]). Reads use a few other connections and,
+//! in WAL mode, never wait for the writer.
 //!
-//! Several processes may share the file: every transaction that writes is `BEGIN IMMEDIATE`, so
-//! what it read cannot change before it commits; and they take `turns`. One that is stopped, or holds
-//! the file for long, makes the others' writes fail in time: what could not begin is not done.
+//! Several processes may share the file. Every transaction that writes is `BEGIN IMMEDIATE`, so
+//! that nothing it has read can change before it commits, and a fair lock orders the processes
+//! ([`write_lock`]). If one of them is stopped, or holds the file for long, the writes of the others
+//! time out: an operation that could not begin was not done.
 
-mod turns;
+mod write_lock;
 mod writer;
 
 use std::fs::OpenOptions;
@@ -24,22 +25,23 @@ use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::{Entry, KEYS_PER_PAGE, KeyPage, Store, StoreError, Swap, Version};
-use turns::Turns;
+use write_lock::WriteLock;
 use writer::{Command, Operation, Outcome};
 
-/// How long an operation waits until it can begin, unless said otherwise.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an operation waits at most until it can begin, by default.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Connections that read at the start; more are opened where more reads run at a time.
+/// How many connections for reads are opened at the start. More are opened when more reads run at a
+/// time.
 const READERS: usize = 4;
 
-/// Reads that wait for a busy file at a time.
-const PATIENT_READS: usize = 4;
+/// How many reads may wait for a busy file at a time.
+const MAX_WAITING_READS: usize = 4;
 
-/// Writes that may wait for the writer; more wait for room in this queue.
+/// How many writes the writer's queue holds. More wait for room in it.
 const WRITE_QUEUE: usize = 1024;
 
-/// The `user_version` of the only layout there has been.
+/// The `user_version` of the only layout so far.
 const LAYOUT: i64 = 1;
 
 /// A [`Store`] in a SQLite file.
@@ -49,29 +51,29 @@ pub struct SqliteStore {
     writes: Option<mpsc::Sender<Command>>,
     writer: Option<JoinHandle<()>>,
     readers: Arc<Readers>,
-    patience: Duration,
+    busy_timeout: Duration,
 }
 
 impl SqliteStore {
-    /// Opens the store at `path`, and creates it (mode 0600) where there is none. Its operations
-    /// wait as long as [`PATIENCE`]. Blocks.
+    /// Opens the store at `path`, and creates it (mode 0600) if there is none. Its operations
+    /// wait for [`BUSY_TIMEOUT`] at most. Blocks.
     ///
     /// # Errors
     ///
     /// As [`SqliteStore::open_with`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::open_with(path, PATIENCE)
+        Self::open_with(path, BUSY_TIMEOUT)
     }
 
-    /// Opens the store at `path`, and creates it (mode 0600) where there is none. An operation
-    /// that cannot begin within `patience`, because other processes use the file or because there
-    /// is too much to do, is given up. Blocks.
+    /// Opens the store at `path`, and creates it (mode 0600) if there is none. An operation that
+    /// cannot begin within `busy_timeout`, because of other processes or because of load, fails.
+    /// Blocks.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] if the file cannot be opened, is no such store, or has the
-    /// layout of a newer version; [`StoreError::Busy`] if another process does not let go of it.
-    pub fn open_with(path: &Path, patience: Duration) -> Result<Self, StoreError> {
+    /// layout of a newer version; [`StoreError::Busy`] if another process does not release it.
+    pub fn open_with(path: &Path, busy_timeout: Duration) -> Result<Self, StoreError> {
         // SQLite gives its -wal and -shm files the mode of the database.
         OpenOptions::new()
             .write(true)
@@ -80,14 +82,14 @@ impl SqliteStore {
             .mode(0o600)
             .open(path)
             .map_err(|e| StoreError::Unavailable(format!("cannot open the store: {e}")))?;
-        let turns = Turns::open(path)
+        let lock = WriteLock::open(path)
             .map_err(|e| StoreError::Unavailable(format!("cannot open the store's locks: {e}")))?;
         let connection = {
-            let turn = turns.wait(Instant::now() + patience).map_err(|e| {
+            let guard = lock.acquire(Instant::now() + busy_timeout).map_err(|e| {
                 StoreError::Unavailable(format!("cannot wait for other processes: {e}"))
             })?;
-            let _turn = turn.ok_or(StoreError::Busy)?;
-            open_writer(path, patience).map_err(failed)?
+            let _guard = guard.ok_or(StoreError::Busy)?;
+            open_writer(path, busy_timeout).map_err(failed)?
         };
         let readers = (0..READERS)
             .map(|_| open_reader(path))
@@ -96,17 +98,17 @@ impl SqliteStore {
         let (writes, commands) = mpsc::channel(WRITE_QUEUE);
         let writer = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || writer::run(connection, &turns, commands))
+            .spawn(move || writer::run(connection, &lock, commands))
             .map_err(|e| StoreError::Unavailable(format!("cannot start the writer: {e}")))?;
         Ok(Self {
             writes: Some(writes),
             writer: Some(writer),
             readers: Arc::new(Readers {
-                patient: Arc::new(Semaphore::new(PATIENT_READS)),
+                waiting: Arc::new(Semaphore::new(MAX_WAITING_READS)),
                 idle: Mutex::new(readers),
                 path: path.to_owned(),
             }),
-            patience,
+            busy_timeout,
         })
     }
 
@@ -115,20 +117,20 @@ impl SqliteStore {
         let command = Command {
             key: key.to_owned(),
             operation,
-            deadline: Instant::now() + self.patience,
+            deadline: Instant::now() + self.busy_timeout,
             answer,
         };
         let writes = self.writes.as_ref().ok_or(StoreError::Closed)?;
-        match writes.send_timeout(command, self.patience).await {
+        match writes.send_timeout(command, self.busy_timeout).await {
             Ok(()) => answered.await.map_err(|_| StoreError::Closed)?,
             Err(SendTimeoutError::Timeout(_)) => Err(StoreError::Busy),
             Err(SendTimeoutError::Closed(_)) => Err(StoreError::Closed),
         }
     }
 
-    /// Reads on the caller's own thread: with the pages in memory that takes some microseconds,
-    /// less than waking another thread for it. What finds the file busy, which in WAL mode is
-    /// rare, waits on another thread.
+    /// Reads on the caller's thread: with the pages in memory that takes a few microseconds, less
+    /// than waking another thread. If the file is busy, which is rare in WAL mode, the read waits on
+    /// another thread.
     async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -138,15 +140,15 @@ impl SqliteStore {
             Err(error) if is_busy(&error) => {}
             read => return read.map_err(failed),
         }
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.busy_timeout;
         let readers = Arc::clone(&self.readers);
-        let permit = Arc::clone(&readers.patient).acquire_owned();
-        let permit = tokio::time::timeout(self.patience, permit)
+        let permit = Arc::clone(&readers.waiting).acquire_owned();
+        let permit = tokio::time::timeout(self.busy_timeout, permit)
             .await
             .map_err(|_| StoreError::Busy)?
             .map_err(|_| StoreError::Closed)?;
         tokio::task::spawn_blocking(move || {
-            // Held to the end of the query, also where nobody waits for it any more.
+            // Held until the query ends, also if the caller was cancelled.
             let _permit = permit;
             readers.with(deadline.saturating_duration_since(Instant::now()), query)
         })
@@ -162,8 +164,8 @@ impl SqliteStore {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        // The connection that closes last empties the write-ahead log into the database; those
-        // that only read could not.
+        // The last connection to close moves the write-ahead log into the database. One that only
+        // reads could not do that.
         self.readers.lock().clear();
         // The writer ends once the last sender is gone and the queue is empty.
         drop(self.writes.take());
@@ -196,12 +198,12 @@ impl Store for SqliteStore {
     async fn list_keys(&self, cursor: Option<&str>) -> Result<KeyPage, StoreError> {
         let cursor = cursor.map(str::to_owned);
         self.read(move |db| {
-            // Comparing with NULL is never true, so the first page takes a form of its own.
+            // A comparison with NULL is never true, so the first page needs another statement.
             let sql = match cursor {
                 Some(_) => "SELECT key FROM kv WHERE key > ?1 ORDER BY key LIMIT ?2",
                 None => "SELECT key FROM kv WHERE ?1 IS NULL ORDER BY key LIMIT ?2",
             };
-            // One more than a page tells whether there is a next one.
+            // One more than a page shows whether there is a next one.
             let limit = (KEYS_PER_PAGE + 1) as i64;
             let mut keys = db
                 .prepare_cached(sql)?
@@ -251,14 +253,14 @@ impl Store for SqliteStore {
 
 /// The connections that read.
 struct Readers {
-    /// So that those that wait do not take all of the threads for what blocks.
-    patient: Arc<Semaphore>,
+    /// Limits the reads that wait, so that they do not use up the threads for blocking work.
+    waiting: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
     path: PathBuf,
 }
 
 impl Readers {
-    /// Queries over a connection that nobody uses, and waits so long where the file is busy.
+    /// Runs a query on an idle connection, and waits for `busy_timeout` if the file is busy.
     fn with<T>(
         &self,
         busy_timeout: Duration,
@@ -292,14 +294,14 @@ fn select(db: &Connection, key: &str) -> rusqlite::Result<Option<Entry>> {
         .optional()
 }
 
-fn open_writer(path: &Path, patience: Duration) -> rusqlite::Result<Connection> {
+fn open_writer(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
     let mut db = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    db.busy_timeout(patience)?;
+    db.busy_timeout(busy_timeout)?;
     db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
-    // In WAL mode anything less leaves a commit unsynced, and a power cut would lose it.
+    // In WAL mode any lower level would not sync each commit, and a power cut could lose it.
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -342,7 +344,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// SQLite's reason, logged in full and passed on in short.
+/// The error for the component: the full reason goes to the log, a short one to the component.
 fn failed(error: rusqlite::Error) -> StoreError {
     tracing::error!(error = %error, "the store failed");
     let text = match error.sqlite_error_code() {

@@ -36,7 +36,7 @@ async fn a_process_that_writes_without_pause_lets_another_write() {
             })
         })
         .collect();
-    // Without turns each of these can wait until the busy timeout, and then fails.
+    // Without the write lock each of these can wait until the busy timeout, and then fail.
     for expected in 1..=50 {
         assert_eq!(patient.increment("patient", 1).await, Ok(expected));
     }
@@ -73,11 +73,11 @@ async fn what_was_answered_is_there_after_reopening() {
 }
 
 #[tokio::test]
-async fn a_write_that_nobody_waits_for_still_is_whole() {
+async fn a_write_whose_caller_was_cancelled_is_complete() {
     let directory = directory();
     let store = open(&directory);
     let mut write = std::pin::pin!(store.set("k", b"v".to_vec()));
-    // One poll hands the write over; then the caller goes.
+    // One poll sends the write to the writer. Then the caller is cancelled.
     let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(write.as_mut().poll(cx))).await;
     drop(polled);
     store.set("after", Vec::new()).await.unwrap();
@@ -99,7 +99,7 @@ async fn a_read_that_finds_the_file_busy_waits_for_it() {
         db.pragma_query_value(None, "busy_timeout", |row| row.get(0))
     });
     let waits_ms: u32 = read.await.unwrap();
-    assert!(u128::from(waits_ms) <= PATIENCE.as_millis());
+    assert!(u128::from(waits_ms) <= BUSY_TIMEOUT.as_millis());
     assert!(waits_ms > 0, "the second time it waits");
     assert_eq!(tries.load(Ordering::Relaxed), 2);
 }
@@ -114,7 +114,7 @@ fn the_file_is_private_and_synced() {
         let metadata = std::fs::metadata(directory.path().join(file)).unwrap();
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{file}");
     }
-    let db = open_writer(&path, PATIENCE).unwrap();
+    let db = open_writer(&path, BUSY_TIMEOUT).unwrap();
     let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, String>(0));
     assert_eq!(pragma("journal_mode").unwrap(), "wal");
     let synchronous: i64 = db
@@ -138,16 +138,16 @@ fn a_newer_layout_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn while_another_process_keeps_the_turn_writes_are_refused_and_not_done() {
+async fn while_another_process_holds_the_lock_writes_are_refused_and_not_done() {
     let directory = directory();
     let path = directory.path().join("store.db");
     let store = Arc::new(SqliteStore::open_with(&path, Duration::from_millis(50)).unwrap());
-    let stopped = Turns::open(&path).unwrap();
+    let stopped = WriteLock::open(&path).unwrap();
     store.set("before", Vec::new()).await.unwrap();
     for _ in 0..2 {
-        let turn = stopped.wait(Instant::now() + PATIENCE).unwrap();
-        let turn = turn.expect("it is free");
-        // More than there is room for in the queue.
+        let guard = stopped.acquire(Instant::now() + BUSY_TIMEOUT).unwrap();
+        let guard = guard.expect("it is free");
+        // More than the queue holds.
         let writes: Vec<_> = (0..WRITE_QUEUE + 500)
             .map(|i| {
                 let store = Arc::clone(&store);
@@ -162,10 +162,10 @@ async fn while_another_process_keeps_the_turn_writes_are_refused_and_not_done() 
             SqliteStore::open_with(&path, Duration::from_millis(50)),
             Err(StoreError::Busy)
         ));
-        // Reads need no turn.
+        // Reads do not need the lock.
         assert_eq!(value(&store, "before").await, Some(Vec::new()));
-        drop(turn);
-        // None of them is done later.
+        drop(guard);
+        // None of the refused writes is done later.
         let written = async { while store.set("after", Vec::new()).await.is_err() {} };
         let written = tokio::time::timeout(Duration::from_secs(60), written).await;
         written.expect("the store is still busy");

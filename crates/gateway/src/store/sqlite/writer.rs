@@ -1,32 +1,33 @@
 //! The thread that writes.
 //!
-//! What waits in the queue becomes one transaction, up to [`MAX_BATCH`] operations, applied in
-//! the order in which they came. Each operation makes at most one change, by one statement, and
-//! SQLite undoes a statement that fails: an operation that is refused leaves no trace, and its
-//! neighbours stand. Nothing is answered before the `COMMIT`, and thus the `fsync`, is done.
+//! The operations that wait in the queue become one transaction, up to [`MAX_BATCH`] of them, and
+//! are applied in their order. Each makes at most one change, by one statement, and SQLite rolls
+//! back a statement that fails. So an operation that is refused changes nothing, and the others in
+//! its transaction are not affected. Nothing is answered before the `COMMIT`, and thus the `fsync`,
+//! is done.
 //!
-//! What cannot be begun in time, because another process does not let go of the file, is refused
-//! ([`StoreError::Busy`]) and not done.
+//! An operation that cannot begin in time, because another process does not release the file, is
+//! refused ([`StoreError::Busy`]) and not done.
 
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::turns::{Turn, Turns};
+use super::write_lock::{WriteGuard, WriteLock};
 use super::{Entry, StoreError, Swap, Version, failed, is_busy, select};
 
-/// Operations in one transaction at most, so that the first to come need not wait for ever.
+/// The most operations in one transaction. Limits how long the first of them waits.
 const MAX_BATCH: usize = 256;
 
-/// How long a transaction waits for the file after the one before it has waited in vain.
-const IMPATIENCE: Duration = Duration::from_millis(50);
+/// How long a transaction waits for the file if the one before it waited in vain.
+const SHORT_BUSY_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// A write that waits for its turn.
+/// A write in the queue.
 pub(super) struct Command {
     pub key: String,
     pub operation: Operation,
-    /// When it must have begun; afterwards it is not done.
+    /// By when it must begin. After that it is refused.
     pub deadline: Instant,
     pub answer: oneshot::Sender<Result<Outcome, StoreError>>,
 }
@@ -42,7 +43,7 @@ pub(super) enum Operation {
     },
 }
 
-/// What came of it.
+/// Its result.
 pub(super) enum Outcome {
     Done,
     Number(i64),
@@ -50,24 +51,24 @@ pub(super) enum Outcome {
 }
 
 /// Serves until all senders are gone and the queue is empty.
-pub(super) fn run(mut db: Connection, turns: &Turns, mut commands: mpsc::Receiver<Command>) {
+pub(super) fn run(mut db: Connection, lock: &WriteLock, mut commands: mpsc::Receiver<Command>) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
-    let mut patience = Duration::MAX;
+    let mut busy_timeout = Duration::MAX;
     while commands.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
-        let Some(turn) = wait(turns, &mut batch) else {
+        let Some(guard) = acquire(lock, &mut batch) else {
             continue;
         };
-        let applied = apply(&mut db, &batch, patience);
-        drop(turn);
-        // Whoever holds the file for so long may do so for longer: the next ones are told soon.
-        patience = match &applied {
-            Err(StoreError::Busy) => IMPATIENCE,
+        let applied = apply(&mut db, &batch, busy_timeout);
+        drop(guard);
+        // A process that holds the file for so long may do so for longer: do not wait again.
+        busy_timeout = match &applied {
+            Err(StoreError::Busy) => SHORT_BUSY_TIMEOUT,
             _ => Duration::MAX,
         };
         match applied {
             Ok(results) => {
                 for (command, result) in batch.drain(..).zip(results) {
-                    // Nobody waits any more for a request that was given up; its write stands.
+                    // If the request was cancelled nobody receives this. Its write stands.
                     let _ = command.answer.send(result);
                 }
             }
@@ -76,15 +77,15 @@ pub(super) fn run(mut db: Connection, turns: &Turns, mut commands: mpsc::Receive
     }
 }
 
-/// Waits for the turn to write, and refuses those of the batch that have waited for too long: all of
-/// them where there is no turn.
-fn wait<'a>(turns: &'a Turns, batch: &mut Vec<Command>) -> Option<Turn<'a>> {
+/// Acquires the write lock. Refuses those of the batch that have waited for too long, or all of them
+/// if the lock cannot be acquired.
+fn acquire<'a>(lock: &'a WriteLock, batch: &mut Vec<Command>) -> Option<WriteGuard<'a>> {
     let now = Instant::now();
     let late = batch.extract_if(.., |command| command.deadline <= now);
     refuse(late, &StoreError::Busy);
-    let error = match turns.wait(earliest(batch)?) {
-        Ok(Some(turn)) => return Some(turn),
-        // Who came later might wait longer, but nobody knows for what.
+    let error = match lock.acquire(earliest_deadline(batch)?) {
+        Ok(Some(guard)) => return Some(guard),
+        // Later ones might wait longer, but when the lock will be free is unknown.
         Ok(None) => StoreError::Busy,
         Err(error) => {
             tracing::error!(reason = %error, "cannot wait for other processes");
@@ -95,8 +96,8 @@ fn wait<'a>(turns: &'a Turns, batch: &mut Vec<Command>) -> Option<Turn<'a>> {
     None
 }
 
-/// When the first of them must have begun.
-fn earliest(batch: &[Command]) -> Option<Instant> {
+/// By when the first of them must begin.
+fn earliest_deadline(batch: &[Command]) -> Option<Instant> {
     batch.iter().map(|command| command.deadline).min()
 }
 
@@ -106,19 +107,19 @@ fn refuse(commands: impl IntoIterator<Item = Command>, error: &StoreError) {
     }
 }
 
-/// Applies a batch in one transaction: an error means that none of it is known to have happened,
-/// and [`StoreError::Busy`] that none of it has.
+/// Applies a batch in one transaction. After an error it is unknown whether any of it was applied;
+/// after [`StoreError::Busy`] none of it was.
 fn apply(
     db: &mut Connection,
     batch: &[Command],
-    patience: Duration,
+    busy_timeout: Duration,
 ) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
-    // A process that takes no turns (an operator's `sqlite3`) may hold the file.
-    let left = earliest(batch).map_or(Duration::ZERO, |deadline| {
+    // A program that does not use the write lock (an operator's `sqlite3`) may hold the file.
+    let left = earliest_deadline(batch).map_or(Duration::ZERO, |deadline| {
         deadline.saturating_duration_since(Instant::now())
     });
     let begun = db
-        .busy_timeout(left.min(patience))
+        .busy_timeout(left.min(busy_timeout))
         .and_then(|()| db.transaction_with_behavior(TransactionBehavior::Immediate));
     let transaction = match begun {
         Err(error) if is_busy(&error) => {
@@ -131,7 +132,7 @@ fn apply(
     for command in batch {
         let result = match perform(&transaction, &command.key, &command.operation) {
             Ok(result) => result,
-            // A full disk, say, makes SQLite roll the whole transaction back, not the statement.
+            // Some errors, such as a full disk, make SQLite roll back the whole transaction.
             Err(error) if transaction.is_autocommit() => return Err(failed(error)),
             Err(error) => Err(failed(error)),
         };
@@ -193,8 +194,8 @@ fn perform(
     }
 }
 
-/// Writes unconditionally. Versions are 64 random bits: no counter to share between processes,
-/// and a key that was deleted and made anew does not take its old versions up again.
+/// Writes unconditionally. Versions are 64 random bits: processes need not share a counter, and a
+/// key that was deleted and created again does not repeat its old versions.
 fn put(db: &Connection, key: &str, value: &[u8]) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO kv (key, value, version) VALUES (?1, ?2, random())
@@ -209,7 +210,7 @@ fn number(entry: Option<Entry>) -> Result<i64, StoreError> {
     let Some(entry) = entry else { return Ok(0) };
     str::from_utf8(&entry.value)
         .ok()
-        // `parse` alone also takes "+1" and "01", which is not how a sum is written.
+        // `parse` also accepts "+1" and "01", which no sum is written as.
         .and_then(|text| text.parse().ok().filter(|n: &i64| n.to_string() == text))
         .ok_or(StoreError::NotANumber)
 }

@@ -9,7 +9,7 @@ use rcgen::{
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::super::testing::{DEADLINE, RedisServer};
+use super::super::testing::{DEADLINE, TestRedis};
 use super::super::*;
 
 type Ca = CertifiedIssuer<'static, KeyPair>;
@@ -37,7 +37,7 @@ fn certificate(ca: &Ca) -> (String, String) {
 
 /// A server with TLS, for clients with a certificate of `ca` and the password `hunter2`. Returns
 /// its port: one that was free a moment ago, so another process may be faster.
-fn server(ca: &Ca) -> (RedisServer, u16) {
+fn server(ca: &Ca) -> (TestRedis, u16) {
     for _ in 0..10 {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -50,7 +50,7 @@ fn server(ca: &Ca) -> (RedisServer, u16) {
 }
 
 /// The same on `port`; `None` where the server cannot have it, and so ends.
-fn server_on(ca: &Ca, port: u16) -> Option<RedisServer> {
+fn server_on(ca: &Ca, port: u16) -> Option<TestRedis> {
     let directory = TempDir::new().unwrap();
     let (certificate, key) = certificate(ca);
     for (name, text) in [
@@ -60,7 +60,7 @@ fn server_on(ca: &Ca, port: u16) -> Option<RedisServer> {
     ] {
         std::fs::write(directory.path().join(name), text).unwrap();
     }
-    RedisServer::try_start(
+    TestRedis::try_start(
         directory,
         &[
             "--bind",

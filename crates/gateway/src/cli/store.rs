@@ -1,0 +1,99 @@
+//! The flags for the store.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::units::duration;
+use crate::store::redis::{Address, Credentials};
+
+/// Where the tables are.
+#[derive(Args)]
+pub struct StoreArguments {
+    /// Redis or Valkey for the tables, which several gateways may share: redis://HOST:PORT/DB,
+    /// rediss:// for TLS, redis+unix:///SOCKET [default: a file in the state directory]
+    #[arg(long = "store", env = "ANONYMOUS_DOMAINS_STORE", value_name = "URL")]
+    #[arg(hide_env_values = true)]
+    pub(super) url: Option<String>,
+
+    /// File with the password of the --store
+    #[arg(long = "store-password-file", value_name = "FILE")]
+    #[arg(env = "ANONYMOUS_DOMAINS_STORE_PASSWORD_FILE")]
+    password_file: Option<PathBuf>,
+
+    /// CA certificates (PEM) that vouch for a rediss:// store [default: the system's]
+    #[arg(
+        long = "store-ca",
+        env = "ANONYMOUS_DOMAINS_STORE_CA",
+        value_name = "FILE"
+    )]
+    ca: Option<PathBuf>,
+
+    /// Certificate (PEM) with which the gateway proves itself to a rediss:// store
+    #[arg(long = "store-certificate", value_name = "FILE", requires = "key")]
+    #[arg(env = "ANONYMOUS_DOMAINS_STORE_CERTIFICATE")]
+    certificate: Option<PathBuf>,
+
+    /// File with the certificate's private key (PEM)
+    #[arg(long = "store-key", value_name = "FILE", requires = "certificate")]
+    #[arg(env = "ANONYMOUS_DOMAINS_STORE_KEY")]
+    key: Option<PathBuf>,
+
+    /// How long the start waits for a --store that cannot be reached
+    #[arg(long = "store-connect-timeout", value_name = "DURATION")]
+    #[arg(env = "ANONYMOUS_DOMAINS_STORE_CONNECT_TIMEOUT")]
+    #[arg(default_value = "30s", value_parser = duration)]
+    pub connect_timeout: Duration,
+}
+
+/// Shows nothing: the URL may contain a password.
+impl fmt::Debug for StoreArguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreArguments").finish_non_exhaustive()
+    }
+}
+
+impl StoreArguments {
+    /// The Redis to use, if any.
+    ///
+    /// # Errors
+    ///
+    /// If its URL cannot be used, or a file cannot be read. No error shows a password.
+    pub fn address(&self) -> anyhow::Result<Option<Address>> {
+        let Some(url) = self.url.as_deref().filter(|url| !url.is_empty()) else {
+            if self.password_file.is_some() || self.ca.is_some() || self.certificate.is_some() {
+                bail!("there is a password or a certificate for a --store, but no --store");
+            }
+            return Ok(None);
+        };
+        let read = |path: &PathBuf| {
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        let password = match &self.password_file {
+            None => None,
+            Some(path) => {
+                let text = Zeroizing::new(read(path)?);
+                let text = str::from_utf8(&text)
+                    .ok()
+                    .map(str::trim_end)
+                    .filter(|text| !text.is_empty())
+                    .with_context(|| format!("{} holds no password", path.display()))?;
+                Some(Zeroizing::new(text.to_owned()))
+            }
+        };
+        let identity = match (&self.certificate, &self.key) {
+            (Some(certificate), Some(key)) => Some((read(certificate)?, read(key)?.into())),
+            _ => None,
+        };
+        let credentials = Credentials {
+            password,
+            ca: self.ca.as_ref().map(read).transpose()?,
+            identity,
+        };
+        Ok(Some(Address::new(url, credentials)?))
+    }
+}

@@ -1,0 +1,252 @@
+//! Gateways that the stress test starts for itself, on a state directory that is removed at the
+//! end.
+
+use crate::checker::Violation;
+use crate::clock::Moment;
+use crate::history::{Lost, Operation, Outcome};
+use anonymous_domains_client::{Token, files};
+use anonymous_domains_testkit::{Gateway, Guarantee, RedisServer, free_port};
+use anyhow::Context as _;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Which gateways to run.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The gateway's program.
+    pub program: PathBuf,
+    /// The component.
+    pub component: PathBuf,
+    /// How many gateways share the store.
+    pub gateways: usize,
+    /// Where the store is.
+    pub store: Store,
+    /// More of the component's settings, `name=value`.
+    pub settings: Vec<String>,
+}
+
+/// Where the tables are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Store {
+    /// In the state directory.
+    Sqlite,
+    /// In a Redis server that the stress test starts for itself.
+    LocalRedis,
+    /// Where this URL says.
+    Url(String),
+}
+
+/// Running gateways.
+pub struct LocalCluster {
+    members: Vec<Member>,
+    runs: Vec<Run>,
+    _redis: Option<RedisServer>,
+    /// Removed when all that use it are gone.
+    directory: TempDir,
+}
+
+/// One gateway of the cluster.
+struct Member {
+    setup: Setup,
+    state: PathBuf,
+    /// The URL of its store, if that is not in the state directory.
+    store: Option<String>,
+    /// It listens on the same port whenever it is started.
+    port: u16,
+    /// The file that its log is appended to.
+    log: PathBuf,
+    /// `None` while it is down.
+    gateway: Option<Gateway>,
+}
+
+/// From a gateway's start until nothing of that process is left.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    server: usize,
+    start: Moment,
+    end: Option<Moment>,
+}
+
+impl LocalCluster {
+    /// Starts the gateways.
+    ///
+    /// # Errors
+    ///
+    /// When one of them, or Redis, does not start.
+    pub fn start(setup: &Setup) -> anyhow::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("stress-").tempdir()?;
+        let state = directory.path().join("state");
+        let (redis, store) = match &setup.store {
+            Store::Sqlite => (None, None),
+            Store::Url(url) => (None, Some(url.clone())),
+            Store::LocalRedis => {
+                let data = directory.path().join("redis");
+                std::fs::create_dir(&data)?;
+                let redis = RedisServer::start(&data, &[])?;
+                let url = redis.url();
+                (Some(redis), Some(url))
+            }
+        };
+        let mut members = Vec::new();
+        for number in 0..setup.gateways {
+            let mut member = Member {
+                setup: setup.clone(),
+                state: state.clone(),
+                store: store.clone(),
+                port: free_port()?,
+                log: directory.path().join(format!("gateway-{number}.log")),
+                gateway: None,
+            };
+            member.start()?;
+            members.push(member);
+        }
+        let runs = (0..members.len()).map(|server| Run {
+            server,
+            start: 0,
+            end: None,
+        });
+        Ok(Self {
+            runs: runs.collect(),
+            members,
+            _redis: redis,
+            directory,
+        })
+    }
+
+    /// How many gateways there are.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// The gateways' origins.
+    pub fn urls(&self) -> Vec<String> {
+        self.members.iter().map(Member::url).collect()
+    }
+
+    /// The token that the first start made.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn admin_token(&self) -> anyhow::Result<Token> {
+        let file = self.directory.path().join("state/admin-token");
+        files::token_in_file(&file).map_err(anyhow::Error::msg)
+    }
+
+    /// Keeps the directory with the gateways' logs, and says where it is.
+    pub fn keep(&mut self) -> PathBuf {
+        self.directory.disable_cleanup(true);
+        self.directory.path().to_path_buf()
+    }
+
+    /// Kills a gateway with SIGKILL.
+    ///
+    /// # Errors
+    ///
+    /// When it had ended by itself.
+    pub fn kill(&mut self, server: usize) -> anyhow::Result<()> {
+        let gateway = self.members[server].gateway.take();
+        gateway
+            .context("the gateway was not started")?
+            .process
+            .kill()
+    }
+
+    /// Starts a gateway again that was killed. Returns how long that took.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start.
+    pub fn restart(&mut self, server: usize) -> anyhow::Result<Duration> {
+        let start = Instant::now();
+        self.members[server].start()?;
+        Ok(start.elapsed())
+    }
+
+    /// Notes that a gateway was started again at `start`, and that nothing of its previous process
+    /// was left by `end`.
+    pub fn record_restart(&mut self, server: usize, start: Moment, end: Moment) {
+        let previous = self.runs.iter_mut().rev().find(|run| run.server == server);
+        if let Some(run) = previous {
+            run.end = Some(end);
+        }
+        self.runs.push(Run {
+            server,
+            start,
+            end: None,
+        });
+    }
+
+    /// Limits the outcomes that are unknown: a request to a gateway that was killed ended with it.
+    pub fn bound_unknown(&self, history: &mut [Operation]) {
+        for operation in history {
+            let Outcome::Unknown { until, .. } = &mut operation.outcome else {
+                continue;
+            };
+            // The run that the request may have been in: the latest that started before its end.
+            let run = self
+                .runs
+                .iter()
+                .rev()
+                .find(|run| run.server == operation.server && run.start <= operation.end);
+            if let Some(end) = run.and_then(|run| run.end) {
+                *until = (*until).min(end.max(operation.end));
+            }
+        }
+    }
+}
+
+impl Member {
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    fn start(&mut self) -> anyhow::Result<()> {
+        let setup = &self.setup;
+        let mut command = Gateway::command(&setup.program, &setup.component, &self.state);
+        command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
+        if let Some(store) = &self.store {
+            command.args(["--store", store]);
+        }
+        for setting in &setup.settings {
+            command.args(["--set", setting]);
+        }
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        command.stderr(log);
+        let gateway = Gateway::start(command).with_context(|| last_line(&self.log))?;
+        self.gateway = Some(gateway);
+        Ok(())
+    }
+}
+
+/// The last line of a gateway's log.
+fn last_line(log: &Path) -> String {
+    let log = std::fs::read_to_string(log).unwrap_or_default();
+    log.lines().last().unwrap_or("it logged nothing").to_owned()
+}
+
+/// Requests that got no answer at all, though a gateway answers or ends within its own limits.
+pub fn hanging(history: &[Operation]) -> Option<Violation> {
+    let mut hanging = history.iter().filter(|operation| {
+        matches!(
+            operation.outcome,
+            Outcome::Unknown {
+                why: Lost::TimedOut,
+                ..
+            }
+        )
+    });
+    let first = hanging.next()?;
+    Some(Violation::new(
+        Guarantee::Recovery,
+        "requests had no answer within the timeout",
+        std::iter::once(first).chain(hanging),
+    ))
+}

@@ -1,0 +1,194 @@
+//! The command `stress`.
+
+#![forbid(unsafe_code)]
+
+mod args;
+
+use anonymous_domains_client::{Token, files};
+use anonymous_domains_stress::caller::Caller;
+use anonymous_domains_stress::http::HttpClient;
+use anonymous_domains_stress::local_cluster::{self, LocalCluster, Setup, Store};
+use anonymous_domains_stress::random::Random;
+use anonymous_domains_stress::workload::{End, Plan, Workload};
+use anonymous_domains_stress::{checker, final_checks, nemesis, report, thundering_herd};
+use anyhow::Context as _;
+use args::Arguments;
+use clap::Parser as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a run takes if no flag says so.
+const DEFAULT_SECONDS: u64 = 30;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    raise_file_limit();
+    match run(&arguments).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("stress: {error:#}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+/// Whether every guarantee held.
+async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
+    let mut cluster = None;
+    let (urls, token) = if arguments.url.is_empty() {
+        let started = cluster.insert(LocalCluster::start(&setup(arguments)?)?);
+        (started.urls(), Some(started.admin_token()?))
+    } else {
+        let origin = |url: &String| url.trim_end_matches('/').to_owned();
+        (
+            arguments.url.iter().map(origin).collect(),
+            token(arguments)?,
+        )
+    };
+    let timeout = Duration::from_secs(arguments.timeout);
+    let roots = match &arguments.ca_file {
+        Some(file) => Some(files::certificates(file).map_err(anyhow::Error::msg)?),
+        None => None,
+    };
+    let http = HttpClient::new(timeout, roots.as_deref())?;
+    let caller = Arc::new(Caller::new(http, urls, token.as_ref(), timeout).await?);
+    let seed = match arguments.seed {
+        Some(seed) => seed,
+        None => u64::from(random_u32()?),
+    };
+    let prefix = format!("stress-{:08x}", random_u32()?);
+    println!("domains {prefix}-..., seed {seed}");
+
+    let mut violations = Vec::new();
+    if let Some(number) = arguments.herd {
+        let name = format!("{prefix}-herd");
+        let result = thundering_herd::run(&caller, &name, number as usize).await?;
+        println!(
+            "herd of {}: {:.1} s with {} requests on a fresh domain, {:.1} s with {} after a \
+             departure",
+            result.machines,
+            result.times[0].as_secs_f64(),
+            result.requests[0],
+            result.times[1].as_secs_f64(),
+            result.requests[1],
+        );
+        violations.extend(result.violations);
+    }
+    let has_end = arguments.seconds.is_some() || arguments.operations.is_some();
+    if arguments.herd.is_none() || has_end || arguments.kill.is_some() {
+        let plan = Plan {
+            machines: arguments.machines as usize,
+            domains: arguments.domains as usize,
+            concurrency: arguments.concurrency as usize,
+            versions: arguments.versions,
+            prefix,
+            seed,
+        };
+        let end = End {
+            after: match (arguments.seconds, has_end, arguments.kill) {
+                (Some(seconds), _, _) => Some(Duration::from_secs(seconds)),
+                (None, false, None) => Some(Duration::from_secs(DEFAULT_SECONDS)),
+                _ => None,
+            },
+            operations: arguments.operations,
+        };
+        let workload = Arc::new(Workload::prepare(Arc::clone(&caller), plan).await?);
+        let running = tokio::spawn({
+            let workload = Arc::clone(&workload);
+            async move { workload.run(end).await }
+        });
+        if let (Some(cluster), Some(kills)) = (&mut cluster, arguments.kill) {
+            let mut random = Random::new(seed, u64::MAX);
+            let result = nemesis::run(cluster, &workload, kills, &mut random).await;
+            workload.stop();
+            let result = result?;
+            println!(
+                "{} kills; the longest start {:.1} s, the longest until every domain registered \
+                 {:.1} s",
+                result.kills,
+                result.longest_start.as_secs_f64(),
+                result.longest_recovery.as_secs_f64()
+            );
+            violations.extend(result.violations);
+        }
+        running.await.context("the workload failed")??;
+        println!(
+            "the run is over; {} domains were replaced by new ones",
+            workload.domains_replaced()
+        );
+        let concurrency = arguments.concurrency as usize;
+        violations.extend(final_checks::run(&caller, &workload.machines(), concurrency).await?);
+    }
+
+    let mut history = caller.history.take();
+    if let Some(cluster) = &cluster {
+        cluster.bound_unknown(&mut history);
+        violations.extend(local_cluster::hanging(&history));
+    }
+    print!("{}", report::table(&history));
+    let mut verdict = checker::check(&history);
+    verdict.violations.splice(0..0, violations);
+    print!("{}", report::verdict(&verdict, &history));
+    let held = verdict.violations.is_empty();
+    if let (Some(cluster), false) = (&mut cluster, held) {
+        println!(
+            "the gateways' logs and state stay in {}",
+            cluster.keep().display()
+        );
+    }
+    Ok(held)
+}
+
+fn setup(arguments: &Arguments) -> anyhow::Result<Setup> {
+    let program = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .with_context(|| format!("without --url, {name} must name the program"))
+    };
+    Ok(Setup {
+        program: program("ANONYMOUS_DOMAINS_GATEWAY")?,
+        component: program("ANONYMOUS_DOMAINS_COMPONENT")?,
+        gateways: usize::from(arguments.gateways),
+        store: match arguments.store.as_str() {
+            "sqlite" => Store::Sqlite,
+            "redis" => Store::LocalRedis,
+            url => Store::Url(url.to_owned()),
+        },
+        settings: arguments.settings.clone(),
+    })
+}
+
+fn token(arguments: &Arguments) -> anyhow::Result<Option<Token>> {
+    let Some(file) = &arguments.admin_token_file else {
+        return Ok(None);
+    };
+    files::token_in_file(file)
+        .map(Some)
+        .map_err(anyhow::Error::msg)
+}
+
+fn random_u32() -> anyhow::Result<u32> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).context("the system has no randomness")?;
+    Ok(u32::from_be_bytes(bytes))
+}
+
+/// A thundering herd needs a connection for each machine, here and in a gateway, which inherits this
+/// limit.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    // If this fails the limit stays as it is, and a run that needs more fails with an error.
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    );
+}

@@ -1,0 +1,31 @@
+//! Random numbers for the choice of requests: the same numbers for the same seed.
+
+/// SplitMix64 (Steele, Lea and Flood, 2014). Not for keys.
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    /// The sequence number `stream` of `seed`.
+    pub fn new(seed: u64, stream: u64) -> Self {
+        let mut random = Self(seed ^ stream.wrapping_mul(0xd129_0d3b_3f5c_a9e5));
+        random.next_u64();
+        random
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`, which must not be 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        ((u128::from(self.next_u64()) * bound as u128) >> 64) as usize
+    }
+
+    /// Whether something of this probability, in hundredths, happens.
+    pub fn percent(&mut self, probability: usize) -> bool {
+        self.below(100) < probability
+    }
+}

@@ -1,0 +1,21 @@
+//! What the stress test, the bench and the tests share.
+//!
+//! - [`Guarantee`]: the server's guarantees, as the README lists them
+//! - [`Process`], [`free_port`]: child processes that do not outlive a test
+//! - [`Gateway`]: a running gateway, or another server that prints where it listens
+//! - [`RedisServer`]: a Redis server for one test
+//! - [`Latencies`]: a histogram of response times
+
+#![forbid(unsafe_code)]
+
+mod gateway;
+mod guarantee;
+mod latencies;
+mod process;
+mod redis;
+
+pub use gateway::Gateway;
+pub use guarantee::Guarantee;
+pub use latencies::Latencies;
+pub use process::{Process, free_port};
+pub use redis::RedisServer;

@@ -1,0 +1,96 @@
+//! Child processes of a test.
+
+use std::net::TcpListener;
+use std::process::{Child, ChildStdout, Command};
+
+use anyhow::{Context as _, bail, ensure};
+
+/// A child process. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Process(Child);
+
+impl Process {
+    /// Starts one.
+    ///
+    /// # Errors
+    ///
+    /// If the program cannot be run.
+    pub fn spawn(command: &mut Command) -> anyhow::Result<Self> {
+        let child = command
+            .spawn()
+            .with_context(|| format!("cannot run {}", command.get_program().display()))?;
+        Ok(Self(child))
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Its standard output, if that is a pipe and was not taken before.
+    pub(crate) fn take_stdout(&mut self) -> Option<ChildStdout> {
+        self.0.stdout.take()
+    }
+
+    /// Whether it has ended.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not say.
+    pub fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.0.try_wait()?.is_some())
+    }
+
+    /// Kills it with SIGKILL, and waits until it is gone.
+    ///
+    /// # Errors
+    ///
+    /// If it had ended by itself.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        if let Some(status) = self.0.try_wait()? {
+            bail!("the process had ended by itself ({status})");
+        }
+        self.0.kill()?;
+        self.0.wait()?;
+        Ok(())
+    }
+
+    /// Sends a signal by name, such as `STOP`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be sent.
+    pub fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let status = Command::new("kill")
+            .args(["-s", name, &self.id().to_string()])
+            .status()
+            .context("cannot run kill")?;
+        ensure!(status.success(), "kill -s {name}: {status}");
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A port that is free now, and probably will be later: below the ports that systems give to
+/// outgoing connections, so that none of these takes it in the meantime.
+///
+/// # Errors
+///
+/// If no port is free.
+pub fn free_port() -> anyhow::Result<u16> {
+    for _ in 0..1000 {
+        let mut bytes = [0; 2];
+        getrandom::fill(&mut bytes).context("the system has no random numbers")?;
+        let port = 15_000 + u16::from_be_bytes(bytes) % 15_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port is free")
+}
