@@ -5,6 +5,7 @@ mod bench;
 mod component;
 mod debian;
 mod demo;
+mod mutants;
 mod native;
 mod process;
 mod python;
@@ -97,7 +98,7 @@ enum Task {
     },
     /// Runs everything that a change must pass, and stops at the first stage that fails
     ///
-    /// Formatting, clippy, the component and its size, all Rust tests (the end-to-end tests run the
+    /// Formatting, clippy, the simulation's mutants that changed, the component and its size, all Rust tests (the end-to-end tests run the
     /// real component in the real gateway), the black-box contract tests in Python, the
     /// documentation and, where cargo-deny is installed, the dependency policy.
     #[command(verbatim_doc_comment)]
@@ -123,6 +124,15 @@ enum Task {
             value_name = "SIMULATION ARGS"
         )]
         arguments: Vec<OsString>,
+    },
+    /// Breaks the server in known ways, one at a time, and checks that the simulation notices
+    ///
+    /// Each patch in crates/simulation/mutants names the guarantee that it breaks. Those that are
+    /// caught are recorded there, in caught.txt: commit it.
+    Mutants {
+        /// Patches to try, without `.patch`; all by default
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
     },
     /// Builds the component for wasm32-wasip2, for any host and for those with wide arithmetic, and
     /// prints the builds' paths and sizes
@@ -150,6 +160,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bench { bench_args } => bench::run(&workspace, &bench_args),
         Task::Test { quick } => test::run(&workspace, quick),
         Task::Simulate { arguments } => simulate::run(&workspace, &arguments),
+        Task::Mutants { names } => mutants::run(&workspace, &names),
         Task::Component => {
             for component in component::build(&workspace)?.each() {
                 println!("{component}");

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::component::{self, Component, Components};
+use crate::mutants;
 use crate::native::{self, Programs};
 use crate::process;
 use crate::python;
@@ -35,6 +36,7 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
             ])
         })?;
     }
+    stages.run("mutants", || mutants::check(workspace))?;
     let components = stages.run("component", || components_within_limit(workspace))?;
     let programs = stages.run("build", || native::build_with_tests(workspace))?;
     stages.run("rust tests", || {
