@@ -14,12 +14,12 @@ use crate::{component, process, relay};
 /// Serves in a temporary directory, and plays the life of two devices in one domain.
 pub fn run(workspace: &Workspace) -> Result<()> {
     println!("Building what changed (the first time takes some minutes).");
-    let components = component::build(workspace)?;
+    let component = component::build_wide(workspace)?;
     let programs = native::build(workspace)?;
 
     let temporary = Temporary::new()?;
     say("A gateway starts on a free port, and makes a domain CA of its own.");
-    let gateway = Gateway::start(&programs, components.directory(), &temporary.0)?;
+    let gateway = Gateway::start(&programs, &component.path, &temporary.0)?;
     println!("    listening on http://{}", gateway.address);
     let relay = relay::start(gateway.address)?;
     let demo = Demo {

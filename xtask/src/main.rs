@@ -7,6 +7,7 @@ mod debian;
 mod demo;
 mod mutants;
 mod native;
+mod needs;
 mod process;
 mod python;
 mod redis;
@@ -32,6 +33,9 @@ use workspace::Workspace;
 struct Cli {
     #[command(subcommand)]
     command: Task,
+    /// Install what is missing on this machine (Debian packages), instead of naming it and stopping
+    #[arg(long, global = true)]
+    install: bool,
 }
 
 #[derive(Subcommand)]
@@ -141,7 +145,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         // Not by returning it from `main`, which shows a backtrace where RUST_BACKTRACE is set.
         Err(error) => {
@@ -151,9 +155,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(task: Task) -> anyhow::Result<()> {
-    let workspace = Workspace::find()?;
-    match task {
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let workspace = Workspace::find(cli.install)?;
+    match cli.command {
         Task::Demo => demo::run(&workspace),
         Task::Serve { gateway_args } => serve::run(&workspace, &gateway_args),
         Task::Storm { storm_args } => storm::run(&workspace, &storm_args),

@@ -10,12 +10,12 @@ use crate::{component, native, process};
 
 /// Builds what changed, then becomes the gateway: a signal to this process is one to it.
 pub fn run(workspace: &Workspace, gateway_args: &[OsString]) -> Result<()> {
-    let components = component::build(workspace)?;
+    let component = component::build_wide(workspace)?;
     let programs = native::build(workspace)?;
     let mut gateway = Command::new(programs.gateway);
     gateway
         .arg("--component")
-        .arg(components.directory())
+        .arg(component.path)
         .args(gateway_args);
     process::become_program(&mut gateway)
 }
