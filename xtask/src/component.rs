@@ -21,7 +21,7 @@ use crate::workspace::Workspace;
 pub const TARGET: &str = "wasm32-wasip2";
 
 /// Its own in Cargo.toml, and the name of the directory that cargo builds into.
-const PROFILE: &str = "release";
+const PROFILE: &str = "component";
 
 const FILE: &str = "anonymous_domains.wasm";
 const WIDE_FILE: &str = "anonymous_domains.wide.wasm";
@@ -113,6 +113,11 @@ pub fn build_wide(workspace: &Workspace) -> Result<Component> {
     let wide = workspace.target.join(TARGET).join(PROFILE).join(WIDE_FILE);
     install_last(&way.build(workspace, Some(&WIDE_FLAGS))?, &wide)?;
     Component::built(wide)
+}
+
+/// Makes sure that it can be built here, or says what is missing, before longer work begins.
+pub fn provide(workspace: &Workspace) -> Result<()> {
+    Way::provide(workspace).map(drop)
 }
 
 /// What is missing to build it.

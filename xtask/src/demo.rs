@@ -9,13 +9,12 @@ use anyhow::{Context, Result, bail};
 
 use crate::native::{self, Programs};
 use crate::workspace::Workspace;
-use crate::{component, process, relay};
+use crate::{process, relay, serve};
 
 /// Serves in a temporary directory, and plays the life of two devices in one domain.
 pub fn run(workspace: &Workspace) -> Result<()> {
     println!("Building what changed (the first time takes some minutes).");
-    let component = component::build_wide(workspace)?;
-    let programs = native::build(workspace)?;
+    let (component, programs) = serve::build(workspace)?;
 
     let temporary = Temporary::new()?;
     say("A gateway starts on a free port, and makes a domain CA of its own.");
