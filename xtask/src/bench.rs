@@ -3,19 +3,28 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
+use crate::needs::{self, Need};
 use crate::workspace::Workspace;
-use crate::{component, debian, native, process};
+use crate::{component, native, process};
 
 /// What the server is compared to, and the Debian packages with it.
 const PEERS: [(&str, &str); 2] = [("cfssl", "golang-cfssl"), ("openssl", "openssl")];
 
 /// Builds the bench and what it measures, and becomes the bench.
 pub fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
+    let missing: Vec<_> = PEERS
+        .into_iter()
+        .filter(|(program, _)| !process::is_installed(program))
+        .map(|(program, package)| Need {
+            what: format!("{program}, which the server is compared to"),
+            packages: vec![package],
+        })
+        .collect();
+    needs::provide(workspace, &missing)?;
     let components = component::build(workspace)?;
     let programs = native::build_bench(workspace)?;
-    provide_peers()?;
     let mut bench = Command::new(programs.bench);
     bench
         .arg("report")
@@ -31,28 +40,4 @@ pub fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
         .arg(workspace.root.join("docs/benchmarks.md"))
         .args(arguments);
     process::become_program(&mut bench)
-}
-
-/// Makes sure that the programs to compare with are there; on a Debian, as root, by installing
-/// them.
-fn provide_peers() -> Result<()> {
-    let missing: Vec<_> = PEERS
-        .into_iter()
-        .filter(|(program, _)| !process::is_installed(program))
-        .map(|(_, package)| package)
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    if debian::can_install() {
-        eprintln!(
-            "Installing what the server is compared to: {}.",
-            missing.join(", ")
-        );
-        return debian::install(&missing);
-    }
-    bail!(
-        "the bench needs, on Debian: apt-get install --no-install-recommends {}",
-        missing.join(" ")
-    )
 }

@@ -11,13 +11,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 
-use crate::debian::{self, Debian};
+use crate::debian::Debian;
+use crate::needs::{self, Need};
 use crate::process;
 use crate::workspace::Workspace;
 
 pub const TARGET: &str = "wasm32-wasip2";
+
+/// Its own in Cargo.toml, and the name of the directory that cargo builds into.
+const PROFILE: &str = "component";
 
 const FILE: &str = "anonymous_domains.wasm";
 const WIDE_FILE: &str = "anonymous_domains.wide.wasm";
@@ -84,11 +88,10 @@ impl fmt::Display for Component {
 
 /// Builds both where their inputs changed.
 ///
-/// At the same time: each ends with a long step that keeps one core busy. The wide one is dated
-/// last, because the gateway takes one that is older than the portable one for a leftover.
+/// At the same time: each ends with a long step that keeps one core busy.
 pub fn build(workspace: &Workspace) -> Result<Components> {
-    let way = Way::find(&workspace.root)?;
-    let directory = workspace.target.join(TARGET).join("release");
+    let way = Way::provide(workspace)?;
+    let directory = workspace.target.join(TARGET).join(PROFILE);
     let (portable, wide) = (directory.join(FILE), directory.join(WIDE_FILE));
     let (built, built_wide) = std::thread::scope(|scope| {
         let built_wide = scope.spawn(|| way.build(workspace, Some(&WIDE_FLAGS)));
@@ -96,15 +99,39 @@ pub fn build(workspace: &Workspace) -> Result<Components> {
     });
     let built_wide = built_wide.map_err(|_| anyhow!("the wide build panicked"))??;
     install(&built?, &portable)?;
-    install(&built_wide, &wide)?;
-    File::options()
-        .write(true)
-        .open(&wide)?
-        .set_modified(SystemTime::now())?;
+    install_last(&built_wide, &wide)?;
     Ok(Components {
         portable: Component::built(portable)?,
         wide: Component::built(wide)?,
     })
+}
+
+/// Builds the wide one alone, where its inputs changed: half the work, for who serves with the
+/// gateway.
+pub fn build_wide(workspace: &Workspace) -> Result<Component> {
+    let way = Way::provide(workspace)?;
+    let wide = workspace.target.join(TARGET).join(PROFILE).join(WIDE_FILE);
+    install_last(&way.build(workspace, Some(&WIDE_FLAGS))?, &wide)?;
+    Component::built(wide)
+}
+
+/// Makes sure that it can be built here, or says what is missing, before longer work begins.
+pub fn provide(workspace: &Workspace) -> Result<()> {
+    Way::provide(workspace).map(drop)
+}
+
+/// What is missing to build it.
+///
+/// # Errors
+/// When Debian's packages are there but its linker is not.
+pub fn missing(root: &Path) -> Result<Option<Need>> {
+    let found = Way::find(root)?;
+    Ok(found.is_none().then(|| Need {
+        what: format!(
+            "Rust's library for {TARGET}: `rustup target add {TARGET}` does not work here"
+        ),
+        packages: Debian::PACKAGES.to_vec(),
+    }))
 }
 
 /// How this machine builds for the target.
@@ -143,21 +170,31 @@ impl Way {
         let target = workspace.target.join(directory);
         command.arg("--target-dir").arg(&target);
         process::run(&mut command)?;
-        Ok(target.join(TARGET).join("release").join(FILE))
+        Ok(target.join(TARGET).join(PROFILE).join(FILE))
+    }
+
+    /// Finds one, or makes one with `--install`.
+    fn provide(workspace: &Workspace) -> Result<Self> {
+        needs::provide(workspace, missing(&workspace.root)?.as_slice())?;
+        Self::find(&workspace.root)?.with_context(|| {
+            format!(
+                "what was installed cannot build for {TARGET}: see `rustup target add {TARGET}`"
+            )
+        })
     }
 
     /// Tries, in order: the target as rustup installs it; Debian's packages, where they are
-    /// installed already, since that needs no network; rustup's server; Debian's.
-    fn find(root: &Path) -> Result<Self> {
+    /// installed already, since that needs no network; rustup's server.
+    fn find(root: &Path) -> Result<Option<Self>> {
         if rustup_has_target(root) {
-            return Ok(Self::Rustup);
+            return Ok(Some(Self::Rustup));
         }
         if let Some(debian) = Debian::installed(root)? {
             eprintln!(
                 "{TARGET}: rustup has not installed this target here; building its standard \
                  library with Debian's compiler instead."
             );
-            return Ok(Self::Debian(debian));
+            return Ok(Some(Self::Debian(debian)));
         }
         eprintln!("{TARGET}: the target is not installed; asking rustup for it.");
         let mut rustup = Command::new("rustup");
@@ -165,26 +202,8 @@ impl Way {
         rustup.current_dir(root).args(["target", "add", TARGET]);
         let added = process::run(&mut rustup);
         // Its word alone is not enough: what counts is that the compiler finds the library.
-        if added.is_ok() && rustup_has_target(root) {
-            return Ok(Self::Rustup);
-        }
-        if debian::can_install() {
-            eprintln!(
-                "{TARGET}: rustup could not fetch the target; installing Debian's compiler, which \
-                 can build its standard library (3 minutes, once)."
-            );
-            Debian::install()?;
-            if let Some(debian) = Debian::installed(root)? {
-                return Ok(Self::Debian(debian));
-            }
-        }
-        bail!(
-            "cannot build for {TARGET}: its standard library is not installed.\n\
-             With rustup: rustup target add {TARGET}\n\
-             On Debian, as root: apt-get install --no-install-recommends {}\n\
-             (that also needs the linker `wasm-component-ld`, which comes with rustup's toolchain)",
-            Debian::PACKAGES.join(" ")
-        )
+        let is_there = added.is_ok() && rustup_has_target(root);
+        Ok(is_there.then_some(Self::Rustup))
     }
 }
 
@@ -216,7 +235,14 @@ fn component_cargo(cargo: &str, root: &Path) -> Command {
     ] {
         command.env_remove(name);
     }
-    command.args(["build", "--release", "--locked", "--target", TARGET]);
+    command.args([
+        "build",
+        "--profile",
+        PROFILE,
+        "--locked",
+        "--target",
+        TARGET,
+    ]);
     command.args(["--package", "anonymous-domains"]);
     command
 }
@@ -241,4 +267,12 @@ fn install(from: &Path, to: &Path) -> Result<()> {
     let new = directory.join(format!(".{FILE}.{}", std::process::id()));
     std::fs::write(&new, built)?;
     std::fs::rename(&new, to).with_context(|| format!("cannot write {}", to.display()))
+}
+
+/// [`install`], and dates `to` now: the gateway takes a wide build that is older than the portable
+/// one for a leftover.
+fn install_last(from: &Path, to: &Path) -> Result<()> {
+    install(from, to)?;
+    let file = File::options().write(true).open(to)?;
+    Ok(file.set_modified(SystemTime::now())?)
 }

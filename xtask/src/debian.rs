@@ -41,11 +41,6 @@ impl Debian {
         Ok(Some(Self { linker_directory }))
     }
 
-    /// Installs the packages.
-    pub fn install() -> Result<()> {
-        install(&Self::PACKAGES)
-    }
-
     /// What the compiler needs to find Debian's WASI libc.
     pub fn flag() -> String {
         format!("-Lnative={WASI_LIBC}")
@@ -78,9 +73,15 @@ impl Debian {
     }
 }
 
-/// Whether packages could be installed: on Debian or a descendant, as root.
+/// Whether packages could be installed: on Debian or a descendant, as root or with sudo.
 pub fn can_install() -> bool {
-    Path::new("/etc/debian_version").exists() && is_root()
+    let is_debian = Path::new("/etc/debian_version").exists();
+    is_debian && (!needs_sudo() || process::is_installed("sudo"))
+}
+
+/// Whether this process is not root's.
+pub fn needs_sudo() -> bool {
+    !process::output(Command::new("id").arg("-u")).is_ok_and(|id| id == "0")
 }
 
 /// Installs packages, without what they merely recommend.
@@ -94,19 +95,18 @@ pub fn install(packages: &[&str]) -> Result<()> {
 
 /// Runs apt-get without questions.
 fn apt_get(args: &[&str]) -> Result<()> {
-    process::run(
-        Command::new("apt-get")
-            .args(["-qq"])
-            .args(args)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            // A server that is installed for tests is not to be started as a service.
-            .env("RUNLEVEL", "1"),
-    )
-}
-
-/// Whether this process may install packages.
-fn is_root() -> bool {
-    process::output(Command::new("id").arg("-u")).is_ok_and(|id| id == "0")
+    let mut command = Command::new(if needs_sudo() { "sudo" } else { "env" });
+    if needs_sudo() {
+        command.arg("env");
+    }
+    // A server that is installed for tests is not to be started as a service: RUNLEVEL.
+    command.args([
+        "DEBIAN_FRONTEND=noninteractive",
+        "RUNLEVEL=1",
+        "apt-get",
+        "-qq",
+    ]);
+    process::run(command.args(args))
 }
 
 /// The directory that holds the linker: the pinned toolchain's own, or one on the PATH.

@@ -9,17 +9,16 @@ use anyhow::{Context, Result, bail};
 
 use crate::native::{self, Programs};
 use crate::workspace::Workspace;
-use crate::{component, process};
+use crate::{process, serve};
 
 /// Serves in a temporary directory, and plays the life of two devices in one domain.
 pub fn run(workspace: &Workspace) -> Result<()> {
     println!("Building what changed (the first time takes some minutes).");
-    let components = component::build(workspace)?;
-    let programs = native::build(workspace)?;
+    let (component, programs) = serve::build(workspace)?;
 
     let temporary = Temporary::new()?;
     say("A gateway starts on a free port, and makes a domain CA of its own.");
-    let gateway = Gateway::start(&programs, components.directory(), &temporary.0)?;
+    let gateway = Gateway::start(&programs, &component.path, &temporary.0)?;
     println!("    listening on http://{}", gateway.address);
     let demo = Demo {
         programs: &programs,

@@ -5,7 +5,9 @@ mod bench;
 mod component;
 mod debian;
 mod demo;
+mod mutants;
 mod native;
+mod needs;
 mod process;
 mod python;
 mod redis;
@@ -30,6 +32,9 @@ use workspace::Workspace;
 struct Cli {
     #[command(subcommand)]
     command: Task,
+    /// Install what is missing on this machine (Debian packages), instead of naming it and stopping
+    #[arg(long, global = true)]
+    install: bool,
 }
 
 #[derive(Subcommand)]
@@ -97,7 +102,7 @@ enum Task {
     },
     /// Runs everything that a change must pass, and stops at the first stage that fails
     ///
-    /// Formatting, clippy, the component and its size, all Rust tests (the end-to-end tests run the
+    /// Formatting, clippy, the simulation's mutants that changed, the component and its size, all Rust tests (the end-to-end tests run the
     /// real component in the real gateway), the black-box contract tests in Python, the
     /// documentation and, where cargo-deny is installed, the dependency policy.
     #[command(verbatim_doc_comment)]
@@ -124,6 +129,15 @@ enum Task {
         )]
         arguments: Vec<OsString>,
     },
+    /// Breaks the server in known ways, one at a time, and checks that the simulation notices
+    ///
+    /// Each patch in crates/simulation/mutants names the guarantee that it breaks. Those that are
+    /// caught are recorded there, in caught.txt: commit it.
+    Mutants {
+        /// Patches to try, without `.patch`; all by default
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
     /// Builds the component for wasm32-wasip2, for any host and for those with wide arithmetic, and
     /// prints the builds' paths and sizes
     #[command(verbatim_doc_comment)]
@@ -131,7 +145,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         // Not by returning it from `main`, which shows a backtrace where RUST_BACKTRACE is set.
         Err(error) => {
@@ -141,15 +155,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(task: Task) -> anyhow::Result<()> {
-    let workspace = Workspace::find()?;
-    match task {
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let workspace = Workspace::find(cli.install)?;
+    match cli.command {
         Task::Demo => demo::run(&workspace),
         Task::Serve { gateway_args } => serve::run(&workspace, &gateway_args),
         Task::Stress { stress_args } => stress::run(&workspace, &stress_args),
         Task::Bench { bench_args } => bench::run(&workspace, &bench_args),
         Task::Test { quick } => test::run(&workspace, quick),
         Task::Simulate { arguments } => simulate::run(&workspace, &arguments),
+        Task::Mutants { names } => mutants::run(&workspace, &names),
         Task::Component => {
             for component in component::build(&workspace)?.each() {
                 println!("{component}");

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::debian;
+use crate::needs::Need;
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -49,26 +49,17 @@ pub fn environment(workspace: &Workspace, requirements: &Path) -> Result<PathBuf
 
 /// Makes an empty virtual environment in place of what `directory` holds.
 fn make(directory: &Path) -> Result<()> {
-    let make = || {
-        Command::new("python3")
-            .args(["-m", "venv", "--clear"])
-            .arg(directory)
-            .status()
-    };
-    if make().is_ok_and(|status| status.success()) {
-        return Ok(());
-    }
-    if debian::can_install() {
-        eprintln!(
-            "python3 cannot make virtual environments here; installing Debian's python3-venv."
-        );
-        debian::install(&["python3-venv"])?;
-        if make().is_ok_and(|status| status.success()) {
-            return Ok(());
-        }
-    }
-    bail!(
-        "the contract tests need Python 3 with its `venv` module and pip: `python3 -m venv` did not \
-         work (on Debian: apt-get install python3-venv)"
-    )
+    let mut venv = Command::new("python3");
+    process::run(venv.args(["-m", "venv", "--clear"]).arg(directory))
+}
+
+/// What is missing for [`environment`].
+pub fn missing() -> Option<Need> {
+    // Debian has `venv` with Python, but leaves out what it puts pip in with.
+    let can_make =
+        process::succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"]));
+    (!can_make).then(|| Need {
+        what: "a Python 3 that can make virtual environments, for the contract tests".to_owned(),
+        packages: vec!["python3-venv"],
+    })
 }

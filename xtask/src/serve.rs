@@ -3,19 +3,34 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
+use crate::component::{self, Component};
+use crate::native::{self, Programs};
+use crate::process;
 use crate::workspace::Workspace;
-use crate::{component, native, process};
 
 /// Builds what changed, then becomes the gateway: a signal to this process is one to it.
 pub fn run(workspace: &Workspace, gateway_args: &[OsString]) -> Result<()> {
-    let components = component::build(workspace)?;
-    let programs = native::build(workspace)?;
+    let (component, programs) = build(workspace)?;
     let mut gateway = Command::new(programs.gateway);
     gateway
         .arg("--component")
-        .arg(components.directory())
+        .arg(component.path)
         .args(gateway_args);
     process::become_program(&mut gateway)
+}
+
+/// Builds a component for the gateway, and the native programs, where their inputs changed.
+///
+/// At the same time: each ends with long steps that keep one core busy.
+pub fn build(workspace: &Workspace) -> Result<(Component, Programs)> {
+    component::provide(workspace)?;
+    let (component, programs) = std::thread::scope(|scope| {
+        let component = scope.spawn(|| component::build_wide(workspace));
+        let programs = native::build(workspace);
+        (component.join(), programs)
+    });
+    let component = component.map_err(|_| anyhow!("the component's build panicked"))?;
+    Ok((component?, programs?))
 }

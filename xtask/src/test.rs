@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::component::{self, Component, Components};
+use crate::mutants;
 use crate::native::{self, Programs};
+use crate::needs::{self, Need};
 use crate::process;
 use crate::python;
 use crate::redis;
@@ -19,6 +21,13 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
     let mut stages = Stages::default();
     let cargo = |args: &[&str]| process::run(process::cargo(&workspace.root).args(args));
 
+    stages.run("what it needs", || {
+        let mut missing = Vec::from_iter(component::missing(&workspace.root)?);
+        missing.extend(redis::missing());
+        missing.extend(python::missing());
+        missing.extend(openssl_missing());
+        needs::provide(workspace, &missing)
+    })?;
     stages.run("format", || cargo(&["fmt", "--all", "--check"]))?;
     if quick {
         stages.skip("clippy", "--quick");
@@ -35,10 +44,10 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
             ])
         })?;
     }
+    stages.run("mutants", || mutants::check(workspace))?;
     let components = stages.run("component", || components_within_limit(workspace))?;
     let programs = stages.run("build", || native::build_with_tests(workspace))?;
     stages.run("rust tests", || {
-        redis::provide()?;
         let mut command = process::cargo(&workspace.root);
         command.args(["test", "--workspace", "--locked"]);
         process::run(with_programs(&mut command, &components.portable, &programs))
@@ -135,6 +144,14 @@ fn components_within_limit(workspace: &Workspace) -> Result<Components> {
         }
     }
     Ok(components)
+}
+
+/// The contract tests check certificates with it, too.
+fn openssl_missing() -> Option<Need> {
+    (!process::is_installed("openssl")).then(|| Need {
+        what: "openssl, with which the contract tests check certificates".to_owned(),
+        packages: vec!["openssl"],
+    })
 }
 
 /// The black-box suite, which knows the programs only by their paths.

@@ -6,17 +6,19 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
-/// The two directories that every task needs, both absolute.
+/// What every task needs to know: two directories, both absolute, and what it may do.
 pub struct Workspace {
     /// The repository's root, which is the component's package.
     pub root: PathBuf,
     /// Cargo's target directory, wherever the environment or a configuration file moves it.
     pub target: PathBuf,
+    /// Whether packages of the system may be installed: `--install`.
+    pub may_install: bool,
 }
 
 impl Workspace {
     /// Asks cargo for the target directory.
-    pub fn find() -> Result<Self> {
+    pub fn find(may_install: bool) -> Result<Self> {
         // Not the path that was compiled in: checkouts that share a target directory share xtask.
         let package = std::env::var_os("CARGO_MANIFEST_DIR")
             .context("xtask is to be run by cargo: `cargo xtask`")?;
@@ -36,6 +38,10 @@ impl Workspace {
             .as_str()
             .context("cargo metadata named no target directory")?
             .into();
-        Ok(Self { root, target })
+        Ok(Self {
+            root,
+            target,
+            may_install,
+        })
     }
 }

@@ -123,7 +123,7 @@ impl Programs {
         };
         let component = Build::Portable.file(&self.components);
         let manifest = std::fs::read_to_string(&self.manifest)?.replace(
-            "target/wasm32-wasip2/release/anonymous_domains.wasm",
+            "target/wasm32-wasip2/component/anonymous_domains.wasm",
             &component.display().to_string(),
         );
         let manifest_file = state.join("spin.toml");

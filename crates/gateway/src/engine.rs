@@ -177,7 +177,7 @@ pub fn find_builds(named: Option<PathBuf>) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 fn usual_places() -> Vec<PathBuf> {
-    let built = Path::new("wasm32-wasip2/release");
+    let built = Path::new("wasm32-wasip2/component");
     let mut places = vec![Path::new("target").join(built)];
     if let Some(directory) = std::env::current_exe()
         .ok()

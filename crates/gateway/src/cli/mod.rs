@@ -35,7 +35,7 @@ pub struct Arguments {
     pub store: StoreArguments,
 
     /// The component to serve, or a directory with its builds, of which the fastest is taken
-    /// [default: target/wasm32-wasip2/release, or beside the gateway]
+    /// [default: target/wasm32-wasip2/component, or beside the gateway]
     #[arg(long, env = "ANONYMOUS_DOMAINS_COMPONENT", value_name = "FILE|DIR")]
     pub component: Option<PathBuf>,
 
