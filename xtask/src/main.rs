@@ -5,6 +5,8 @@ mod bench;
 mod component;
 mod debian;
 mod demo;
+#[cfg(test)]
+mod documents;
 mod native;
 mod process;
 mod python;
