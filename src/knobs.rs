@@ -1,5 +1,6 @@
-//! What the simulation turns (docs/store.md): how soon trees split, how much of its past a row
-//! remembers, and which rule of the protocol is broken, to show that the simulation notices.
+//! What the simulation turns (docs/internals/simulation.md): how soon trees split, how much of its
+//! past a row remembers, and which rule of the protocol is broken, to show that the simulation
+//! notices.
 //!
 //! Without the feature `simulation`, which only that crate asks for, all of it is constant and the
 //! compiler leaves nothing of it. With the feature, nothing changes until a knob is turned.

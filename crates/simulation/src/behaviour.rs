@@ -1,4 +1,5 @@
-//! How the hosts' stores behave, as read in their sources and seen on running ones (docs/hosts.md).
+//! How the hosts' stores behave, as read in their sources and seen on running ones
+//! (docs/internals/hosts.md).
 
 use std::{fmt, str::FromStr};
 

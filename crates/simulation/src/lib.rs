@@ -6,7 +6,8 @@
 //! checks the tables after every write and once more when all is quiet.
 //!
 //! Two schedulers drive it: [`schedule`] draws whole scenarios from a seed, [`exhaustive`] takes a
-//! few requests through every interleaving and every crash. docs/store.md says what they cover.
+//! few requests through every interleaving and every crash. docs/internals/simulation.md says what they
+//! cover.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
 //! The model: what the callers were told, and what must therefore hold of the tables.
 //!
-//! The numbers in the texts of violations are those of docs/store.md, "What must hold".
+//! The numbers in the texts of violations are those of README.md, "What it guarantees".
 
 mod domain;
 

@@ -359,7 +359,7 @@ impl Run {
     }
 
     /// An operator finds every blocked machine. (Where a block and its undoing die both, one may be
-    /// missing: docs/store.md.)
+    /// missing: docs/internals/store.md.)
     pub fn check_lists(&self, machines: u8, domains: u8) -> Result<(), Violation> {
         let host = self.world.host.borrow();
         for domain in 0..domains {

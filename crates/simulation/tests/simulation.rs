@@ -21,7 +21,8 @@ fn the_seven_hold_in_100_000_schedules_on_all_stores() {
     }
 }
 
-/// Each rule of the protocol, and the promise that does not hold without it (docs/store.md).
+/// Each rule of the protocol, and the promise that does not hold without it
+/// (docs/internals/simulation.md).
 const NOTICED: &[(&str, &[Mutation])] = &[
     (
         "1: ",
