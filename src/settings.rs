@@ -21,21 +21,177 @@ use crate::{
 /// The least number of characters that an admin token must have.
 pub const ADMIN_TOKEN_CHARACTERS: usize = 32;
 
-/// How long a certificate is good where `credential_ttl_days` does not say, in days.
-const DEFAULT_CREDENTIAL_TTL_DAYS: u32 = 3650;
+/// A setting: its name, and what it may be.
+#[derive(Debug)]
+struct Setting<V> {
+    name: &'static str,
+    values: V,
+}
 
-/// The longest lifetime that may be asked for, in days: a hundred years.
-const LONGEST_CREDENTIAL_TTL_DAYS: u32 = 36_525;
+/// A text.
+#[derive(Debug)]
+struct Text {
+    /// Its form, as the documentation says it.
+    form: &'static str,
+    /// Whether it belongs into no command line and no log.
+    is_secret: bool,
+}
 
-/// How far a request's `iat` may be from the server's clock where `clock_tolerance` does not say,
-/// in seconds.
-const DEFAULT_CLOCK_TOLERANCE_S: u32 = 300;
+/// A whole number with a default.
+#[derive(Debug)]
+struct Number {
+    default: u32,
+    range: RangeInclusive<u32>,
+}
 
-/// The largest clock tolerance that may be asked for, in seconds: a day.
-const LARGEST_CLOCK_TOLERANCE_S: u32 = 86_400;
+/// A whole number that need not be set.
+#[derive(Debug)]
+struct OptionalNumber {
+    range: RangeInclusive<u32>,
+}
 
-/// How many key versions a domain may get in a day where `max_key_versions_per_day` does not say.
-const DEFAULT_KEY_VERSIONS_PER_DAY: u32 = 100;
+/// `true` or `false`.
+#[derive(Debug)]
+struct Flag {
+    default: bool,
+}
+
+/// What the documentation says of a setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// Its name.
+    pub name: &'static str,
+    /// Which values it may have, and its default.
+    pub values: String,
+    /// Whether it is a secret.
+    pub is_secret: bool,
+    /// What it does, in Markdown.
+    pub text: &'static str,
+}
+
+/// What a kind of setting says of itself.
+trait Values {
+    fn described(&self) -> String;
+
+    fn is_secret(&self) -> bool {
+        false
+    }
+}
+
+impl Values for Text {
+    fn described(&self) -> String {
+        self.form.to_owned()
+    }
+
+    fn is_secret(&self) -> bool {
+        self.is_secret
+    }
+}
+
+impl Values for Number {
+    fn described(&self) -> String {
+        format!("{}, default {}", range(&self.range), self.default)
+    }
+}
+
+impl Values for OptionalNumber {
+    fn described(&self) -> String {
+        range(&self.range)
+    }
+}
+
+impl Values for Flag {
+    fn described(&self) -> String {
+        format!("`true` or `false`, default `{}`", self.default)
+    }
+}
+
+fn range(range: &RangeInclusive<u32>) -> String {
+    match *range.end() {
+        u32::MAX => format!("{} or more", range.start()),
+        most => format!("{} to {most}", range.start()),
+    }
+}
+
+const fn text(form: &'static str) -> Text {
+    Text {
+        form,
+        is_secret: false,
+    }
+}
+
+const fn secret(form: &'static str) -> Text {
+    Text {
+        form,
+        is_secret: true,
+    }
+}
+
+/// The one catalogue of settings: what is read, and what docs/reference/settings.md says.
+macro_rules! catalogue {
+    ($($constant:ident: $kind:ident = $name:literal, $values:expr, $text:literal;)+) => {
+        $(const $constant: Setting<$kind> = Setting { name: $name, values: $values };)+
+
+        /// Every setting, in the order of the documentation.
+        pub fn catalogue() -> Vec<Described> {
+            vec![$(Described {
+                name: $name,
+                values: $constant.values.described(),
+                is_secret: $constant.values.is_secret(),
+                text: $text,
+            }),+]
+        }
+    };
+}
+
+catalogue! {
+    CA_CERTIFICATE: Text = "ca_certificate", text("PEM, required"),
+        "The domain CA's certificate, in date and with `CA:TRUE` (and `keyCertSign`, if it has a \
+         `keyUsage`). Its issuers, which devices get in `x5c`, and former CAs may follow.";
+    CA_PRIVATE_KEY: Text = "ca_private_key", secret("PEM, required"),
+        "The CA's key without a passphrase: P-256, or RSA of 2048 to 4096 bits.";
+    KEY_ENCRYPTION_KEY: Text = "key_encryption_key", secret("64 hexadecimal digits, required"),
+        "Encrypts domain private keys in the store, with AES-256-GCM. It cannot be changed.";
+    ADMIN_TOKEN: Text = "admin_token", secret("at least 32 characters"),
+        "The operators' bearer token: letters, digits and `-._~+/`, with `=` at the end. Without one \
+         there is no `/admin/v1`.";
+    PUBLIC_ORIGIN: Text = "public_origin", text("an origin, such as `https://domains.example`"),
+        "The server's scheme, host and port as devices write them. The `url` that a device signs \
+         must have this origin, and certificates name it. Without it any origin is accepted.";
+    DOMAIN_KEY_TYPE: Text = "domain_key_type",
+        text("`RSA-2048`, `RSA-3072`, `RSA-4096` or `EC-P256`, default `RSA-2048`"),
+        "The type of new domain keys. An RSA key can take seconds to generate.";
+    CREDENTIAL_TTL_DAYS: Number = "credential_ttl_days",
+        Number { default: 3650, range: 1..=36_525 },
+        "The lifetime of certificates in days, within the CA's.";
+    CLOCK_TOLERANCE: Number = "clock_tolerance", Number { default: 300, range: 1..=86_400 },
+        "How far a request's `iat` may be from the server's clock, in seconds.";
+    AUTO_CREATE_DOMAINS: Flag = "auto_create_domains", Flag { default: true },
+        "Whether a registration creates an unknown domain.";
+    MAX_DOMAINS: OptionalNumber = "max_domains", OptionalNumber { range: 0..=u32::MAX },
+        "With this many domains, registrations create no more (`RATE_LIMITED`); operators still can. \
+         Simultaneous registrations may exceed it.";
+    MAX_KEY_VERSIONS_PER_DAY: Number = "max_key_versions_per_day",
+        Number { default: 100, range: 1..=u32::MAX },
+        "How many key versions departures may cause in a domain in 24 hours. Further registrations \
+         that need one are `RATE_LIMITED`. Those that an operator causes do not count.";
+    REQUEST_TIMEOUT: OptionalNumber = "request_timeout", OptionalNumber { range: 1..=u32::MAX },
+        "How long the host lets a request take, in seconds: more than the take-over timeout of the \
+         key type. The gateway sets it.";
+    MACHINE_TRUST_ANCHORS: Text = "machine_trust_anchors", text("PEM"),
+        "CA certificates. With them every device, members included, needs a machine certificate \
+         that chains to one.";
+    AUTH_JWKS: Text = "auth_jwks", text("a JWK Set, at most 32 keys"),
+        "The public keys that authentication tokens are signed with. Keys of other kinds are \
+         skipped, private keys refused.";
+    AUTH_ISSUER: Text = "auth_issuer", text("text"),
+        "A token's `iss`; not checked if unset.";
+    AUTH_AUDIENCE: Text = "auth_audience", text("text"),
+        "A token's `aud`, or one of them; not checked if unset. Set both if the issuer serves \
+         others too.";
+    AUTH_NAMESPACE_CLAIM: Text = "auth_namespace_claim", text("text, default `ns`"),
+        "The claim that holds a token's namespace.";
+}
 
 /// What the server was told.
 #[derive(Debug)]
@@ -112,32 +268,18 @@ impl Settings {
         let vault = reader.vault();
         let key_type = reader.key_type();
         reader.check_request_timeout(key_type);
-        let credential_ttl_days = reader.number(
-            "credential_ttl_days",
-            DEFAULT_CREDENTIAL_TTL_DAYS,
-            1..=LONGEST_CREDENTIAL_TTL_DAYS,
-        );
+        let credential_ttl_days = reader.number(&CREDENTIAL_TTL_DAYS);
         let policy = Policy {
             public_origin: reader.public_origin(),
-            clock_tolerance_s: reader.number(
-                "clock_tolerance",
-                DEFAULT_CLOCK_TOLERANCE_S,
-                1..=LARGEST_CLOCK_TOLERANCE_S,
-            ),
-            auto_create_domains: reader.flag("auto_create_domains", true),
+            clock_tolerance_s: reader.number(&CLOCK_TOLERANCE),
+            auto_create_domains: reader.flag(&AUTO_CREATE_DOMAINS),
             machine_trust_anchors: reader.machine_trust_anchors(),
             tokens: reader.tokens(),
-            max_domains: reader
-                .optional_number("max_domains", 0..=u32::MAX)
-                .map(u64::from),
-            max_key_versions_per_day: reader.number(
-                "max_key_versions_per_day",
-                DEFAULT_KEY_VERSIONS_PER_DAY,
-                1..=u32::MAX,
-            ),
+            max_domains: reader.optional_number(&MAX_DOMAINS).map(u64::from),
+            max_key_versions_per_day: reader.number(&MAX_KEY_VERSIONS_PER_DAY),
         };
         let admin_token = reader
-            .text("admin_token")
+            .text(&ADMIN_TOKEN)
             .filter(|token| token.chars().count() >= ADMIN_TOKEN_CHARACTERS)
             .map(|token| AdminToken::new(&token));
         match (authority, vault) {
@@ -163,34 +305,34 @@ struct Reader<G> {
 
 impl<G: Fn(&str) -> Option<String>> Reader<G> {
     /// A setting's text, which may be a secret.
-    fn text(&self, name: &str) -> Option<Zeroizing<String>> {
-        let text = Zeroizing::new((self.get)(name)?);
+    fn text<V>(&self, setting: &Setting<V>) -> Option<Zeroizing<String>> {
+        let text = Zeroizing::new((self.get)(setting.name)?);
         let trimmed = text.trim();
         (!trimmed.is_empty()).then(|| Zeroizing::new(trimmed.to_owned()))
     }
 
-    fn public_text(&self, name: &str) -> Option<String> {
-        self.text(name).map(|text| text.as_str().to_owned())
+    fn public_text(&self, setting: &Setting<Text>) -> Option<String> {
+        self.text(setting).map(|text| text.as_str().to_owned())
     }
 
-    fn required(&mut self, name: &str) -> Option<Zeroizing<String>> {
-        let text = self.text(name);
+    fn required(&mut self, setting: &Setting<Text>) -> Option<Zeroizing<String>> {
+        let text = self.text(setting);
         if text.is_none() {
-            self.wrong.push(format!("{name} is not set"));
+            self.wrong.push(format!("{} is not set", setting.name));
         }
         text
     }
 
     fn authority(&mut self) -> Option<Authority> {
-        let certificate = self.required("ca_certificate");
-        let key = self.required("ca_private_key");
+        let certificate = self.required(&CA_CERTIFICATE);
+        let key = self.required(&CA_PRIVATE_KEY);
         Authority::from_pem(&certificate?, &key?)
             .map_err(|error| self.wrong.push(error))
             .ok()
     }
 
     fn vault(&mut self) -> Option<Vault> {
-        let text = self.required("key_encryption_key")?;
+        let text = self.required(&KEY_ENCRYPTION_KEY)?;
         let key = key_from_hex(&text);
         if key.is_none() {
             self.wrong.push(format!(
@@ -202,7 +344,7 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
     }
 
     fn key_type(&mut self) -> KeyType {
-        let Some(text) = self.text("domain_key_type") else {
+        let Some(text) = self.text(&DOMAIN_KEY_TYPE) else {
             return KeyType::Rsa2048;
         };
         text.parse().unwrap_or_else(|_| {
@@ -213,16 +355,22 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
         })
     }
 
-    fn number(&mut self, name: &str, default: u32, range: RangeInclusive<u32>) -> u32 {
-        self.optional_number(name, range).unwrap_or(default)
+    fn number(&mut self, setting: &Setting<Number>) -> u32 {
+        let Number { default, range } = &setting.values;
+        self.number_in(setting, range).unwrap_or(*default)
     }
 
-    fn optional_number(&mut self, name: &str, range: RangeInclusive<u32>) -> Option<u32> {
-        let number = self.text(name)?.parse().ok();
+    fn optional_number(&mut self, setting: &Setting<OptionalNumber>) -> Option<u32> {
+        self.number_in(setting, &setting.values.range)
+    }
+
+    fn number_in<V>(&mut self, setting: &Setting<V>, range: &RangeInclusive<u32>) -> Option<u32> {
+        let number = self.text(setting)?.parse().ok();
         let number = number.filter(|number| range.contains(number));
         if number.is_none() {
             self.wrong.push(format!(
-                "{name} is not a whole number from {} to {}",
+                "{} is not a whole number from {} to {}",
+                setting.name,
                 range.start(),
                 range.end()
             ));
@@ -234,7 +382,7 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
     /// request that waits for a key whose maker died must live to make it itself.
     fn check_request_timeout(&mut self, key_type: KeyType) {
         let takeover_s = takeover_s(key_type);
-        let timeout_s = self.optional_number("request_timeout", 1..=u32::MAX);
+        let timeout_s = self.optional_number(&REQUEST_TIMEOUT);
         if timeout_s.is_some_and(|timeout_s| timeout_s <= takeover_s) {
             self.wrong.push(format!(
                 "request_timeout is not above {takeover_s} seconds, which is how long requests \
@@ -244,12 +392,14 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
         }
     }
 
-    fn flag(&mut self, name: &str, default: bool) -> bool {
-        match self.text(name).as_deref().map(String::as_str) {
+    fn flag(&mut self, setting: &Setting<Flag>) -> bool {
+        let default = setting.values.default;
+        match self.text(setting).as_deref().map(String::as_str) {
             None => default,
             Some("true") => true,
             Some("false") => false,
             Some(_) => {
+                let name = setting.name;
                 self.wrong.push(format!("{name} is neither true nor false"));
                 default
             }
@@ -257,7 +407,7 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
     }
 
     fn public_origin(&mut self) -> Option<String> {
-        let text = self.text("public_origin")?;
+        let text = self.text(&PUBLIC_ORIGIN)?;
         let origin = origin(&text);
         if origin.is_none() {
             self.wrong.push(
@@ -269,22 +419,22 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
     }
 
     fn machine_trust_anchors(&mut self) -> Option<TrustAnchors> {
-        let text = self.text("machine_trust_anchors")?;
+        let text = self.text(&MACHINE_TRUST_ANCHORS)?;
         TrustAnchors::from_pem(&text)
             .map_err(|error| self.wrong.push(error))
             .ok()
     }
 
     fn tokens(&mut self) -> Option<TokenVerifier> {
-        let keys = KeySet::from_json(&self.text("auth_jwks")?)
+        let keys = KeySet::from_json(&self.text(&AUTH_JWKS)?)
             .map_err(|errors| self.wrong.extend(errors))
             .ok()?;
         Some(TokenVerifier {
             keys,
-            issuer: self.public_text("auth_issuer"),
-            audience: self.public_text("auth_audience"),
+            issuer: self.public_text(&AUTH_ISSUER),
+            audience: self.public_text(&AUTH_AUDIENCE),
             namespace_claim: self
-                .public_text("auth_namespace_claim")
+                .public_text(&AUTH_NAMESPACE_CLAIM)
                 .unwrap_or_else(|| DEFAULT_NAMESPACE_CLAIM.to_owned()),
         })
     }

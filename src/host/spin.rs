@@ -3,7 +3,7 @@
 //! Spin 4.1 may send the head of an answer before it has the body. Then the body waits until the
 //! client has acknowledged the head: 40 ms on a kept-alive connection, by Nagle's algorithm against
 //! delayed acknowledgement. It happens when the thread that serves the connection is awake while the
-//! answer arrives, as it is for a moment after a call of the store (docs/hosts.md).
+//! answer arrives, as it is for a moment after a call of the store (docs/internals/spin-defects.md).
 //!
 //! A pause between the last call of the store and the answer lets that thread go to sleep. A request
 //! with arithmetic in it has had one, and only yields, so that the body is on its way; one that was

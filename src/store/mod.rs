@@ -1,7 +1,7 @@
 //! The host's key-value store, and how rows live in it.
 //!
-//! Host stores are weaker than their interface reads (docs/hosts.md). Three rules make the tables
-//! hold on all of them with operations on single rows only:
+//! Host stores are weaker than their interface reads (docs/internals/hosts.md). Three rules make the
+//! tables hold on all of them with operations on single rows only:
 //!
 //! 1. **A row changes by compare-and-swap alone** ([`rows::Rows::update`]). A swap that did not
 //!    report success may still have written, so every row carries the random revisions of its last

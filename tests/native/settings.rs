@@ -1,4 +1,89 @@
+use std::{cell::RefCell, collections::BTreeSet};
+
+use anonymous_domains::settings::{Settings, catalogue};
+use anonymous_domains_protocol::jwk::KeyType;
+
 use crate::support::{ca_params, self_signed, settings};
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/settings.md");
+
+/// Set to anything, it has the test write the page instead of comparing it.
+const REWRITE: &str = "UPDATE_SETTINGS_MD";
+
+#[test]
+fn the_documented_settings_are_the_catalogue() {
+    let entry = |setting: &anonymous_domains::settings::Described| {
+        let secret = if setting.is_secret { ", secret" } else { "" };
+        let (name, values, text) = (setting.name, &setting.values, setting.text);
+        format!("- `{name}` ({values}{secret}): {text}\n")
+    };
+    let list: String = catalogue().iter().map(entry).collect();
+    let (begin, end) = ("<!-- begin settings -->\n", "<!-- end settings -->");
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    let (before, rest) = page.split_once(begin).unwrap();
+    let (_, after) = rest.split_once(end).unwrap();
+    let generated = format!("{before}{begin}\n{list}\n{end}{after}");
+    if std::env::var_os(REWRITE).is_some() {
+        std::fs::write(PAGE, generated).unwrap();
+        return;
+    }
+    assert!(
+        page == generated,
+        "{PAGE} is not what the catalogue says: run this test with {REWRITE}=1 to write it"
+    );
+}
+
+#[test]
+fn every_setting_of_the_catalogue_is_read_and_no_other() {
+    let asked = RefCell::new(BTreeSet::new());
+    let read = Settings::read(|name| {
+        asked.borrow_mut().insert(name.to_owned());
+        let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+        (name == "auth_jwks").then(|| key.to_owned())
+    });
+    assert!(read.is_err(), "there is no CA");
+    let names: BTreeSet<_> = catalogue().iter().map(|s| s.name.to_owned()).collect();
+    assert_eq!(asked.into_inner(), names);
+    let key_types = catalogue()
+        .into_iter()
+        .find(|s| s.name == "domain_key_type");
+    let key_types = key_types.unwrap().values;
+    for key_type in KeyType::ALL {
+        assert!(key_types.contains(key_type.as_str()), "{key_type}");
+    }
+}
+
+/// Each is a variable of the application, empty by default, and is passed on to the component.
+#[test]
+fn spins_manifest_has_every_setting() {
+    let manifest = include_str!("../../spin.toml");
+    let lines_of = |section: &str| -> BTreeSet<&str> {
+        let (_, rest) = manifest.split_once(&format!("[{section}]\n")).unwrap();
+        rest.lines().take_while(|line| !line.is_empty()).collect()
+    };
+    let declared: Vec<_> = catalogue()
+        .iter()
+        .map(|setting| {
+            let secret = if setting.is_secret {
+                ", secret = true"
+            } else {
+                ""
+            };
+            format!("{} = {{ default = \"\"{secret} }}", setting.name)
+        })
+        .collect();
+    let passed: Vec<_> = catalogue()
+        .iter()
+        .map(|setting| format!("{0} = \"{{{{ {0} }}}}\"", setting.name))
+        .collect();
+    for (section, lines) in [
+        ("variables", &declared),
+        ("component.server.variables", &passed),
+    ] {
+        let expected: BTreeSet<&str> = lines.iter().map(String::as_str).collect();
+        assert_eq!(lines_of(section), expected, "{section}");
+    }
+}
 
 #[test]
 fn what_is_not_set_has_the_documented_default() {

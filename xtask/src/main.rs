@@ -5,6 +5,8 @@ mod bench;
 mod component;
 mod debian;
 mod demo;
+#[cfg(test)]
+mod documents;
 mod mutants;
 mod native;
 mod needs;
@@ -114,7 +116,7 @@ enum Task {
     /// Runs the server's rules on simulated stores, in random schedules or in every one of few
     /// requests
     ///
-    /// docs/store.md says what is simulated.
+    /// docs/internals/simulation.md says what is simulated.
     #[command(
         disable_help_flag = true,
         after_help = "Examples:\n  cargo xtask simulate --schedules 1000000 --seed 2\n  \

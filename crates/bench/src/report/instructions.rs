@@ -8,10 +8,9 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     report.section(
         "Instructions",
         &format!(
-            "WebAssembly instructions of the main flows, in thousands, with P-256 domain keys: the \
-             component's own, without the host's. They hardly depend on chance and not at all on the \
-             machine, so the tests hold later ones against these (`crates/bench/instructions.tsv`), \
-             with a margin of {} %.",
+            "WebAssembly instructions of the main flows, in thousands, with P-256 domain keys, without the \
+             host's. They do not depend on the machine, so the tests compare later ones with these \
+             (`crates/bench/instructions.tsv`), within {} %.",
             100.0 * TOLERANCE
         ),
     );

@@ -25,15 +25,14 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let rates = openssl(if plan.quick { 1 } else { 3 })?;
     report.section(
         "The limit",
-        "A steady join has to verify the machine's signature and to encrypt to its key: with an EC \
-         machine an ECDSA verification, the making of an ephemeral key (about an ECDSA signature) and \
-         an ECDH agreement, with an RSA machine two operations with the public key. At the rates of \
-         `openssl speed -multi` for these alone, on all threads and with nothing else to do:",
+        "A steady join must verify a signature and encrypt: with an EC key an ECDSA verification, an \
+         ephemeral key (about an ECDSA signature) and an ECDH agreement; with an RSA key two public-key \
+         operations. The rate that `openssl speed -multi` allows for these alone, on all threads:",
     );
     report.table(&[
         "machine's key",
         "joins/s at OpenSSL's rate",
-        "joins/s, gateway, wide build",
+        "joins/s, wide build",
         "ratio",
     ]);
     let ec = 1.0 / (1.0 / rates.ec_verify + 1.0 / rates.ec_sign + 1.0 / rates.ecdh);

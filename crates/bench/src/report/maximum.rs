@@ -46,15 +46,14 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     report.section(
         "A maximum on a large domain",
         &format!(
-            "One domain of {members} members, on the gateway with the wide build. {MACHINES} members ask \
-             again over {CONNECTIONS} connections meanwhile. After each `PUT` a new machine tries to \
-             join."
+            "One domain of {members} members, wide build. {MACHINES} members ask again over \
+             {CONNECTIONS} connections meanwhile. After each `PUT` a new machine tries to join."
         ),
     );
     report.table(&[
         "maximum",
         "`PUT` ms",
-        "members told",
+        "members reported",
         "steady joins/s",
         "p99 ms",
         "a new machine",

@@ -37,11 +37,9 @@ const KINDS: [Kind; 2] = [
 pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     report.section(
         "Against cfssl",
-        "Debian's `golang-cfssl`, an old version (below), which issues certificates over HTTP: *sign* \
-         signs a request (CSR) that the client made with its own key, *newcert* makes a key and \
-         signs a certificate over it, with the CA's key of the same kind. A steady join of ours hands \
-         out a key and a certificate that were made before; it verifies a signature and encrypts the \
-         key, which cfssl does not. The gateway runs the wide build.",
+        "Debian's `golang-cfssl`, an old version, issues certificates over HTTP: *sign* signs a client's \
+         CSR, *newcert* also generates the key. A steady join delivers an existing key and certificate; \
+         it verifies a signature and encrypts, which cfssl does not. Wide build.",
     );
     let version = Command::new("cfssl").arg("version").output();
     let version = version.context("cannot run cfssl; on Debian: apt-get install golang-cfssl")?;
@@ -55,7 +53,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let gateway = plan.programs.gateway(Build::Wide, state.path(), &[])?;
     report.table(&[
         "",
-        "answers/s",
+        "responses/s",
         "p50 ms",
         "p99 ms",
         "EC-P256 join : it",

@@ -29,9 +29,8 @@ const SIZE_GOAL: f64 = 1_000_000.0;
 pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     report.section(
         "Small",
-        "A start is timed from the process's to its first answer (`/healthz`): with the compiled \
-         component in its cache, and without. Instances are made in this process as the gateway makes \
-         them. Memory is the gateway's resident set.",
+        "A start is timed until the first response (`/healthz`), with and without the compiled \
+         component in the cache. Memory is the gateway's resident set.",
     );
     report.table(&["", "portable build", "wide build"]);
     let size = |build: Build| -> anyhow::Result<f64> {
@@ -92,8 +91,8 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         "start with cache, ms".to_owned(),
         "a new instance, µs".to_owned(),
         "memory after the start, MB".to_owned(),
-        format!("memory at the most, {CONCURRENT} requests at a time, MB"),
-        "of it for each request, with its instance and its connection, MB".to_owned(),
+        format!("peak memory, {CONCURRENT} concurrent requests, MB"),
+        "of it per request, MB".to_owned(),
     ];
     for (name, row) in names.into_iter().zip(rows) {
         report.row(&[vec![name], row].concat());

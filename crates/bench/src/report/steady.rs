@@ -50,10 +50,9 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     report.section(
         "A steady join",
         &format!(
-            "{MACHINES} machines that are members of a domain ask again: one key version of RSA-2048, \
-             {} rounds of {} s for each server in turns. *Native* is the component's crate behind \
-             hyper without the sandbox, on the gateway's SQLite store: its row is what the others are \
-             held against.",
+            "{MACHINES} members of a domain ask again: one key version of RSA-2048, {} rounds of {} s for \
+             each server in turns. *Native* is the component's crate behind hyper without the sandbox, \
+             on the gateway's SQLite store; the builds run in the gateway.",
             plan.effort().rounds,
             plan.effort().round.as_secs_f64(),
         ),
@@ -71,8 +70,8 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         let machines = machines(MACHINES, kind);
         let mut rivals = vec![
             members("native", &native, &machines),
-            members("gateway, wide build", &wide, &machines),
-            members("gateway, portable build", &portable, &machines),
+            members("wide build", &wide, &machines),
+            members("portable build", &portable, &machines),
         ];
         rivals.extend(
             spin.iter()
@@ -95,16 +94,15 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         }
     }
     report.line(
-        "\nOn Spin a request that touches the store is answered some 40 ms late on a kept-alive \
-         connection (docs/hosts.md), which is what its rows show.",
+        "\nSpin may delay responses on kept-alive connections by 40 ms \
+         ([H1](internals/spin-defects.md#h1-a-40-ms-delay-on-kept-alive-connections)).",
     );
 
     report.section(
         "A steady join at high load",
         &format!(
-            "Requests are due at {HIGH_LOAD} of the rate that the same server had above, whether or not \
-             earlier ones are answered; a request that waits for a connection is timed from when it \
-             was due."
+            "Requests are due at {HIGH_LOAD} of the server's rate above, whether or not earlier ones are \
+             answered, and timed from when they were due."
         ),
     );
     report.table(&[
@@ -118,7 +116,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     for (kind, [native_rate, wide_rate]) in busiest {
         let name = format!("native, {kind}");
         high_load(plan, report, name, &native, kind, native_rate)?;
-        let name = format!("gateway, wide build, {kind}");
+        let name = format!("wide build, {kind}");
         let spread = high_load(plan, report, name, &wide, kind, wide_rate)?;
         report.at_most(
             format!("a steady join, {kind}, at 80 % load: p99 by p50"),

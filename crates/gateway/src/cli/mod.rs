@@ -175,6 +175,54 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
+    const PAGE: &str = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/reference/settings.md"
+    );
+
+    /// Set to anything, it has the test write the page instead of comparing it.
+    const REWRITE: &str = "UPDATE_SETTINGS_MD";
+
+    #[test]
+    fn the_documented_flags_are_those_there_are() {
+        let mut list = String::new();
+        for argument in Arguments::command().get_arguments() {
+            let flag = argument.get_long().unwrap();
+            if let Some(variable) = argument.get_env() {
+                let name = flag.to_uppercase().replace('-', "_");
+                assert_eq!(variable, format!("ANONYMOUS_DOMAINS_{name}").as_str());
+            }
+            let value = argument.get_value_names().unwrap().join(" ");
+            let mut values: Vec<_> = argument
+                .get_possible_values()
+                .iter()
+                .map(|value| format!("`{}`", value.get_name()))
+                .collect();
+            for default in argument.get_default_values() {
+                values.push(format!("default `{}`", default.display()));
+            }
+            let values = match values.join(", ") {
+                values if values.is_empty() => values,
+                values => format!(" ({values})"),
+            };
+            let help = argument.get_help().unwrap();
+            list += &format!("- `--{flag} {value}`{values}: {help}\n");
+        }
+        let (begin, end) = ("<!-- begin flags -->\n", "<!-- end flags -->");
+        let page = std::fs::read_to_string(PAGE).unwrap();
+        let (before, rest) = page.split_once(begin).unwrap();
+        let (_, after) = rest.split_once(end).unwrap();
+        let generated = format!("{before}{begin}\n{list}\n{end}{after}");
+        if std::env::var_os(REWRITE).is_some() {
+            std::fs::write(PAGE, generated).unwrap();
+            return;
+        }
+        assert!(
+            page == generated,
+            "{PAGE} is not what the flags are: run this test with {REWRITE}=1 to write it"
+        );
+    }
+
     #[test]
     fn the_help_names_every_setting() {
         let listed = AFTER_HELP.split("Each comes").next().unwrap();

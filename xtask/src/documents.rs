@@ -1,0 +1,87 @@
+//! The documentation's links lead somewhere, and it stays short.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const MOST_WORDS: usize = 15_000;
+
+/// The Markdown files of the project's documentation, by path.
+fn documents() -> BTreeMap<PathBuf, String> {
+    fn add(documents: &mut BTreeMap<PathBuf, String>, directory: &Path, is_deep: bool) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && is_deep {
+                add(documents, &path, true);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                let text = fs::read_to_string(&path).unwrap();
+                documents.insert(path, text);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = root.canonicalize().unwrap();
+    let mut documents = BTreeMap::new();
+    add(&mut documents, &root, false);
+    add(&mut documents, &root.join("docs"), true);
+    documents
+}
+
+/// A text without its blocks of code.
+fn prose(text: &str) -> String {
+    let outside = text.split("\n```").step_by(2);
+    outside.collect::<Vec<_>>().join("\n")
+}
+
+/// The anchors of a text's headings, as GitHub makes them.
+fn anchors(text: &str) -> Vec<String> {
+    let prose = prose(text);
+    let headings = prose.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|heading| {
+            let heading = heading.trim_start_matches('#').trim().to_lowercase();
+            let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+            heading
+                .chars()
+                .filter(kept)
+                .collect::<String>()
+                .replace(' ', "-")
+        })
+        .collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let documents = documents();
+    for (path, text) in &documents {
+        for link in prose(text).split("](").skip(1) {
+            let link = link.split(')').next().unwrap();
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => path.clone(),
+                file => path.parent().unwrap().join(file),
+            };
+            let target = target.canonicalize().ok();
+            let target = target.unwrap_or_else(|| panic!("{}: {link}", path.display()));
+            let is_there = anchor.is_empty()
+                || documents
+                    .get(&target)
+                    .is_some_and(|text| anchors(text).iter().any(|it| it == anchor));
+            assert!(is_there, "{}: {link}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_documentation_is_short() {
+    let documents = documents();
+    let words = documents.values().flat_map(|text| text.split_whitespace());
+    let words = words.count();
+    assert!(
+        words <= MOST_WORDS,
+        "{words} words, and {MOST_WORDS} are the most"
+    );
+}
