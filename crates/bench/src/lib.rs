@@ -7,5 +7,6 @@ pub mod instructions;
 pub mod load;
 pub mod machines;
 pub mod native;
+pub mod pauses;
 pub mod seed;
 pub mod stores;

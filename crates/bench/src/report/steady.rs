@@ -1,6 +1,8 @@
 //! A steady join: a machine that is a member registers again. Compared with the same crate without the
 //! sandbox, and with Spin.
 
+use std::time::Duration;
+
 use anonymous_domains_protocol::jwk::KeyType;
 
 use super::race::{Results, Rival, median, race};
@@ -8,6 +10,7 @@ use super::{Plan, Report, copy_state, number, state_directory};
 use crate::server::{Build, Server};
 use anonymous_domains_bench::load::{self, Pace};
 use anonymous_domains_bench::machines::{Machine, machines, registrations};
+use anonymous_domains_bench::pauses::{self, Pauses};
 
 /// The machines that ask.
 pub const MACHINES: usize = 64;
@@ -93,10 +96,6 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
             }
         }
     }
-    report.line(
-        "\nSpin may delay responses on kept-alive connections by 40 ms \
-         ([H1](internals/spin-defects.md#h1-a-40-ms-delay-on-kept-alive-connections)).",
-    );
 
     report.section(
         "A steady join at high load",
@@ -124,8 +123,25 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
             spread,
         );
     }
+    let Pauses {
+        share,
+        per_second,
+        longest_ms,
+    } = pauses::measure(WATCHED);
+    report.line(&format!(
+        "\nThe machine has pauses of its own: after these rounds, threads that only read the clock, one \
+         for each core, were kept from it for {:.1} % of {} s, {} times a second for more than 1 ms, at \
+         the longest for {} ms.",
+        100.0 * share,
+        WATCHED.as_secs(),
+        number(per_second),
+        number(longest_ms),
+    ));
     Ok(())
 }
+
+/// How long the machine's own pauses are watched.
+const WATCHED: Duration = Duration::from_secs(10);
 
 /// Measures a server at a share of its maximum rate. Returns the ratio of the 99th percentile of its
 /// latency to the median.
