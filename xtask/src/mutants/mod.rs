@@ -254,7 +254,8 @@ mod tests {
     /// What `check` would say of this checkout, without running anything.
     #[test]
     fn every_patch_applies_to_the_sources_as_they_are() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let xtask = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
+        let root = Path::new(&xtask).parent().unwrap();
         assert!(!applied(root).unwrap().is_empty());
     }
 }
