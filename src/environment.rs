@@ -1,6 +1,6 @@
 //! What the domain logic needs of the world besides a [`Store`](crate::store::Store).
 
-/// Time, patience and chance. The component takes them from WASI; tests and the simulation decide
+/// Time, waiting and random numbers. The component takes them from WASI; tests and the simulation decide
 /// them.
 #[expect(
     async_fn_in_trait,

@@ -4,8 +4,9 @@
 //! as a WebAssembly component for any host with `wasi:http@0.3` and `wasi:keyvalue@0.2.0-draft2`,
 //! and as an ordinary library in which the same logic is tested natively.
 //!
-//! Data flows one way: [`http`] → [`envelope`] → [`registration`] or [`deregistration`] →
-//! [`membership`] → [`tables`] → [`store`], and back as a response.
+//! Data flows one way: [`http`] → [`device_request`] → [`registration`] or [`deregistration`] →
+//! [`membership`] → [`tables`] → [`store`], and back as a response. ARCHITECTURE.md has the order of all
+//! modules, and a test holds the imports to it.
 
 #![cfg_attr(not(target_family = "wasm"), forbid(unsafe_code))]
 

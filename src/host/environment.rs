@@ -1,4 +1,4 @@
-//! Time, patience and chance from WASI.
+//! Time, waiting and random numbers from WASI.
 
 use spin_sdk::wasip3::clocks::{monotonic_clock, system_clock};
 

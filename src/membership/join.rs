@@ -202,7 +202,7 @@ enum Place {
     Full(Vec<Intent>),
     /// Something is under way for the machine.
     Busy(Intent),
-    /// The domain is counted anew, or not any more.
+    /// Another count has begun, or nobody counts any more.
     Changed,
 }
 

@@ -328,7 +328,7 @@ where
             }
             seen = None;
         }
-        Err(restless())
+        Err(contention())
     }
 
     /// Lets `decide` look at the leaf where a key is or belongs (`None`: the first), and change what
@@ -359,7 +359,7 @@ where
                 return Ok((answer, upper));
             }
         }
-        Err(restless())
+        Err(contention())
     }
 
     /// Goes down to the open leaf where a key is or belongs (`None`: the first), finishing the
@@ -408,7 +408,7 @@ where
                 };
             }
         }
-        Err(restless())
+        Err(contention())
     }
 
     /// Erases the whole tree for ever: whoever looks for it afterwards is told that it is gone.
@@ -426,7 +426,7 @@ where
             self.erase_below(content).await?;
             return self.empty(self.root).await;
         }
-        Err(restless())
+        Err(contention())
     }
 
     /// Seals the root and gives its content: `None` if it is erased, `Some(None)` if it must be
@@ -606,7 +606,7 @@ fn erased() -> Error {
     Error::Unavailable("the domain was deleted in the meantime".into())
 }
 
-fn restless() -> Error {
+fn contention() -> Error {
     Error::Unavailable(format!(
         "a tree was changed by others {RESTARTS} times in a row"
     ))

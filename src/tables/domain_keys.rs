@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A claim has its time in the row. So every request sees alike when it is overdue, also one that
-//! comes long after the maker died, and none has to wait for that time anew.
+//! comes long after the maker died, and none has to wait for that time again.
 //!
 //! There is no way out of "earlier": devices get every version for ever, so that what was bound to
 //! an old one stays playable.
@@ -92,7 +92,7 @@ impl DomainKey {
         self.not_after_s - self.not_before_s
     }
 
-    /// A certificate is signed anew in the last third of its life, if that makes it good for a third
+    /// A certificate is renewed in the last third of its life, if that makes it good for a third
     /// of its life longer: in the last years of the CA it may not.
     fn renewable_from_s(&self, issuer: &impl Issuer) -> Option<i64> {
         let third_s = self.lifetime_s() / 3;
@@ -139,7 +139,7 @@ impl DomainKeys {
         self.departures_covered
     }
 
-    /// From when on a certificate should be signed anew, in seconds since 1970; `None` if none ever
+    /// From when on a certificate should be renewed, in seconds since 1970; `None` if none ever
     /// will be under this CA.
     pub fn renewable_from_s(&self, issuer: &impl Issuer) -> Option<i64> {
         let renewable = self
@@ -395,7 +395,7 @@ async fn save<S: Store, E: Environment>(
         .await
 }
 
-/// Signs anew the certificates among `keys` that run out, and keeps them. A key stays the same key.
+/// Renews the certificates among `keys` that run out, and keeps them. A key stays the same key.
 ///
 /// Devices that ask at the same time may each sign; one signature is kept.
 pub async fn renew_certificates<S: Store, E: Environment, I: Issuer>(

@@ -5,9 +5,10 @@ mod quiescence;
 
 use std::rc::Rc;
 
+use anonymous_domains_testkit::Guarantee;
+
 use crate::{
     call::{Answer, Call, Kind, short},
-    guarantee::{Guarantee, Violation},
     host::{CallId, Fault, Host, TaskId},
     instances::Instances,
     model::Model,
@@ -15,6 +16,7 @@ use crate::{
     running_task::{RunningTask, WaitingFor},
     runtime::Runtime,
     snapshot,
+    violation::Violation,
 };
 
 /// No request may make more calls than this, whatever faults it meets.

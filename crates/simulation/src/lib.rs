@@ -8,7 +8,7 @@
 //!
 //! There are two schedulers. [`schedule`] draws a whole scenario from a seed, and [`seed_sweep`]
 //! does this for many seeds. [`exhaustive`] is a model checker: it explores every interleaving of a
-//! few requests, with every crash. docs/store.md says what they cover.
+//! few requests, with every crash. docs/internals/simulation.md says what they cover.
 //!
 //! # Modules
 //!
@@ -16,7 +16,7 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | `random`, `guarantee`, `counts` | random numbers and hashes; violations; statistics |
+//! | `random`, `violation`, `counts` | random numbers and hashes; violations; statistics |
 //! | `store_model`, `store_state` | the kinds of stores; the rows of one, and the effect of each call |
 //! | `call`, `host` | calls and answers; the host that performs calls, with and without faults |
 //! | `runtime` | what the requests of one execution share: host, clock, trace |
@@ -37,7 +37,6 @@ mod counts;
 mod environment;
 mod execution;
 pub mod exhaustive;
-mod guarantee;
 mod host;
 mod instances;
 mod issuer;
@@ -55,10 +54,12 @@ mod snapshot;
 mod store;
 mod store_model;
 mod store_state;
+mod violation;
 
+pub use anonymous_domains_testkit::Guarantee;
 pub use counts::Counts;
-pub use guarantee::{Guarantee, Violation};
 pub use host::Defect;
 pub use random::Random;
 pub use scenario::Options;
 pub use store_model::StoreModel;
+pub use violation::Violation;

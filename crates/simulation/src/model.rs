@@ -7,13 +7,14 @@ mod request;
 use std::collections::BTreeMap;
 
 use anonymous_domains_protocol::ids::MachineGuid;
+use anonymous_domains_testkit::Guarantee;
 
 use crate::{
-    guarantee::{Guarantee, Violation},
     host::{Host, TaskId},
     operation::{Op, Outcome, machine_guid},
     random::Digest,
     snapshot::Snapshots,
+    violation::Violation,
 };
 use domain::DomainModel;
 use request::{Expected, Request};

@@ -5,7 +5,6 @@ use std::fmt;
 use crate::{
     counts::Counts,
     execution::Execution,
-    guarantee::Violation,
     host::Host,
     instances::Instances,
     model::{Allowances, Model},
@@ -14,6 +13,7 @@ use crate::{
     scenario::{Options, Scenario},
     scheduler::Scheduler,
     store_model::StoreModel,
+    violation::Violation,
 };
 
 /// A schedule with a violation.

@@ -1,15 +1,17 @@
 //! The random scheduler: chooses which request runs next, and injects faults.
 
+use anonymous_domains_testkit::Guarantee;
+
 use crate::{
     call::Kind,
     counts::Counts,
     execution::{Execution, Next},
-    guarantee::{Guarantee, Violation},
     host::{Fault, TaskId},
     operation::{Op, Outcome},
     random::Random,
     scenario::{Policy, Scenario},
     store_model::StoreModel,
+    violation::Violation,
 };
 
 /// No schedule takes more steps than this.

@@ -8,9 +8,10 @@ use std::{
     thread,
 };
 
+use anonymous_domains_testkit::Guarantee;
+
 use crate::{
     counts::Counts,
-    guarantee::Guarantee,
     host::Defect,
     random::mix,
     scenario::Options,

@@ -20,12 +20,13 @@ use anonymous_domains::{
     },
 };
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
+use anonymous_domains_testkit::Guarantee;
 
 use crate::{
-    guarantee::{Guarantee, Violation},
     host::Host,
     operation::{domain_name, machine_guid},
     random::Random,
+    violation::Violation,
 };
 
 /// A snapshot of a domain.

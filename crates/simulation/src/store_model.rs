@@ -1,5 +1,5 @@
 //! The stores that are modelled, as their sources read and as they behave when they run
-//! (docs/hosts.md).
+//! (docs/internals/hosts.md).
 
 use std::{fmt, str::FromStr};
 

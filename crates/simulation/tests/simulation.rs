@@ -20,7 +20,7 @@ fn the_guarantees_hold_in_100_000_schedules_on_all_stores() {
     }
 }
 
-/// What docs/hosts.md requires of a store is necessary.
+/// What docs/internals/hosts.md requires of a store is necessary.
 #[test]
 fn a_store_that_cannot_be_supported_is_detected() {
     for (defect, guarantee) in [

@@ -7,6 +7,9 @@ use hdrhistogram::Histogram;
 /// How many decimal digits of a latency are kept.
 const SIGNIFICANT_DIGITS: u8 = 3;
 
+/// Why a value can always be recorded.
+const RESIZES: &str = "the histogram resizes itself";
+
 /// Response times, counted in microseconds with three significant digits.
 #[derive(Clone, Debug)]
 pub struct Latencies(Histogram<u64>);
@@ -21,14 +24,13 @@ impl Latencies {
     /// Counts one.
     pub fn record(&mut self, latency: Duration) {
         let us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-        self.0.saturating_record(us);
+        // `saturating_record` would not resize the histogram, but clamp the value.
+        self.0.record(us).expect(RESIZES);
     }
 
     /// Counts all of `other` too.
     pub fn add(&mut self, other: &Self) {
-        self.0
-            .add(&other.0)
-            .expect("a histogram that resizes itself takes any value");
+        self.0.add(&other.0).expect(RESIZES);
     }
 
     /// How many there are.
@@ -44,7 +46,9 @@ impl Latencies {
     /// The latency that this share of the requests (0 to 1) did not exceed, in milliseconds; `None`
     /// if there are none.
     pub fn percentile_ms(&self, share: f64) -> Option<f64> {
-        (!self.is_empty()).then(|| self.0.value_at_quantile(share) as f64 / 1000.0)
+        let us = self.0.value_at_quantile(share);
+        // Rounded down, so that no percentile is above the maximum.
+        (!self.is_empty()).then(|| self.0.lowest_equivalent(us) as f64 / 1000.0)
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::rc::Rc;
 
+use anonymous_domains_testkit::Guarantee;
+
 use super::{Execution, Next};
 use crate::{
-    guarantee::{Guarantee, Violation},
     host::Fault,
     issuer,
     operation::{Op, Outcome},
     snapshot,
+    violation::Violation,
 };
 
 /// The most calls of a request that runs alone and meets no fault.
@@ -111,7 +113,7 @@ impl Execution {
     }
 
     /// Every blocked machine is on the list of blocked machines. (When a block and an unblock of
-    /// one machine both crash, it may be missing: docs/store.md.)
+    /// one machine both crash, it may be missing: docs/internals/store.md.)
     pub fn check_block_lists(&self, machines: u8, domains: u8) -> Result<(), Violation> {
         let host = self.runtime.host.borrow();
         for domain in 0..domains {

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     execution::{Execution, Next},
-    guarantee::Violation,
     host::{Fault, TaskId},
+    violation::Violation,
 };
 
 /// Replays the schedule that led to a violation.

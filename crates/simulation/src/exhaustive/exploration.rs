@@ -6,13 +6,13 @@ use anonymous_domains::store::rows::Limits;
 
 use crate::{
     execution::Execution,
-    guarantee::Violation,
     host::Host,
     instances::Instances,
     model::{Allowances, Model},
     operation::Op,
     runtime::Runtime,
     store_model::StoreModel,
+    violation::Violation,
 };
 
 /// The seed of the requests' random numbers.

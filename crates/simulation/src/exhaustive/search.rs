@@ -14,7 +14,6 @@ use super::{
 use crate::{
     call::{Answer, Kind},
     execution::Execution,
-    guarantee::Violation,
     host::{CallId, Fault, TaskId},
     model::Model,
     operation::Op,
@@ -22,6 +21,7 @@ use crate::{
     recorded_task::{LocalStateId, RecordedTask},
     running_task::WaitingFor,
     snapshot::{self, Snapshots},
+    violation::Violation,
 };
 
 /// More states than this are a mistake in the case.

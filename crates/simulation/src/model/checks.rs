@@ -1,13 +1,14 @@
 //! The checks that concern several requests of a domain.
 
 use anonymous_domains_protocol::{problem::ErrorName, response::RegisterResponse};
+use anonymous_domains_testkit::Guarantee;
 
 use super::{Model, domain::DomainModel, request::Request};
 use crate::{
-    guarantee::{Guarantee, Violation},
     host::{Host, TaskId},
     issuer,
     operation::Op,
+    violation::Violation,
 };
 
 impl Model {

@@ -9,11 +9,11 @@ use anonymous_domains_protocol::{ids::MachineGuid, problem::ErrorName};
 
 use super::request::Request;
 use crate::{
-    guarantee::{Guarantee, Violation},
     host::{Host, TaskId},
     operation::{Op, machine_guid},
     random::Digest,
     snapshot::DomainSnapshot,
+    violation::Violation,
 };
 
 /// The longest time that a host lets a request run (the gateway's `request_timeout`), in
