@@ -112,8 +112,9 @@ impl fmt::Debug for Credentials<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use http::HeaderValue;
+
+    use super::*;
 
     fn headers(fields: &[&[u8]]) -> HeaderMap {
         let mut headers = HeaderMap::new();

@@ -4,11 +4,11 @@ use anonymous_domains_protocol::ids::MachineGuid;
 use http::Request;
 use serde_json::json;
 
-use crate::callers::{
-    Machine, URL, admin, assert_refused, get, hand_over, two_instances, versions, working_app,
-};
-use crate::support::{
-    ADMIN_TOKEN, NOW_MS, TestApp, app, ca_params, json, self_signed, send, settings,
+use crate::{
+    callers::{
+        Machine, URL, admin, assert_refused, get, hand_over, two_instances, versions, working_app,
+    },
+    support::{ADMIN_TOKEN, NOW_MS, TestApp, app, ca_params, json, self_signed, send, settings},
 };
 
 const HEALTH: &str = "http://127.0.0.1:3000/healthz";

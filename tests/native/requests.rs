@@ -9,10 +9,13 @@ use anonymous_domains_protocol::{
 use serde_json::{Value, json};
 use x509_cert::der::{Decode, Encode};
 
-use crate::callers::{
-    Machine, URL, admin, assert_refused, get, hand_over, post, two_instances, versions, working_app,
+use crate::{
+    callers::{
+        Machine, URL, admin, assert_refused, get, hand_over, post, two_instances, versions,
+        working_app,
+    },
+    support::{NOW_MS, TestApp, app, ca_params, json, self_signed, settings},
 };
-use crate::support::{NOW_MS, TestApp, app, ca_params, json, self_signed, settings};
 
 #[test]
 fn joining_leaving_and_joining_again_rolls_the_keys_over() {

@@ -1,6 +1,9 @@
 //! What the tests are made with: certificates, a store in memory, a clock, requests.
 
-use std::{cell::Cell, cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
 
 use anonymous_domains::{
     environment::Environment,

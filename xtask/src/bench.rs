@@ -1,13 +1,15 @@
 //! `cargo xtask bench`: measures the server, and writes the figures into docs/benchmarks.md.
 
-use std::ffi::OsString;
-use std::process::Command;
+use std::{ffi::OsString, process::Command};
 
 use anyhow::Result;
 
-use crate::needs::{self, Need};
-use crate::workspace::Workspace;
-use crate::{component, native, process};
+use crate::{
+    component, native,
+    needs::{self, Need},
+    process,
+    workspace::Workspace,
+};
 
 /// What the server is compared to, and the Debian packages with it.
 const PEERS: [(&str, &str); 2] = [("cfssl", "golang-cfssl"), ("openssl", "openssl")];

@@ -5,18 +5,22 @@
 //! build`, the same that spin.toml names. A machine whose rustup cannot may be a Debian, which has
 //! what is needed to build the target's standard library: see [`crate::debian`].
 
-use std::fmt;
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::SystemTime;
+use std::{
+    fmt,
+    fs::File,
+    path::{Path, PathBuf},
+    process::Command,
+    time::SystemTime,
+};
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::debian::Debian;
-use crate::needs::{self, Need};
-use crate::process;
-use crate::workspace::Workspace;
+use crate::{
+    debian::Debian,
+    needs::{self, Need},
+    process,
+    workspace::Workspace,
+};
 
 pub const TARGET: &str = "wasm32-wasip2";
 

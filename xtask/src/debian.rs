@@ -5,8 +5,10 @@
 //! build the standard library from these; `RUSTC_BOOTSTRAP=1` permits it the unstable option. The
 //! linker, which makes a component of the module, comes with rustup's toolchain.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result};
 

@@ -1,15 +1,19 @@
 //! `cargo xtask demo`: a domain at work, for someone who has never seen one.
 
-use std::io::{BufRead, BufReader, Lines};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::{
+    io::{BufRead, BufReader, Lines},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
+};
 
 use anyhow::{Context, Result, bail};
 
-use crate::native::{self, Programs};
-use crate::workspace::Workspace;
-use crate::{process, serve};
+use crate::{
+    native::{self, Programs},
+    process, serve,
+    workspace::Workspace,
+};
 
 /// Serves in a temporary directory, and plays the life of two devices in one domain.
 pub fn run(workspace: &Workspace) -> Result<()> {

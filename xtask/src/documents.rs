@@ -1,8 +1,10 @@
 //! The documentation's links lead somewhere, and it stays short.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 const MOST_WORDS: usize = 15_000;
 

@@ -19,11 +19,9 @@ mod stress;
 mod test;
 mod workspace;
 
-use std::ffi::OsString;
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-
 use workspace::Workspace;
 
 /// Builds, serves, tests and shows the project.

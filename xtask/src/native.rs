@@ -1,12 +1,10 @@
 //! The native programs: the gateway, a device's command and an operator's, and the stress test.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use anyhow::Result;
 
-use crate::process;
-use crate::workspace::Workspace;
+use crate::{process, workspace::Workspace};
 
 /// The programs' absolute paths.
 pub struct Programs {

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 
-use crate::debian;
-use crate::workspace::Workspace;
+use crate::{debian, workspace::Workspace};
 
 /// Something that is missing on this machine.
 pub struct Need {

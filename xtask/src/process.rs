@@ -1,7 +1,9 @@
 //! Running other programs, and telling what went wrong when they fail.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context, Result, bail};
 

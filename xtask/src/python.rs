@@ -1,13 +1,13 @@
 //! A Python of the project's own, with what the contract tests need, under the target directory.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result};
 
-use crate::needs::Need;
-use crate::process;
-use crate::workspace::Workspace;
+use crate::{needs::Need, process, workspace::Workspace};
 
 /// Makes the virtual environment, or brings it up to date with the pinned requirements.
 ///

@@ -1,7 +1,6 @@
 //! The Redis server that tests start for themselves, each its own.
 
-use crate::needs::Need;
-use crate::process;
+use crate::{needs::Need, process};
 
 const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
 

@@ -1,14 +1,15 @@
 //! `cargo xtask serve`: the component in the gateway.
 
-use std::ffi::OsString;
-use std::process::Command;
+use std::{ffi::OsString, process::Command};
 
 use anyhow::{Result, anyhow};
 
-use crate::component::{self, Component};
-use crate::native::{self, Programs};
-use crate::process;
-use crate::workspace::Workspace;
+use crate::{
+    component::{self, Component},
+    native::{self, Programs},
+    process,
+    workspace::Workspace,
+};
 
 /// Builds what changed, then becomes the gateway: a signal to this process is one to it.
 pub fn run(workspace: &Workspace, gateway_args: &[OsString]) -> Result<()> {

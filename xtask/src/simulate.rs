@@ -1,12 +1,10 @@
 //! `cargo xtask simulate`: deterministic simulation testing.
 
-use std::ffi::OsString;
-use std::process::Command;
+use std::{ffi::OsString, process::Command};
 
 use anyhow::Result;
 
-use crate::process;
-use crate::workspace::Workspace;
+use crate::{process, workspace::Workspace};
 
 /// Builds the simulation where its inputs changed, then becomes it.
 pub fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {

@@ -1,12 +1,10 @@
 //! `cargo xtask stress`: a stress test of a running server, or of gateways that it starts.
 
-use std::ffi::OsString;
-use std::process::Command;
+use std::{ffi::OsString, process::Command};
 
 use anyhow::Result;
 
-use crate::workspace::Workspace;
-use crate::{component, native, process};
+use crate::{component, native, process, workspace::Workspace};
 
 /// Builds the stress test and becomes it. Without a server's URL among its arguments it starts its
 /// own gateways, so these are built too.

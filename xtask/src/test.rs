@@ -1,19 +1,21 @@
 //! `cargo xtask test`: everything that a change must pass.
 
-use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail};
 
-use crate::component::{self, Component, Components};
-use crate::mutants;
-use crate::native::{self, Programs};
-use crate::needs::{self, Need};
-use crate::process;
-use crate::python;
-use crate::redis;
-use crate::workspace::Workspace;
+use crate::{
+    component::{self, Component, Components},
+    mutants,
+    native::{self, Programs},
+    needs::{self, Need},
+    process, python, redis,
+    workspace::Workspace,
+};
 
 /// Runs the stages in order, the cheap ones first, and stops at the first that fails.
 pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {

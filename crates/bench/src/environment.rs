@@ -1,12 +1,12 @@
 //! Time and chance as a native program has them, and the settings of a state directory.
 
-use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use anonymous_domains::environment::Environment;
-use anonymous_domains::settings::Settings;
-use anonymous_domains_gateway::settings::Settings as GatewaySettings;
-use anonymous_domains_gateway::state::StateDirectory;
+use anonymous_domains::{environment::Environment, settings::Settings};
+use anonymous_domains_gateway::{settings::Settings as GatewaySettings, state::StateDirectory};
 use anyhow::anyhow;
 
 /// The machine's own clock and random numbers.

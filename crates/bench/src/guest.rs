@@ -1,23 +1,28 @@
 //! One instance of the component in this process. Counts how many of its instructions a request takes
 //! (wasmtime's fuel), which does not depend on the machine's load.
 
-use std::path::Path;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::{path::Path, pin::Pin, sync::Arc};
 
-use anonymous_domains_gateway::host::memory::Memory;
-use anonymous_domains_gateway::host::{self, Instance, Shared};
-use anonymous_domains_gateway::settings::Settings;
-use anonymous_domains_gateway::store::sqlite::SqliteStore;
+use anonymous_domains_gateway::{
+    host::{self, Instance, Shared, memory::Memory},
+    settings::Settings,
+    store::sqlite::SqliteStore,
+};
 use anyhow::{Context as _, anyhow, ensure};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
-use wasmtime::component::{Component, Linker};
-use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
-use wasmtime_wasi_http::p3;
-use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
-use wasmtime_wasi_http::{WasiBody, WasiHttpView as _};
+use wasmtime::{
+    Cache, CacheConfig, Config, Engine, Store,
+    component::{Component, Linker},
+};
+use wasmtime_wasi_http::{
+    WasiBody, WasiHttpView as _,
+    p3::{
+        self,
+        bindings::{Service, ServicePre},
+    },
+};
 
 use crate::environment;
 

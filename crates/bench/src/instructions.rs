@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use anonymous_domains_gateway::engine::{PORTABLE, WIDE};
-use anonymous_domains_protocol::jwk::KeyType;
-use anonymous_domains_protocol::request::MEDIA_TYPE;
+use anonymous_domains_protocol::{jwk::KeyType, request::MEDIA_TYPE};
 use anyhow::Context as _;
 use bytes::Bytes;
 
-use crate::guest::Guest;
-use crate::machines::{Machine, machines};
+use crate::{
+    guest::Guest,
+    machines::{Machine, machines},
+};
 
 /// How much a flow may differ from its recorded count: compilers differ a little.
 pub const TOLERANCE: f64 = 0.1;

@@ -1,9 +1,11 @@
 //! The load: requests over kept-alive connections, sent by one thread, and their latencies.
 
-use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::{
+    cell::{Cell, RefCell},
+    net::SocketAddr,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use anonymous_domains_testkit::Latencies;
 use anyhow::{Context as _, bail};

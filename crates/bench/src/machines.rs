@@ -1,11 +1,15 @@
 //! Devices whose requests are signed in advance, so that the load itself takes little CPU time.
 
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use anonymous_domains_protocol::ids::MachineGuid;
-use anonymous_domains_protocol::jwk::{KeyType, PrivateKey};
-use anonymous_domains_protocol::request::{self, DeregisterRequest, RegisterRequest};
+use anonymous_domains_protocol::{
+    ids::MachineGuid,
+    jwk::{KeyType, PrivateKey},
+    request::{self, DeregisterRequest, RegisterRequest},
+};
 use bytes::Bytes;
 
 use crate::load::{Post, Requests};

@@ -4,9 +4,7 @@
 mod report;
 mod server;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anonymous_domains_bench::{load, machines, native, seed};
 use anonymous_domains_protocol::jwk::KeyType;

@@ -1,31 +1,34 @@
 //! The same server without the sandbox: the component's crate, compiled natively, behind a plain
 //! hyper server with the gateway's SQLite store. What the gateway is held against.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::{
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    rc::Rc,
+    sync::Arc,
+};
 
-use anonymous_domains::error::Error;
-use anonymous_domains::http::{App, Body};
-use anonymous_domains::settings::Settings;
-use anonymous_domains::store::rows::Limits;
-use anonymous_domains::tables::Tables;
+use anonymous_domains::{
+    error::Error,
+    http::{App, Body},
+    settings::Settings,
+    store::rows::Limits,
+    tables::Tables,
+};
 use anonymous_domains_gateway::store::sqlite::SqliteStore;
 use anonymous_domains_protocol::problem::ErrorName;
 use anyhow::Context as _;
 use bytes::Bytes;
-use http::header::HOST;
-use http::{Request, Response, Uri};
+use http::{Request, Response, Uri, header::HOST};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::sync::mpsc;
 
-use crate::environment::{self, Native};
-use crate::stores::Sqlite;
+use crate::{
+    environment::{self, Native},
+    stores::Sqlite,
+};
 
 type Server = App<Sqlite, Native>;
 

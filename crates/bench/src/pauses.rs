@@ -1,7 +1,9 @@
 //! How often the machine itself keeps a program from running: what no server can do anything about.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 /// A gap between two looks at the clock that is longer is a pause.
 const PAUSE: Duration = Duration::from_millis(1);

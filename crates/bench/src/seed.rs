@@ -1,23 +1,23 @@
 //! Large stores, made by the component's own tables in memory and then written to a file.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use anonymous_domains::membership::join;
-use anonymous_domains::settings::Settings;
-use anonymous_domains::store::rows::Limits;
-use anonymous_domains::tables::Tables;
-use anonymous_domains::tables::domain_membership::Machine;
-use anonymous_domains::tables::{domain_keys, domain_server_info};
-use anonymous_domains_gateway::store::Store as _;
-use anonymous_domains_gateway::store::sqlite::SqliteStore;
+use anonymous_domains::{
+    domain::insertion,
+    membership::join,
+    settings::Settings,
+    store::rows::Limits,
+    tables::{Tables, domain_keys, domain_membership::Machine, domain_server_info},
+};
+use anonymous_domains_gateway::store::{Store as _, sqlite::SqliteStore};
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 use anyhow::{Context as _, anyhow, ensure};
 use tokio::task::JoinSet;
 
-use crate::environment::{self, Native};
-use crate::stores::Memory;
+use crate::{
+    environment::{self, Native},
+    stores::Memory,
+};
 
 /// Values that are written at a time.
 const BATCH: usize = 512;
@@ -70,7 +70,7 @@ pub fn seed(directory: &Path, seed: &Seed) -> anyhow::Result<BTreeMap<String, Si
         fill(&rows, &settings, seed)
             .await
             .map_err(|error| anyhow!("{error}"))?;
-        let values = rows.store.0.into_inner();
+        let values = rows.store.0.take();
         let mut sizes = BTreeMap::<String, Sizes>::new();
         for (key, value) in &values {
             let table = key.split(':').nth(1).unwrap_or_default();

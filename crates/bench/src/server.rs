@@ -1,12 +1,14 @@
 //! The servers that are measured: processes that are started, awaited, and killed at the end.
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use anonymous_domains_gateway::engine::{PORTABLE, WIDE};
 use anonymous_domains_testkit::{Gateway, Process, free_port};

@@ -1,12 +1,11 @@
 //! Stores for the component's logic when it runs natively.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
 use anonymous_domains::store::{Store, StoreError, Swapped};
-use anonymous_domains_gateway::store::sqlite::SqliteStore;
-use anonymous_domains_gateway::store::{Store as _, StoreError as GatewayError, Swap, Version};
+use anonymous_domains_gateway::store::{
+    Store as _, StoreError as GatewayError, Swap, Version, sqlite::SqliteStore,
+};
 
 /// The gateway's own SQLite store, called directly.
 #[derive(Clone)]

@@ -1,15 +1,16 @@
 //! Requests, one at a time, with safe retries.
 
-use crate::retry::RetryPolicy;
-use crate::token::Token;
-use crate::trace;
+use std::{io, time::Duration};
+
 use anonymous_domains_protocol::problem::{ErrorName, Problem};
 use http::{HeaderMap, Request, StatusCode, header};
 use serde::de::DeserializeOwned;
-use std::io;
-use std::time::Duration;
-use ureq::Agent;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{
+    Agent,
+    tls::{Certificate, RootCerts, TlsConfig},
+};
+
+use crate::{retry::RetryPolicy, token::Token, trace};
 
 /// The largest answer that is read, in bytes: thousands of key versions.
 const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;

@@ -1,10 +1,13 @@
 //! A command's output: text for people, or one JSON object for programs.
 
-use crate::call::Notice;
-use crate::error::CommandError;
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+};
+
 use serde_json::Value;
-use std::fmt::Display;
-use std::io::{self, Write as _};
+
+use crate::{call::Notice, error::CommandError};
 
 /// Standard output and standard error of a command.
 #[derive(Debug, Clone, Copy)]

@@ -1,8 +1,9 @@
 //! What the errors of both commands have in common: names, exit codes and their JSON.
 
-use crate::text::printable;
 use anonymous_domains_protocol::problem::{ErrorName, Problem};
 use serde_json::{Value, json};
+
+use crate::text::printable;
 
 /// What kind of error ended a command.
 #[derive(Debug, Clone, Copy)]

@@ -2,12 +2,15 @@
 //!
 //! Errors are sentences for people. They name the file, never its content.
 
-use crate::token::Token;
-use std::env::{self, VarError};
-use std::path::Path;
-use x509_cert::Certificate;
-use x509_cert::der::Encode as _;
+use std::{
+    env::{self, VarError},
+    path::Path,
+};
+
+use x509_cert::{Certificate, der::Encode as _};
 use zeroize::Zeroizing;
+
+use crate::token::Token;
 
 /// Reads a token from a file.
 ///

@@ -1,7 +1,8 @@
 //! When to retry.
 
-use getrandom::rand_core::{Rng as _, UnwrapErr};
 use std::time::Duration;
+
+use getrandom::rand_core::{Rng as _, UnwrapErr};
 
 /// How often and when a request is retried.
 ///

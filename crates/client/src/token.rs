@@ -1,7 +1,8 @@
 //! A bearer token.
 
-use http::HeaderValue;
 use std::fmt;
+
+use http::HeaderValue;
 use zeroize::Zeroizing;
 
 /// A token for `Authorization: Bearer` (RFC 6750 section 2.1): one or more visible ASCII

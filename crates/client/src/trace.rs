@@ -3,10 +3,11 @@
 //! Tokens are redacted. Private keys are never sent, and only come encrypted. The parts of a signed
 //! request are shown decoded, and long texts are cut.
 
-use crate::text::printable;
 use anonymous_domains_protocol::base64url;
 use http::{HeaderMap, StatusCode, header, request};
 use serde_json::Value;
+
+use crate::text::printable;
 
 /// Texts with more characters are cut.
 const LONGEST_TEXT: usize = 80;
@@ -90,10 +91,11 @@ fn cut(json: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::token::Token;
     use http::{HeaderValue, Request};
     use serde_json::json;
+
+    use super::*;
+    use crate::token::Token;
 
     #[test]
     fn a_request_is_shown_without_its_token() {

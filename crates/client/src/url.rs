@@ -1,8 +1,8 @@
 //! The URLs that the commands take.
 
+use std::{fmt, net::IpAddr};
+
 use http::Uri;
-use std::fmt;
-use std::net::IpAddr;
 
 /// An absolute http or https URL without user name, query and fragment. Scheme and host are in
 /// lower case, and the path does not end with a slash.

@@ -1,8 +1,10 @@
 //! The server's refusals as sentences that say what happened and what to do.
 
 use anonymous_domains_client::refusal;
-use anonymous_domains_protocol::ids::DomainName;
-use anonymous_domains_protocol::problem::{ErrorName, Problem};
+use anonymous_domains_protocol::{
+    ids::DomainName,
+    problem::{ErrorName, Problem},
+};
 
 /// The sentences for a refusal. The server's own detail follows, if it has any.
 pub fn sentence(domain: &DomainName, problem: &Problem) -> String {

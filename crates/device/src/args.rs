@@ -1,10 +1,10 @@
 //! The command line.
 
+use std::{env, path::PathBuf};
+
 use anonymous_domains_device::error::DeviceError;
 use anonymous_domains_protocol::jwk::KeyType;
 use clap::{Parser, Subcommand};
-use std::env;
-use std::path::PathBuf;
 
 const EXIT_CODES: &str = "\
 Exit codes:

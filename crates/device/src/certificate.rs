@@ -6,19 +6,17 @@
 //! and issuers are checked for what webpki does not look at.
 
 use anonymous_domains_path_validation::{ECDSA_P256_SHA256, RSA_PKCS1_SHA256};
-use anonymous_domains_protocol::ids::DomainName;
-use anonymous_domains_protocol::jwk::PublicKey;
+use anonymous_domains_protocol::{ids::DomainName, jwk::PublicKey};
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use webpki::{Cert, EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, VerifiedPath};
-use x509_cert::Certificate;
-use x509_cert::certificate::Version;
-use x509_cert::der::asn1::ObjectIdentifier;
-use x509_cert::der::oid::AssociatedOid;
-use x509_cert::der::{Decode as _, Encode as _};
-use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::ext::pkix::{
-    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName,
-    SubjectKeyIdentifier,
+use x509_cert::{
+    Certificate,
+    certificate::Version,
+    der::{Decode as _, Encode as _, asn1::ObjectIdentifier, oid::AssociatedOid},
+    ext::pkix::{
+        AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName,
+        SubjectKeyIdentifier, name::GeneralName,
+    },
 };
 
 /// The signatures that are accepted.

@@ -1,11 +1,11 @@
 //! Requests to a domain server: one POST at a time, with safe retries.
 
-use crate::domain_url::DomainUrl;
-use crate::error::DeviceError;
 use anonymous_domains_client::Failure;
 use anonymous_domains_protocol::request;
 use http::{Request, header};
 use serde::de::DeserializeOwned;
+
+use crate::{domain_url::DomainUrl, error::DeviceError};
 
 pub use anonymous_domains_client::{ClientOptions, InvalidToken, Notice, RetryPolicy, Token};
 

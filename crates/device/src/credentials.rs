@@ -1,15 +1,18 @@
 //! Decrypts and checks the credentials that a registration brings.
 
-use crate::certificate::Chain;
-use crate::domain_url::DomainUrl;
-use crate::error::DeviceError;
-use crate::membership::HeldCredential;
-use crate::state_directory::Identity;
-use anonymous_domains_protocol::ids::DomainName;
-use anonymous_domains_protocol::jwk::PrivateKey;
-use anonymous_domains_protocol::response::{Credential, PrivateKeySet, RegisterResponse};
-use anonymous_domains_protocol::{base64url, json, jwe};
+use anonymous_domains_protocol::{
+    base64url,
+    ids::DomainName,
+    json, jwe,
+    jwk::PrivateKey,
+    response::{Credential, PrivateKeySet, RegisterResponse},
+};
 use serde_json::Value;
+
+use crate::{
+    certificate::Chain, domain_url::DomainUrl, error::DeviceError, membership::HeldCredential,
+    state_directory::Identity,
+};
 
 /// Decrypts an answer's credentials with the machine's key: one private key for each, in order.
 ///

@@ -1,21 +1,27 @@
 //! The operations: join, leave and verify.
 
-use crate::client::Client;
-use crate::credentials;
-use crate::domain_url::DomainUrl;
-use crate::error::DeviceError;
-use crate::membership::{HeldCredential, Membership, Standing};
-use crate::state_directory::{Identity, StateDirectory};
-use anonymous_domains_client::CommandError as _;
-use anonymous_domains_protocol::base64url;
-use anonymous_domains_protocol::ids::MachineGuid;
-use anonymous_domains_protocol::jwk::KeyType;
-use anonymous_domains_protocol::jws::SignError;
-use anonymous_domains_protocol::problem::ErrorName;
-use anonymous_domains_protocol::request::{DeregisterRequest, RegisterRequest};
-use anonymous_domains_protocol::response::{DeregisterResponse, RegisterResponse};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anonymous_domains_client::CommandError as _;
+use anonymous_domains_protocol::{
+    base64url,
+    ids::MachineGuid,
+    jwk::KeyType,
+    jws::SignError,
+    problem::ErrorName,
+    request::{DeregisterRequest, RegisterRequest},
+    response::{DeregisterResponse, RegisterResponse},
+};
 use x509_cert::der::DateTime;
+
+use crate::{
+    client::Client,
+    credentials,
+    domain_url::DomainUrl,
+    error::DeviceError,
+    membership::{HeldCredential, Membership, Standing},
+    state_directory::{Identity, StateDirectory},
+};
 
 /// The type of the key of a new identity, unless another is asked for.
 pub const DEFAULT_KEY_TYPE: KeyType = KeyType::EcP256;

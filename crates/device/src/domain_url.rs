@@ -1,9 +1,11 @@
 //! A domain server URL.
 
-use crate::error::DeviceError;
+use std::fmt;
+
 use anonymous_domains_client::HttpUrl;
 use anonymous_domains_protocol::ids::DomainName;
-use std::fmt;
+
+use crate::error::DeviceError;
 
 /// A domain server URL, `{origin}/flashaccess/domainserver/{domain}/`, in normal form: scheme and host
 /// in lower case, the domain's name percent-decoded, and no slash at the end.

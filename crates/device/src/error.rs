@@ -1,9 +1,9 @@
 //! What can go wrong, by who has to act.
 
-use crate::advice;
 use anonymous_domains_client::{CommandError, ErrorKind};
-use anonymous_domains_protocol::ids::DomainName;
-use anonymous_domains_protocol::problem::Problem;
+use anonymous_domains_protocol::{ids::DomainName, problem::Problem};
+
+use crate::advice;
 
 /// An operation did not succeed. Its text is a sentence or two for a person: what happened and
 /// what to do. It holds no secrets.

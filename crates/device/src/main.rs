@@ -5,18 +5,20 @@
 mod args;
 mod report;
 
+use std::{path::Path, process::ExitCode};
+
 use anonymous_domains_client::{CommandError as _, Console, files};
-use anonymous_domains_device::client::{Client, ClientOptions, Token};
-use anonymous_domains_device::domain_url::DomainUrl;
-use anonymous_domains_device::error::DeviceError;
-use anonymous_domains_device::state_directory::StateDirectory;
-use anonymous_domains_device::{Device, JoinOptions};
+use anonymous_domains_device::{
+    Device, JoinOptions,
+    client::{Client, ClientOptions, Token},
+    domain_url::DomainUrl,
+    error::DeviceError,
+    state_directory::StateDirectory,
+};
 use anonymous_domains_protocol::problem::ErrorName;
 use args::{Arguments, Command};
 use clap::Parser as _;
 use report::Report;
-use std::path::Path;
-use std::process::ExitCode;
 
 /// The environment variable that may hold the token.
 const TOKEN_VARIABLE: &str = "DOMAIN_DEVICE_TOKEN";

@@ -1,7 +1,6 @@
 //! What a device stores of one domain.
 
-use anonymous_domains_protocol::ids::DomainName;
-use anonymous_domains_protocol::response::Credential;
+use anonymous_domains_protocol::{ids::DomainName, response::Credential};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 

@@ -1,12 +1,15 @@
 //! The command's output: text for people, or one JSON object for programs.
 
-use anonymous_domains_client::Console;
-use anonymous_domains_device::domain_url::DomainUrl;
-use anonymous_domains_device::membership::{Membership, Standing};
-use anonymous_domains_device::state_directory::Identity;
-use anonymous_domains_device::{Joined, Left, Verification};
-use serde_json::{Value, json};
 use std::path::Path;
+
+use anonymous_domains_client::Console;
+use anonymous_domains_device::{
+    Joined, Left, Verification,
+    domain_url::DomainUrl,
+    membership::{Membership, Standing},
+    state_directory::Identity,
+};
+use serde_json::{Value, json};
 
 /// The outcome of a command.
 pub struct Report {

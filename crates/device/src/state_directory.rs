@@ -10,16 +10,20 @@
 //! New directories have mode 0700, files 0600. A file is written under a temporary name, synced and
 //! then renamed, so that a reader finds either the old one or the new one, even after a crash.
 
-use crate::domain_url::DomainUrl;
-use crate::error::DeviceError;
-use crate::membership::Membership;
-use anonymous_domains_protocol::ids::MachineGuid;
-use anonymous_domains_protocol::jwk::{KeyType, PrivateKey};
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use anonymous_domains_protocol::{
+    ids::MachineGuid,
+    jwk::{KeyType, PrivateKey},
+};
 use sha2::{Digest, Sha256};
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
+
+use crate::{domain_url::DomainUrl, error::DeviceError, membership::Membership};
 
 const GUID_FILE: &str = "machine-guid";
 const KEY_FILE: &str = "machine-key.pem";

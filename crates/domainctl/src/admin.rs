@@ -1,18 +1,23 @@
 //! The calls of `/admin/v1`.
 
-use crate::advice::Subject;
-use crate::error::AdminError;
-use crate::pages::{Pages, Paging, query};
-use crate::server_url::ServerUrl;
-use crate::settings::{SetOutcome, SettingsChange};
 use anonymous_domains_client::{Answer, Client, CommandError as _};
-use anonymous_domains_protocol::admin::{
-    BlockedMachine, BlockedPage, Domain, DomainKeyDescription, DomainKeyList, DomainPage,
-    DomainSettings, Member, MemberPage,
+use anonymous_domains_protocol::{
+    admin::{
+        BlockedMachine, BlockedPage, Domain, DomainKeyDescription, DomainKeyList, DomainPage,
+        DomainSettings, Member, MemberPage,
+    },
+    ids::{DomainName, MachineGuid},
+    problem::ErrorName,
 };
-use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
-use anonymous_domains_protocol::problem::ErrorName;
 use http::{Method, Request, header};
+
+use crate::{
+    advice::Subject,
+    error::AdminError,
+    pages::{Pages, Paging, query},
+    server_url::ServerUrl,
+    settings::{SetOutcome, SettingsChange},
+};
 
 /// One server's operator's interface.
 pub struct Admin {

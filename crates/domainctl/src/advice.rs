@@ -1,8 +1,10 @@
 //! The server's refusals as sentences that say what happened and what to do.
 
 use anonymous_domains_client::refusal;
-use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
-use anonymous_domains_protocol::problem::{ErrorName, Problem};
+use anonymous_domains_protocol::{
+    ids::{DomainName, MachineGuid},
+    problem::{ErrorName, Problem},
+};
 
 /// What a request was about.
 #[derive(Debug, Clone, PartialEq, Eq)]

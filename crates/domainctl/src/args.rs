@@ -1,10 +1,11 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use anonymous_domains_domainctl::{Paging, ServerUrl, SettingsChange};
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use std::path::PathBuf;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -210,8 +211,9 @@ impl From<&SettingsArguments> for SettingsChange {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::CommandFactory as _;
+
+    use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -1,9 +1,7 @@
 //! What people want to know about a domain key's certificate.
 
-use anonymous_domains_protocol::admin::DomainKeyDescription;
-use anonymous_domains_protocol::base64url;
-use x509_cert::Certificate;
-use x509_cert::der::Decode as _;
+use anonymous_domains_protocol::{admin::DomainKeyDescription, base64url};
+use x509_cert::{Certificate, der::Decode as _};
 
 /// When the key's certificate expires, and who issued it.
 pub fn validity_and_issuer(key: &DomainKeyDescription) -> Option<(String, String)> {

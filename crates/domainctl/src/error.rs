@@ -1,8 +1,9 @@
 //! What can go wrong, by who has to act.
 
-use crate::advice::{self, Subject};
 use anonymous_domains_client::{CommandError, ErrorKind, Failure};
 use anonymous_domains_protocol::problem::Problem;
+
+use crate::advice::{self, Subject};
 
 /// An operation did not succeed. Its text is a sentence or two for a person: what happened and
 /// what to do. It holds no secrets.

@@ -7,17 +7,19 @@ mod certificate;
 mod report;
 mod table;
 
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
 use anonymous_domains_client::{Client, ClientOptions, CommandError as _, Console, Token, files};
-use anonymous_domains_domainctl::error::AdminError;
-use anonymous_domains_domainctl::{Admin, SetOutcome, SettingsChange};
+use anonymous_domains_domainctl::{Admin, SetOutcome, SettingsChange, error::AdminError};
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 use args::{Arguments, Command, DomainCommand, MemberCommand, SettingsArguments};
 use clap::{CommandFactory as _, Parser as _};
 use report::{Listed, Report, Stop};
 use serde_json::json;
-use std::io::{self, IsTerminal as _, Write as _};
-use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// The environment variable that may hold the token.
 const TOKEN_VARIABLE: &str = "DOMAINCTL_TOKEN";

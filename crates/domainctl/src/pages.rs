@@ -1,8 +1,10 @@
 //! Lists that fetch their pages as needed.
 
-use crate::error::AdminError;
-use anonymous_domains_protocol::admin::MAX_PAGE_LIMIT;
 use std::collections::VecDeque;
+
+use anonymous_domains_protocol::admin::MAX_PAGE_LIMIT;
+
+use crate::error::AdminError;
 
 /// The entries of a page: few requests for a long list, and the first entries soon.
 const PAGE_LIMIT: u32 = 500;
@@ -112,8 +114,9 @@ pub(crate) fn query(after: Option<&str>, limit: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::cell::RefCell;
+
+    use super::*;
 
     /// A list of the numbers below `total`, and the limits that it was asked with.
     fn list(total: u32, paging: Paging) -> (Vec<u32>, Option<String>, Vec<u32>) {

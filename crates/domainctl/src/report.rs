@@ -1,13 +1,14 @@
 //! The command's output: text for people, or one JSON object for programs.
 
-use crate::table::Table;
+use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
+
 use anonymous_domains_client::{CommandError as _, Console, printable};
-use anonymous_domains_domainctl::Pages;
-use anonymous_domains_domainctl::error::AdminError;
+use anonymous_domains_domainctl::{Pages, error::AdminError};
 use anonymous_domains_protocol::admin::Domain;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
+
+use crate::table::Table;
 
 /// Why a command ended early.
 pub enum Stop {

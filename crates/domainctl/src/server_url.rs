@@ -1,8 +1,9 @@
 //! The URL of a server.
 
+use std::fmt;
+
 use anonymous_domains_client::HttpUrl;
 use http::Uri;
-use std::fmt;
 
 /// A server's URL, with a path before `/admin/v1` if the server is behind one.
 #[derive(Debug, Clone, PartialEq, Eq)]

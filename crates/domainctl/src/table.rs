@@ -1,7 +1,8 @@
 //! Tables for people.
 
-use anonymous_domains_client::printable;
 use std::io::{self, Write};
+
+use anonymous_domains_client::printable;
 
 /// Between two columns.
 const GAP: &str = "  ";

@@ -1,13 +1,15 @@
 //! The WebAssembly engine: compiles the component once, and interrupts guests that compute for
 //! long.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
-use wasmtime::component::{Component, Linker};
 use wasmtime::{
     Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+    component::{Component, Linker},
 };
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
@@ -212,9 +214,9 @@ fn builds_in(directory: &Path) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::File, time::SystemTime};
+
     use super::*;
-    use std::fs::File;
-    use std::time::SystemTime;
 
     fn file(directory: &Path, name: &str, age_s: u64) -> PathBuf {
         let path = directory.join(name);

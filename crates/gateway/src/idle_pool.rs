@@ -1,7 +1,9 @@
 //! Idle instances of the component, kept for a while because creating one is expensive.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 

@@ -2,11 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use std::process::ExitCode;
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
-use anonymous_domains_gateway::cli::Arguments;
-use anonymous_domains_gateway::{run, telemetry};
+use anonymous_domains_gateway::{cli::Arguments, run, telemetry};
 
 /// After this many task polls a thread checks for I/O events. A poll may take as long as a guest
 /// computes at a time, and requests should be accepted in the order in which they arrive.

@@ -1,26 +1,28 @@
 //! Connects the parts, and serves until a signal comes.
 
-use std::io::Write as _;
-use std::pin::pin;
-use std::sync::Arc;
-use std::time::Instant;
+use std::{io::Write as _, pin::pin, sync::Arc, time::Instant};
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 
-use crate::cli::Arguments;
-use crate::engine::{self, Program};
-use crate::host::Shared;
-use crate::host::memory::Memory;
-use crate::http::serve::{Connections, serve};
-use crate::http::{Limits, Service};
-use crate::scheduler::Scheduler;
-use crate::settings::{self, Settings};
-use crate::state::StateDirectory;
-use crate::storage;
-use crate::worker::Workers;
+use crate::{
+    cli::Arguments,
+    engine::{self, Program},
+    host::{Shared, memory::Memory},
+    http::{
+        Limits, Service,
+        serve::{Connections, serve},
+    },
+    scheduler::Scheduler,
+    settings::{self, Settings},
+    state::StateDirectory,
+    storage,
+    worker::Workers,
+};
 
 /// Serves until SIGTERM or SIGINT, and then until the requests in flight have ended or the grace
 /// period is over. Prints `listening on http://ADDR` on standard output when it can serve.

@@ -3,10 +3,7 @@
 //! Each setting comes from the first of these that has it: `--set`, the environment, the
 //! `--variables` file, the state directory, the gateway itself ([`Settings::of_the_gateway`]).
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::path::Path;
-use std::time::Duration;
+use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
 
 use anyhow::{Context as _, bail};
 use zeroize::Zeroizing;

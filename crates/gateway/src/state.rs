@@ -12,16 +12,17 @@
 //! or another gateway has it. A new one would make everything useless that was issued or encrypted,
 //! so that is an error.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, bail};
 use zeroize::Zeroizing;
 
-use crate::ca::DomainCa;
-use crate::settings::Settings;
+use crate::{ca::DomainCa, settings::Settings};
 
 const CA_CERTIFICATE: &str = "ca.pem";
 const CA_PRIVATE_KEY: &str = "ca-key.pem";

@@ -5,17 +5,20 @@
 //! gateway that claims an empty one may create secrets. It writes them to the disk before the claim,
 //! so that after a crash in between it still has them and can claim the store later.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 
-use crate::cli::StoreArguments;
-use crate::settings::Settings;
-use crate::state::{Locked, StateDirectory};
-use crate::store::redis::{Address, Claim, RedisStore};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Bounded, Store};
+use crate::{
+    cli::StoreArguments,
+    settings::Settings,
+    state::{Locked, StateDirectory},
+    store::{
+        Bounded, Store,
+        redis::{Address, Claim, RedisStore},
+        sqlite::SqliteStore,
+    },
+};
 
 /// The opened store, and the complete settings.
 pub struct Opened {
@@ -133,10 +136,10 @@ async fn claim(
 mod tests {
     use std::path::Path;
 
-    use super::*;
-    use crate::cli::Arguments;
-    use crate::store::redis::testing::TestRedis;
     use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::{cli::Arguments, store::redis::testing::TestRedis};
 
     fn start(
         server: &TestRedis,

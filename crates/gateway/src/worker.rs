@@ -6,26 +6,33 @@
 //! it has a core ([`crate::scheduler`]), and a request gets an instance, an idle one if possible,
 //! when it gets a core: requests that wait for a core need no instance.
 
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Limited};
 use tokio::sync::oneshot;
 use wasmtime::Store;
-use wasmtime_wasi_http::p3;
-use wasmtime_wasi_http::p3::bindings::Service;
-use wasmtime_wasi_http::{WasiBody, WasiHttpView as _};
+use wasmtime_wasi_http::{
+    WasiBody, WasiHttpView as _,
+    p3::{self, bindings::Service},
+};
 
-use crate::engine::Program;
-use crate::host::memory::{OutOfMemory, Reclaim};
-use crate::host::{Instance, Shared};
-use crate::idle_pool::IdlePool;
-use crate::scheduler::{CorePermit, Scheduler};
+use crate::{
+    engine::Program,
+    host::{
+        Instance, Shared,
+        memory::{OutOfMemory, Reclaim},
+    },
+    idle_pool::IdlePool,
+    scheduler::{CorePermit, Scheduler},
+};
 
 /// After this many requests an instance is replaced. This limits memory leaks.
 const MAX_REQUESTS: usize = 1000;

@@ -6,8 +6,10 @@
 
 #![forbid(unsafe_code)]
 
-use rsa::pkcs1::DecodeRsaPublicKey;
-use rsa::signature::{Verifier, hazmat::PrehashVerifier};
+use rsa::{
+    pkcs1::DecodeRsaPublicKey,
+    signature::{Verifier, hazmat::PrehashVerifier},
+};
 use rustls_pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };

@@ -4,9 +4,10 @@
 //! Times are text in RFC 3339. A page's `next` is what the following page's `after` takes; `null`
 //! says that nothing follows.
 
-use crate::{ids::MachineGuid, json};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Number;
+
+use crate::{ids::MachineGuid, json};
 
 /// The longest body that an operator's request may have, in bytes.
 pub const MAX_BYTES: usize = 1024 * 1024;

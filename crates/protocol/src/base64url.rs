@@ -4,8 +4,10 @@
 //! What may hold a secret goes through [`encode_secret`] and [`decode_secret`], which take the same
 //! time for all bytes; the rest, which is the bulk, through tables, which are several times as fast.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use zeroize::Zeroizing;
 

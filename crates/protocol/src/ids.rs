@@ -1,7 +1,8 @@
 //! Names: a domain's and a machine's.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use uuid::Uuid;
 
 /// The longest domain name, in bytes.

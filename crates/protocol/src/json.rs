@@ -1,9 +1,10 @@
 //! JSON, read strictly: what two readers could understand differently is refused (RFC 8725
 //! section 2.4, RFC 7515 section 5.3).
 
+use std::fmt;
+
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
-use std::fmt;
 
 /// The deepest nesting of arrays and objects that is read.
 pub const MAX_DEPTH: usize = 64;

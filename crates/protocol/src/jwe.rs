@@ -1,16 +1,18 @@
 //! Encryption to a machine's key (RFC 7516): compact, `A256GCM`, with the content key encrypted by
 //! `RSA-OAEP-256` to an RSA key or agreed by `ECDH-ES` (direct) with an EC one.
 
-use crate::jwk::{PrivateKey, PublicKey};
-use crate::{base64url, json, random};
-use aes_gcm::aead::AeadInOut as _;
-use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce, Tag};
-use p256::elliptic_curve::Generate as _;
-use p256::elliptic_curve::rand_core::Rng as _;
+use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce, Tag, aead::AeadInOut as _};
+use p256::elliptic_curve::{Generate as _, rand_core::Rng as _};
 use rsa::Oaep;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
+
+use crate::{
+    base64url, json,
+    jwk::{PrivateKey, PublicKey},
+    random,
+};
 
 const ENC: &str = "A256GCM";
 const RSA_OAEP_256: &str = "RSA-OAEP-256";

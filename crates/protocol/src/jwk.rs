@@ -5,18 +5,19 @@ mod private;
 
 pub use private::PrivateKey;
 
-use crate::base64url;
+use std::{fmt, str::FromStr};
+
 use p256::elliptic_curve::sec1::ToSec1Point;
-use rsa::pkcs8::{
-    DecodePublicKey, EncodePublicKey, SubjectPublicKeyInfoRef, der::Decode as _, spki,
+use rsa::{
+    BoxedUint, RsaPublicKey,
+    pkcs8::{DecodePublicKey, EncodePublicKey, SubjectPublicKeyInfoRef, der::Decode as _, spki},
+    traits::PublicKeyParts,
 };
-use rsa::traits::PublicKeyParts;
-use rsa::{BoxedUint, RsaPublicKey};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use std::fmt;
-use std::str::FromStr;
 use zeroize::Zeroizing;
+
+use crate::base64url;
 
 /// The shortest RSA modulus that is accepted, in bits.
 pub const RSA_MIN_BITS: usize = 2048;

@@ -1,16 +1,20 @@
 //! Signatures (RFC 7515, RFC 7518 section 3): `RS256`, `PS256` and `ES256`, and the flattened JSON
 //! serialization.
 
-use crate::base64url;
-use crate::jwk::{PrivateKey, PublicKey};
-use p256::ecdsa;
-use p256::ecdsa::signature::{Signer as _, Verifier as _};
-use rsa::traits::PublicKeyParts as _;
-use rsa::{Pkcs1v15Sign, Pss};
+use std::{fmt, str::FromStr};
+
+use p256::ecdsa::{
+    self,
+    signature::{Signer as _, Verifier as _},
+};
+use rsa::{Pkcs1v15Sign, Pss, traits::PublicKeyParts as _};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::fmt;
-use std::str::FromStr;
+
+use crate::{
+    base64url,
+    jwk::{PrivateKey, PublicKey},
+};
 
 /// Octets of a PS256 salt: the hash's length (RFC 7518 section 3.5).
 const PS256_SALT_OCTETS: usize = 32;

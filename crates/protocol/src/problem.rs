@@ -1,8 +1,8 @@
 //! The one catalogue of errors, and the problem documents (RFC 9457) that carry them.
 
+use std::{fmt, str::FromStr};
+
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 
 /// The media type of a [`Problem`].
 pub const MEDIA_TYPE: &str = "application/problem+json";

@@ -1,7 +1,6 @@
 //! The one source of randomness: the system's.
 
-use getrandom::SysRng;
-use getrandom::rand_core::UnwrapErr;
+use getrandom::{SysRng, rand_core::UnwrapErr};
 
 /// The system's generator, as the infallible `CryptoRng` that the RustCrypto crates ask for.
 ///

@@ -7,13 +7,19 @@ mod payload;
 
 pub use payload::{DeregisterRequest, RegisterRequest};
 
-use crate::jwk::{PrivateKey, PublicKey};
-use crate::jws::{Algorithm, SignError, sign_flattened};
-use crate::{base64url, json};
-use serde_json::{Map, Value};
 use std::ops::Deref;
-use x509_cert::Certificate;
-use x509_cert::der::{Decode as _, Encode as _};
+
+use serde_json::{Map, Value};
+use x509_cert::{
+    Certificate,
+    der::{Decode as _, Encode as _},
+};
+
+use crate::{
+    base64url, json,
+    jwk::{PrivateKey, PublicKey},
+    jws::{Algorithm, SignError, sign_flattened},
+};
 
 /// The `typ` of a device's request.
 pub const TYP: &str = "domain-request";

@@ -1,8 +1,9 @@
 //! What the server answers, as JSON with members in camel case.
 
-use crate::ids::{DomainName, MachineGuid};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::ids::{DomainName, MachineGuid};
 
 /// The `cty` of the JWE that holds a domain's private keys (RFC 7517 section 8.5.2).
 pub const KEY_SET_CONTENT_TYPE: &str = "jwk-set+json";

@@ -1,7 +1,8 @@
 //! Times as text and in JSON.
 
-use serde_json::Value;
 use std::time::Duration;
+
+use serde_json::Value;
 use x509_cert::der::DateTime;
 
 /// 9999-12-31T23:59:59Z, the last second that RFC 3339 can write.
@@ -34,8 +35,9 @@ pub fn numeric_date_ms(value: &Value) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{numeric_date_ms, rfc3339};
     use serde_json::{Value, json};
+
+    use super::{numeric_date_ms, rfc3339};
 
     #[test]
     fn numeric_dates_are_within_the_calendar() {

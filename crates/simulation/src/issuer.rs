@@ -4,8 +4,7 @@ use std::rc::Rc;
 
 use anonymous_domains::{
     error::Error,
-    issuer::{CertificateOrder, Issuer},
-    issuer::{NewCertificate, NewKey},
+    issuer::{CertificateOrder, Issuer, NewCertificate, NewKey},
 };
 use anonymous_domains_protocol::{
     base64url,

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use anonymous_domains_protocol::ids::MachineGuid;
 use anonymous_domains_testkit::Guarantee;
+use domain::DomainModel;
+use request::{Expected, Request};
 
 use crate::{
     host::{Host, TaskId},
@@ -16,8 +18,6 @@ use crate::{
     snapshot::Snapshots,
     violation::Violation,
 };
-use domain::DomainModel;
-use request::{Expected, Request};
 
 /// What a schedule is allowed to do although a guarantee would forbid it otherwise.
 #[derive(Debug, Clone, Copy, Default)]

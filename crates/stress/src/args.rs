@@ -1,7 +1,8 @@
 //! The command line.
 
-use clap::Parser;
 use std::path::PathBuf;
+
+use clap::Parser;
 
 /// Stress-tests a running server, or gateways of its own, with requests from many machines and an
 /// operator. Then checks from outside what the server guarantees.

@@ -1,25 +1,27 @@
 //! Sends requests to a server and records the outcomes.
 
-use crate::clock::{Clock, after};
-use crate::credential_verifier::{CredentialVerifier, certified_key};
-use crate::history::{History, KeySeen, Lost, Operation, Outcome, Request};
-use crate::http::{Body, HttpClient, Reply};
-use crate::machine::Machine;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
 use anonymous_domains_client::Token;
-use anonymous_domains_protocol::admin::{Domain, DomainKeyList, DomainSettings, MemberPage};
-use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
-use anonymous_domains_protocol::problem::{ErrorName, Problem};
-use anonymous_domains_protocol::request::{self, DeregisterRequest, RegisterRequest};
-use anonymous_domains_protocol::response::{
-    DeregisterResponse, DomainDescription, RegisterResponse,
+use anonymous_domains_protocol::{
+    admin::{Domain, DomainKeyList, DomainSettings, MemberPage},
+    ids::{DomainName, MachineGuid},
+    problem::{ErrorName, Problem},
+    request::{self, DeregisterRequest, RegisterRequest},
+    response::{DeregisterResponse, DomainDescription, RegisterResponse},
 };
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::Duration;
+
+use crate::{
+    clock::{Clock, after},
+    credential_verifier::{CredentialVerifier, certified_key},
+    history::{History, KeySeen, Lost, Operation, Outcome, Request},
+    http::{Body, HttpClient, Reply},
+    machine::Machine,
+};
 
 /// An `iat` that is far from any server's clock: 2001-09-09T01:46:40Z.
 const LONG_AGO_MS: i64 = 1_000_000_000_000;

@@ -12,11 +12,12 @@ mod maximum;
 mod membership;
 mod removals;
 
-use crate::history::Operation;
+use std::{collections::BTreeMap, fmt};
+
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 use anonymous_domains_testkit::Guarantee;
-use std::collections::BTreeMap;
-use std::fmt;
+
+use crate::history::Operation;
 
 /// The most operations that a violation lists.
 const MAX_SHOWN: usize = 12;

@@ -1,19 +1,29 @@
 //! Decrypts and verifies the credentials in answers, and remembers which keys it has verified.
 
-use crate::history::{KeyPrint, KeySeen};
-use crate::machine::Machine;
-use anonymous_domains_device::credentials;
-use anonymous_domains_device::membership::HeldCredential;
-use anonymous_domains_protocol::ids::DomainName;
-use anonymous_domains_protocol::jwk::PrivateKey;
-use anonymous_domains_protocol::response::{Credential, PrivateKeySet, RegisterResponse};
-use anonymous_domains_protocol::{base64url, json, jwe};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use anonymous_domains_device::{credentials, membership::HeldCredential};
+use anonymous_domains_protocol::{
+    base64url,
+    ids::DomainName,
+    json, jwe,
+    jwk::PrivateKey,
+    response::{Credential, PrivateKeySet, RegisterResponse},
+};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use x509_cert::Certificate;
-use x509_cert::der::{Decode as _, Encode as _};
+use x509_cert::{
+    Certificate,
+    der::{Decode as _, Encode as _},
+};
+
+use crate::{
+    history::{KeyPrint, KeySeen},
+    machine::Machine,
+};
 
 /// A hash of a credential and its private key. What was verified once is not verified again: that
 /// takes long for RSA keys.

@@ -1,17 +1,25 @@
 //! The checks after a run: everything is asked about once more, while nothing else happens.
 
-use crate::caller::Caller;
-use crate::checker::Violation;
-use crate::history::{Operation, Outcome, Request};
-use crate::machine::{self, Machine};
-use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
-use anonymous_domains_protocol::problem::ErrorName;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anonymous_domains_protocol::{
+    ids::{DomainName, MachineGuid},
+    problem::ErrorName,
+};
 use anonymous_domains_testkit::Guarantee;
 use anyhow::Context as _;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::task::JoinSet;
+
+use crate::{
+    caller::Caller,
+    checker::Violation,
+    history::{Operation, Outcome, Request},
+    machine::{self, Machine},
+};
 
 /// How often a request without an answer is repeated.
 const TRIES: usize = 10;

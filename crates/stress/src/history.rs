@@ -1,12 +1,18 @@
 //! What was asked, when, and what came back: the only input of the checker.
 
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anonymous_domains_protocol::{
+    ids::{DomainName, MachineGuid},
+    problem::ErrorName,
+};
+
 use crate::clock::Moment;
-use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
-use anonymous_domains_protocol::problem::ErrorName;
-use std::collections::BTreeSet;
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 /// Identifies a domain key without revealing it: the first bytes of a SHA-256 of its public key.
 pub type KeyPrint = u64;

@@ -1,16 +1,22 @@
 //! Gateways that the stress test starts for itself, on a state directory that is removed at the
 //! end.
 
-use crate::checker::Violation;
-use crate::clock::Moment;
-use crate::history::{Lost, Operation, Outcome};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
 use anonymous_domains_client::{Token, files};
 use anonymous_domains_testkit::{Gateway, Guarantee, RedisServer, free_port};
 use anyhow::Context as _;
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+use crate::{
+    checker::Violation,
+    clock::Moment,
+    history::{Lost, Operation, Outcome},
+};
 
 /// Which gateways to run.
 #[derive(Debug, Clone)]

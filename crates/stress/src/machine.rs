@@ -1,8 +1,11 @@
 //! The machines of a run: each has a GUID and a key, kept in memory.
 
-use anonymous_domains_protocol::ids::MachineGuid;
-use anonymous_domains_protocol::jwk::{KeyType, PrivateKey};
 use std::sync::Arc;
+
+use anonymous_domains_protocol::{
+    ids::MachineGuid,
+    jwk::{KeyType, PrivateKey},
+};
 
 /// RSA keys are slow to make, so machines share this many.
 const RSA_KEYS: usize = 4;

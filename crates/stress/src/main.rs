@@ -4,20 +4,22 @@
 
 mod args;
 
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
 use anonymous_domains_client::{Token, files};
-use anonymous_domains_stress::caller::Caller;
-use anonymous_domains_stress::http::HttpClient;
-use anonymous_domains_stress::local_cluster::{self, LocalCluster, Setup, Store};
-use anonymous_domains_stress::random::Random;
-use anonymous_domains_stress::workload::{End, Plan, Workload};
-use anonymous_domains_stress::{checker, final_checks, nemesis, report, thundering_herd};
+use anonymous_domains_stress::{
+    caller::Caller,
+    checker, final_checks,
+    http::HttpClient,
+    local_cluster::{self, LocalCluster, Setup, Store},
+    nemesis,
+    random::Random,
+    report, thundering_herd,
+    workload::{End, Plan, Workload},
+};
 use anyhow::Context as _;
 use args::Arguments;
 use clap::Parser as _;
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
 
 /// How long a run takes if no flag says so.
 const DEFAULT_SECONDS: u64 = 30;

@@ -1,18 +1,24 @@
 //! Kills the gateways of a local cluster under load, and starts them again.
 
-use crate::caller::Caller;
-use crate::checker::Violation;
-use crate::history::{Outcome, Request};
-use crate::local_cluster::LocalCluster;
-use crate::machine::Machine;
-use crate::random::Random;
-use crate::workload::Workload;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
 use anonymous_domains_protocol::ids::DomainName;
 use anonymous_domains_testkit::Guarantee;
 use anyhow::Context as _;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio::task::{JoinSet, block_in_place};
+
+use crate::{
+    caller::Caller,
+    checker::Violation,
+    history::{Outcome, Request},
+    local_cluster::LocalCluster,
+    machine::Machine,
+    random::Random,
+    workload::Workload,
+};
 
 /// How soon after a kill a registration must be answered: the longest time that the claim of a
 /// dead process on a key is valid (10 s for RSA-2048), plus a margin for a busy machine.

@@ -1,10 +1,13 @@
 //! The result of a run, as text for people.
 
-use crate::checker::{Rule, Verdict};
-use crate::history::{Operation, Outcome};
+use std::{collections::BTreeMap, fmt::Write as _};
+
 use anonymous_domains_testkit::Latencies;
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+
+use crate::{
+    checker::{Rule, Verdict},
+    history::{Operation, Outcome},
+};
 
 /// How many violations of one rule are shown. The first are the most useful.
 const MAX_VIOLATIONS: usize = 3;

@@ -1,16 +1,21 @@
 //! A thundering herd: very many machines that arrive at the same moment.
 
-use crate::caller::Caller;
-use crate::checker::Violation;
-use crate::history::{Outcome, Request};
-use crate::machine::{self, Machine};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
 use anonymous_domains_protocol::ids::DomainName;
 use anonymous_domains_testkit::Guarantee;
 use anyhow::Context as _;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::Barrier;
-use tokio::task::JoinSet;
+use tokio::{sync::Barrier, task::JoinSet};
+
+use crate::{
+    caller::Caller,
+    checker::Violation,
+    history::{Outcome, Request},
+    machine::{self, Machine},
+};
 
 /// How often each machine asks at most until it is answered.
 const TRIES: usize = 60;

@@ -1,16 +1,24 @@
 //! The load: many tasks that send all kinds of requests at the same time.
 
-use crate::caller::Caller;
-use crate::history::{Outcome, Request};
-use crate::machine::{self, Machine};
-use crate::random::Random;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 use anyhow::Context as _;
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
+
+use crate::{
+    caller::Caller,
+    history::{Outcome, Request},
+    machine::{self, Machine},
+    random::Random,
+};
 
 /// How long a task waits when no server could be reached.
 const NO_SERVER_WAIT: Duration = Duration::from_millis(20);

@@ -1,7 +1,9 @@
 //! Child processes of a test.
 
-use std::net::TcpListener;
-use std::process::{Child, ChildStdout, Command};
+use std::{
+    net::TcpListener,
+    process::{Child, ChildStdout, Command},
+};
 
 use anyhow::{Context as _, bail, ensure};
 

@@ -7,18 +7,19 @@ mod mutant;
 mod record;
 mod tree;
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail};
-
-use crate::process;
-use crate::workspace::Workspace;
 use mutant::{Change, Mutant};
 use record::Record;
 use tree::Tree;
+
+use crate::{process, workspace::Workspace};
 
 const DIRECTORY: &str = "crates/simulation/mutants";
 const RECORD: &str = "crates/simulation/mutants/caught.txt";

@@ -1,8 +1,10 @@
 //! The record of mutants that were caught, by a digest of what was tried.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::ErrorKind;
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::ErrorKind,
+    path::Path,
+};
 
 use anyhow::{Context, Result};
 

@@ -9,9 +9,11 @@ mod document;
 mod resolve;
 mod source;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use circles::{among_modules, circles};
 use document::{CrateOrder, Layers};

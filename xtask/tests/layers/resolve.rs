@@ -1,7 +1,9 @@
 //! A crate's modules, and which imports from which.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use crate::source::{Scope, Segments};
 

@@ -1,15 +1,19 @@
 //! The cost of a join with many members, key versions or domains.
 
-use anonymous_domains_protocol::jwk::KeyType;
-use anonymous_domains_protocol::request::MEDIA_TYPE;
+use anonymous_domains_bench::{
+    load::{self, Pace, Requests},
+    machines::{machines, registrations},
+    seed::{self, Seed},
+};
+use anonymous_domains_protocol::{jwk::KeyType, request::MEDIA_TYPE};
 
-use super::race::{Effort, Results, Rival, race};
-use super::steady::{CONNECTIONS, MACHINES};
-use super::{Plan, Report, number, state_directory};
+use super::{
+    Plan, Report, number,
+    race::{Effort, Results, Rival, race},
+    state_directory,
+    steady::{CONNECTIONS, MACHINES},
+};
 use crate::server::{Build, Server};
-use anonymous_domains_bench::load::{self, Pace, Requests};
-use anonymous_domains_bench::machines::{machines, registrations};
-use anonymous_domains_bench::seed::{self, Seed};
 
 /// Machines that join for the first time in one round.
 const NEWCOMERS: usize = 500;

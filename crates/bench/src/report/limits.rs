@@ -2,14 +2,17 @@
 
 use std::process::Command;
 
+use anonymous_domains_bench::machines::machines;
 use anonymous_domains_protocol::jwk::KeyType;
 use anyhow::{Context as _, ensure};
 
-use super::race::race;
-use super::steady::{CONNECTIONS, MACHINES, members};
-use super::{Plan, Report, number, state_directory};
+use super::{
+    Plan, Report, number,
+    race::race,
+    state_directory,
+    steady::{CONNECTIONS, MACHINES, members},
+};
 use crate::server::Build;
-use anonymous_domains_bench::machines::machines;
 
 /// The operations of a join that `openssl speed` measures, per second on all threads together.
 struct Rates {

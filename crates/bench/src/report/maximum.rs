@@ -1,21 +1,26 @@
 //! A maximum on a large domain, set and lifted under load.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
 
+use anonymous_domains_bench::{
+    load::{self, Pace, Sample},
+    machines::{machines, registrations},
+    seed::{self, Seed},
+};
 use anonymous_domains_client::{Client, ClientOptions, Token};
 use anonymous_domains_domainctl::{Admin, ServerUrl, SettingsChange};
-use anonymous_domains_protocol::ids::DomainName;
-use anonymous_domains_protocol::jwk::KeyType;
+use anonymous_domains_protocol::{ids::DomainName, jwk::KeyType};
 use anyhow::{Context as _, anyhow, ensure};
 
-use super::steady::{CONNECTIONS, MACHINES};
-use super::{Plan, Report, number, state_directory};
+use super::{
+    Plan, Report, number, state_directory,
+    steady::{CONNECTIONS, MACHINES},
+};
 use crate::server::Build;
-use anonymous_domains_bench::load::{self, Pace, Sample};
-use anonymous_domains_bench::machines::{machines, registrations};
-use anonymous_domains_bench::seed::{self, Seed};
 
 /// How long a load runs at a time.
 const SLICE: Duration = Duration::from_millis(500);

@@ -10,16 +10,18 @@ mod rollover;
 mod small;
 mod steady;
 
-use std::fmt::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    fmt::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
+use race::Effort;
 
 use crate::server::Programs;
-use race::Effort;
 
 /// What to measure, and with what.
 pub struct Plan {

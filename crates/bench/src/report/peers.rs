@@ -1,18 +1,25 @@
 //! cfssl, a common server for issuing credentials over HTTP.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
+use anonymous_domains_bench::{
+    load::{Post, Requests},
+    machines::machines,
+};
 use anonymous_domains_protocol::jwk::KeyType;
+use anonymous_domains_testkit::free_port;
 use anyhow::{Context as _, ensure};
 
-use super::race::{Rival, race};
-use super::steady::{CONNECTIONS, MACHINES, members};
-use super::{Plan, Report, number, state_directory};
+use super::{
+    Plan, Report, number,
+    race::{Rival, race},
+    state_directory,
+    steady::{CONNECTIONS, MACHINES, members},
+};
 use crate::server::{Build, Server, start_at};
-use anonymous_domains_bench::load::{Post, Requests};
-use anonymous_domains_bench::machines::machines;
-use anonymous_domains_testkit::free_port;
 
 /// A type of key, as cfssl names it.
 struct Kind {

@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
+use anonymous_domains_bench::{
+    load::{self, Pace},
+    machines::{deregistration, machines, registrations},
+};
 use anonymous_domains_protocol::jwk::KeyType;
 
-use super::race::median;
-use super::{Plan, Report, copy_state, number, state_directory};
+use super::{Plan, Report, copy_state, number, race::median, state_directory};
 use crate::server::{Build, Server};
-use anonymous_domains_bench::load::{self, Pace};
-use anonymous_domains_bench::machines::{deregistration, machines, registrations};
 
 /// How many devices register at once after a departure.
 const HERD: usize = 1000;

@@ -1,23 +1,27 @@
 //! Sizes, starts, instances, memory.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use anonymous_domains_bench::load::{self, Pace};
-use anonymous_domains_bench::machines::{machines, registrations};
-use anonymous_domains_gateway::engine::Program;
-use anonymous_domains_gateway::host::Shared;
-use anonymous_domains_gateway::host::memory::Memory;
-use anonymous_domains_gateway::scheduler::Scheduler;
-use anonymous_domains_gateway::settings::Settings;
-use anonymous_domains_gateway::state::StateDirectory;
-use anonymous_domains_gateway::store::sqlite::SqliteStore;
-use anonymous_domains_gateway::worker::Workers;
+use anonymous_domains_bench::{
+    load::{self, Pace},
+    machines::{machines, registrations},
+};
+use anonymous_domains_gateway::{
+    engine::Program,
+    host::{Shared, memory::Memory},
+    scheduler::Scheduler,
+    settings::Settings,
+    state::StateDirectory,
+    store::sqlite::SqliteStore,
+    worker::Workers,
+};
 use anonymous_domains_protocol::jwk::KeyType;
 
-use super::race::median;
-use super::{Plan, Report, number, state_directory};
+use super::{Plan, Report, number, race::median, state_directory};
 use crate::server::Build;
 
 /// How many requests run at a time when memory is measured.

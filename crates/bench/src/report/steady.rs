@@ -3,14 +3,19 @@
 
 use std::time::Duration;
 
+use anonymous_domains_bench::{
+    load::{self, Pace},
+    machines::{Machine, machines, registrations},
+    pauses::{self, Pauses},
+};
 use anonymous_domains_protocol::jwk::KeyType;
 
-use super::race::{Results, Rival, median, race};
-use super::{Plan, Report, copy_state, number, state_directory};
+use super::{
+    Plan, Report, copy_state, number,
+    race::{Results, Rival, median, race},
+    state_directory,
+};
 use crate::server::{Build, Server};
-use anonymous_domains_bench::load::{self, Pace};
-use anonymous_domains_bench::machines::{Machine, machines, registrations};
-use anonymous_domains_bench::pauses::{self, Pauses};
 
 /// The machines that ask.
 pub const MACHINES: usize = 64;

@@ -1,25 +1,35 @@
 //! A domain CA for the tests.
 
-use anonymous_domains_protocol::base64url;
-use anonymous_domains_protocol::jwk::{KeyType, PrivateKey, PublicKey};
-use p256::ecdsa::{DerSignature, SigningKey};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
-use x509_cert::builder::profile::BuilderProfile;
-use x509_cert::builder::{Builder, CertificateBuilder};
-use x509_cert::certificate::TbsCertificate;
-use x509_cert::der::asn1::{Ia5String, OctetString};
-use x509_cert::der::{Decode as _, Encode as _, flagset::FlagSet};
-use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::ext::pkix::{
-    AuthorityKeyIdentifier, BasicConstraints, KeyUsage, KeyUsages, SubjectAltName,
-    SubjectKeyIdentifier,
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
-use x509_cert::ext::{Extension, ToExtension};
-use x509_cert::name::Name;
-use x509_cert::serial_number::SerialNumber;
-use x509_cert::spki::{SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
-use x509_cert::time::Validity;
+
+use anonymous_domains_protocol::{
+    base64url,
+    jwk::{KeyType, PrivateKey, PublicKey},
+};
+use p256::ecdsa::{DerSignature, SigningKey};
+use x509_cert::{
+    builder::{Builder, CertificateBuilder, profile::BuilderProfile},
+    certificate::TbsCertificate,
+    der::{
+        Decode as _, Encode as _,
+        asn1::{Ia5String, OctetString},
+        flagset::FlagSet,
+    },
+    ext::{
+        Extension, ToExtension,
+        pkix::{
+            AuthorityKeyIdentifier, BasicConstraints, KeyUsage, KeyUsages, SubjectAltName,
+            SubjectKeyIdentifier, name::GeneralName,
+        },
+    },
+    name::Name,
+    serial_number::SerialNumber,
+    spki::{SubjectPublicKeyInfo, SubjectPublicKeyInfoRef},
+    time::Validity,
+};
 
 pub struct Ca {
     key: SigningKey,

@@ -1,8 +1,9 @@
 //! Which certificate paths are accepted.
 
-use crate::ca::Ca;
 use anonymous_domains_device::certificate::{CertificateFault, Chain};
 use x509_cert::ext::pkix::KeyUsages;
+
+use crate::ca::Ca;
 
 fn check(chain: &[&[u8]], anchors: &[&[u8]]) -> Result<(), CertificateFault> {
     let owned = |ders: &[&[u8]]| ders.iter().map(|der| der.to_vec()).collect::<Vec<_>>();

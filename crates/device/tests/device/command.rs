@@ -1,11 +1,15 @@
 //! The command, as people and scripts run it.
 
-use crate::server::{Mishap, Server};
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
 use anonymous_domains_protocol::problem::ErrorName;
 use serde_json::{Value, json};
-use std::path::Path;
-use std::process::{Command, Output};
 use tempfile::TempDir;
+
+use crate::server::{Mishap, Server};
 
 struct Shell {
     server: Server,

@@ -1,11 +1,16 @@
-use crate::ca::{Ca, Flaw};
-use crate::server::State;
-use crate::{Setup, device};
-use anonymous_domains_device::error::DeviceError;
-use anonymous_domains_device::{JoinOptions, Left};
-use anonymous_domains_protocol::base64url;
-use anonymous_domains_protocol::jwk::{KeyType, PrivateKey};
+use anonymous_domains_device::{JoinOptions, Left, error::DeviceError};
+use anonymous_domains_protocol::{
+    base64url,
+    jwk::{KeyType, PrivateKey},
+};
 use serde_json::{Value, json};
+
+use crate::{
+    Setup,
+    ca::{Ca, Flaw},
+    device,
+    server::State,
+};
 
 const UPDATE: JoinOptions = JoinOptions {
     key_type: None,

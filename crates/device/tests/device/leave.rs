@@ -1,10 +1,8 @@
-use crate::Setup;
-use crate::server::Mishap;
 use anonymous_domains_client::CommandError as _;
-use anonymous_domains_device::Left;
-use anonymous_domains_device::error::DeviceError;
-use anonymous_domains_device::membership::Standing;
+use anonymous_domains_device::{Left, error::DeviceError, membership::Standing};
 use anonymous_domains_protocol::problem::ErrorName;
+
+use crate::{Setup, server::Mishap};
 
 /// `deregister` and whether it was a preview, of each request.
 fn previews(setup: &Setup) -> Vec<bool> {

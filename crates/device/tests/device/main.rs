@@ -9,12 +9,15 @@ mod leave;
 mod retry;
 mod server;
 
-use anonymous_domains_device::Device;
-use anonymous_domains_device::client::{Client, ClientOptions, RetryPolicy};
-use anonymous_domains_device::domain_url::DomainUrl;
-use anonymous_domains_device::state_directory::StateDirectory;
-use server::Server;
 use std::time::Duration;
+
+use anonymous_domains_device::{
+    Device,
+    client::{Client, ClientOptions, RetryPolicy},
+    domain_url::DomainUrl,
+    state_directory::StateDirectory,
+};
+use server::Server;
 use tempfile::TempDir;
 
 /// A device in a directory of its own, and the URL of `living-room` at a server.

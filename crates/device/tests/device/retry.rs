@@ -1,9 +1,8 @@
-use crate::Setup;
-use crate::server::Mishap;
 use anonymous_domains_client::CommandError as _;
-use anonymous_domains_device::JoinOptions;
-use anonymous_domains_device::error::DeviceError;
+use anonymous_domains_device::{JoinOptions, error::DeviceError};
 use anonymous_domains_protocol::problem::ErrorName;
+
+use crate::{Setup, server::Mishap};
 
 fn join(setup: &Setup) -> Result<Vec<u64>, DeviceError> {
     let joined = setup.device.join(&setup.url, JoinOptions::default())?;

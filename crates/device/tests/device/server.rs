@@ -1,19 +1,25 @@
 //! A domain server in a thread: the protocol's happy path and a few refusals over one domain, and
 //! the faults that a test asks for.
 
-use crate::ca::{Ca, Flaw};
-use anonymous_domains_protocol::ids::MachineGuid;
-use anonymous_domains_protocol::jwe;
-use anonymous_domains_protocol::jwk::{KeyType, PrivateKey};
-use anonymous_domains_protocol::problem::{ErrorName, Problem};
-use anonymous_domains_protocol::request::{DeregisterRequest, RegisterRequest, SignedRequest};
-use anonymous_domains_protocol::time::rfc3339;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex, MutexGuard},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anonymous_domains_protocol::{
+    ids::MachineGuid,
+    jwe,
+    jwk::{KeyType, PrivateKey},
+    problem::{ErrorName, Problem},
+    request::{DeregisterRequest, RegisterRequest, SignedRequest},
+    time::rfc3339,
+};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::ca::{Ca, Flaw};
 
 /// What goes wrong with one request.
 #[derive(Clone)]

@@ -1,14 +1,16 @@
 //! The command, as people and scripts run it.
 
-use crate::server::{Mishap, TOKEN};
-use crate::{Shell, help_directory, text};
-use anonymous_domains_protocol::ids::MachineGuid;
-use anonymous_domains_protocol::problem::ErrorName;
+use std::{fs::File, io::Write as _, process::Output};
+
+use anonymous_domains_protocol::{ids::MachineGuid, problem::ErrorName};
 use rustix::pty;
 use serde_json::json;
-use std::fs::File;
-use std::io::Write as _;
-use std::process::Output;
+
+use crate::{
+    Shell, help_directory,
+    server::{Mishap, TOKEN},
+    text,
+};
 
 #[test]
 fn domains_are_shown() {

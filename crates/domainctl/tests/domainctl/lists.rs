@@ -1,7 +1,7 @@
-use crate::server::Mishap;
-use crate::{Shell, text};
 use anonymous_domains_protocol::problem::ErrorName;
 use serde_json::{Value, json};
+
+use crate::{Shell, server::Mishap, text};
 
 fn names(list: &Value) -> Vec<&str> {
     let domains = list["domains"].as_array().unwrap();

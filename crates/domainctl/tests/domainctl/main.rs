@@ -7,10 +7,13 @@ mod server;
 mod settings;
 mod token;
 
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
 use serde_json::Value;
 use server::Server;
-use std::path::Path;
-use std::process::{Command, Output};
 
 /// A server, and the command that runs it.
 struct Shell {

@@ -1,13 +1,18 @@
 //! `/admin/v1` in a thread, with domains in memory, and the faults that a test asks for.
 
-use anonymous_domains_protocol::admin::{Domain, DomainSettings};
-use anonymous_domains_protocol::ids::MachineGuid;
-use anonymous_domains_protocol::problem::{ErrorName, Problem};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use anonymous_domains_protocol::{
+    admin::{Domain, DomainSettings},
+    ids::MachineGuid,
+    problem::{ErrorName, Problem},
+};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
 
 pub const TOKEN: &str = "the-operators-own-token-of-this-test";
 const NOON: &str = "2026-11-22T12:00:00Z";

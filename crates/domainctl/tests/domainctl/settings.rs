@@ -1,7 +1,7 @@
-use crate::server::Mishap;
-use crate::{Shell, text};
 use anonymous_domains_protocol::admin::DomainSettings;
 use serde_json::{Value, json};
+
+use crate::{Shell, server::Mishap, text};
 
 impl Shell {
     fn settings(&self, domain: &str) -> DomainSettings {

@@ -1,7 +1,12 @@
-use crate::server::{Mishap, TOKEN};
-use crate::{Shell, text};
-use anonymous_domains_protocol::problem::ErrorName;
 use std::process::Command;
+
+use anonymous_domains_protocol::problem::ErrorName;
+
+use crate::{
+    Shell,
+    server::{Mishap, TOKEN},
+    text,
+};
 
 /// The command with no token.
 fn bare(shell: &Shell) -> Command {

@@ -1,8 +1,6 @@
 //! The flags for the store.
 
-use std::fmt;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{fmt, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::Args;

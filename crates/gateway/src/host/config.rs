@@ -2,8 +2,10 @@
 
 use wasmtime::component::{HasData, Linker};
 
-use super::Instance;
-use super::bindings::wasi::config::store::{Error, Host, add_to_linker};
+use super::{
+    Instance,
+    bindings::wasi::config::store::{Error, Host, add_to_linker},
+};
 use crate::settings::Settings;
 
 /// Marks [`Config`] as this interface's view of an [`Instance`].

@@ -4,13 +4,15 @@
 //! current when it was made, or when `current` was last called on it; `swap` succeeds only if
 //! that still is the key's version. A handle that `swap` consumed leaves the resource table.
 
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
-
-use super::Instance;
-use super::bindings::wasi::keyvalue::{atomics, store};
-use crate::store::{Store, StoreError, Swap, Version};
 use atomics::CasError;
 use store::{Error, KeyResponse};
+use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+
+use super::{
+    Instance,
+    bindings::wasi::keyvalue::{atomics, store},
+};
+use crate::store::{Store, StoreError, Swap, Version};
 
 /// The only bucket.
 const BUCKET: &str = "default";
@@ -169,10 +171,11 @@ pub(super) fn link(linker: &mut Linker<Instance>) -> wasmtime::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::store::sqlite::SqliteStore;
     use atomics::{Host as _, HostCas};
     use store::{Host as _, HostBucket};
+
+    use super::*;
+    use crate::store::sqlite::SqliteStore;
 
     /// A handle for another call, as a guest passes it.
     fn lend<T: 'static>(handle: &Resource<T>) -> Resource<T> {

@@ -1,7 +1,9 @@
 //! Memory limits: of each instance, and of all together.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{
+    Arc, OnceLock, Weak,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use thiserror::Error;
 use wasmtime::ResourceLimiter;

@@ -11,18 +11,19 @@ mod output;
 
 use std::sync::Arc;
 
+use memory::{Limiter, Memory};
+use output::LogOutput;
 use wasmtime::component::{Linker, ResourceTable};
-use wasmtime_wasi::cli::{WasiCli, WasiCliView};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{
+    WasiCtx, WasiCtxView, WasiView,
+    cli::{WasiCli, WasiCliView},
+};
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
     WasiHttpView,
 };
 
-use crate::settings::Settings;
-use crate::store::Store;
-use memory::{Limiter, Memory};
-use output::LogOutput;
+use crate::{settings::Settings, store::Store};
 
 /// Bindings for the component's own imports.
 mod bindings {
@@ -134,9 +135,11 @@ type Sent = Result<
 ///
 /// Never in practice: only if a name is defined twice.
 pub fn link(linker: &mut Linker<Instance>) -> wasmtime::Result<()> {
-    use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
-    use wasmtime_wasi::p2::bindings as p2;
-    use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
+    use wasmtime_wasi::{
+        filesystem::{WasiFilesystem, WasiFilesystemView},
+        p2::bindings as p2,
+        random::{WasiRandom, WasiRandomView},
+    };
 
     // 0.2: the imports of Rust's standard library on wasm32-wasip2.
     wasmtime_wasi::p2::add_to_linker_proxy_interfaces_async(linker)?;

@@ -1,9 +1,6 @@
 //! How many connections a client may have.
 
-use std::net::IpAddr;
-use std::num::NonZeroU16;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{net::IpAddr, num::NonZeroU16, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 

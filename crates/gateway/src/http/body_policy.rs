@@ -1,9 +1,7 @@
 //! Which requests may have a body, and how long it may be: only bodies that the component would read
 //! are taken.
 
-use http::Method;
-use http::header::AUTHORIZATION;
-use http::request::Parts;
+use http::{Method, header::AUTHORIZATION, request::Parts};
 use sha2::{Digest as _, Sha256};
 
 /// The prefix of the path of every device's request.

@@ -1,8 +1,10 @@
 //! Clients, and how much of a limited resource each may use.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// What the limits count as one client.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -1,16 +1,19 @@
 //! The state of a connection: whether a request is being handled, and whether its client reads the
 //! responses. The task that drives it checks this, and closes a connection without progress.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
-use super::client::Client;
-use super::min_rate::MinRate;
+use super::{client::Client, min_rate::MinRate};
 
 /// How fast a client must read a response.
 pub(super) const RESPONSE_RATE: MinRate = MinRate {

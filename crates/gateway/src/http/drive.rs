@@ -1,21 +1,24 @@
 //! One connection: served by hyper, within time limits.
 
-use std::pin::pin;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+    time::MissedTickBehavior,
+};
 
-use super::connection::{Connection, Verdict};
-use super::response::ResponseBody;
-use super::write_timeout::WriteTimeout;
+use super::{
+    connection::{Connection, Verdict},
+    response::ResponseBody,
+    write_timeout::WriteTimeout,
+};
 
 /// The most header fields in a request.
 const MAX_HEADERS: usize = 64;

@@ -1,8 +1,10 @@
 //! The gateway's own error responses: problem documents (RFC 9457).
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Response, StatusCode};
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+};
 
 /// Why the gateway itself responds, and not the component.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,21 +1,24 @@
 //! Reads request bodies completely before the component sees them: a client that sends slowly
 //! occupies a connection, but no instance.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::Version;
-use http::header::{CONTENT_LENGTH, EXPECT};
-use http::request::Parts;
+use http::{
+    Version,
+    header::{CONTENT_LENGTH, EXPECT},
+    request::Parts,
+};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use super::body_policy::BodyPolicy;
-use super::client::{Client, Lease, Pool, Share};
-use super::min_rate::MinRate;
-use super::problem::Problem;
+use super::{
+    body_policy::BodyPolicy,
+    client::{Client, Lease, Pool, Share},
+    min_rate::MinRate,
+    problem::Problem,
+};
 
 /// How much of an unwanted body is read and discarded, in bytes. A client that is still sending when
 /// the connection closes may never see the response.

@@ -1,19 +1,23 @@
 //! Responses on their way to the client. Their memory is counted until the last byte was sent, and a
 //! client that does not read its response gets no more of it.
 
-use std::io::IoSlice;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::{
+    io::IoSlice,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 use bytes::{Buf, Bytes};
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
-use super::client::{Client, Lease, Pool, Share};
-use super::connection::{Exchange, Progress};
-use super::problem::Problem;
+use super::{
+    client::{Client, Lease, Pool, Share},
+    connection::{Exchange, Progress},
+    problem::Problem,
+};
 
 /// How much memory all responses may take that are being made or sent, in bytes.
 const MEMORY: usize = 256 * 1024 * 1024;
@@ -204,9 +208,9 @@ impl Drop for Part {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use http_body_util::BodyExt as _;
 
+    use super::*;
     use crate::http::connection::tests::connection;
 
     fn response(memory: &ResponseMemory, size: usize, version: Version) -> ResponseBody {

@@ -1,19 +1,13 @@
 //! Accepts connections, and ends them at the shutdown.
 
-use std::io;
-use std::net::IpAddr;
-use std::num::NonZeroU16;
-use std::pin::pin;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{io, net::IpAddr, num::NonZeroU16, pin::pin, sync::Arc, time::Duration};
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+};
 
-use super::admission::Admission;
-use super::connection::Connection;
-use super::drive::drive;
-use super::service::Service;
+use super::{admission::Admission, connection::Connection, drive::drive, service::Service};
 
 /// How long to wait before the next attempt if, for example, the system has no free file
 /// descriptors.

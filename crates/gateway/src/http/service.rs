@@ -1,19 +1,23 @@
 //! One request: checked, read completely, passed to the component, answered and logged.
 
-use std::convert::Infallible;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
-use super::connection::Connection;
-use super::problem::Problem;
-use super::request_body::RequestReader;
-use super::response::{ResponseBody, ResponseMemory, UnsentResponse};
-use super::target::make_absolute;
+use super::{
+    connection::Connection,
+    problem::Problem,
+    request_body::RequestReader,
+    response::{ResponseBody, ResponseMemory, UnsentResponse},
+    target::make_absolute,
+};
 use crate::worker::{Failure, Workers};
 
 /// How long a request may wait until it is admitted.

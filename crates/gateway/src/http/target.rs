@@ -3,9 +3,11 @@
 //! The component gets the host only from the scheme and authority of the request: HTTP/1.1's `Host`
 //! header does not reach it.
 
-use http::header::HOST;
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Method, Request, Uri, Version};
+use http::{
+    Method, Request, Uri, Version,
+    header::HOST,
+    uri::{Authority, PathAndQuery, Scheme},
+};
 
 use super::problem::Problem;
 

@@ -1,12 +1,16 @@
 //! A connection that fails when its client accepts no bytes for too long.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep},
+};
 
 /// A stream with a time limit on each write.
 pub(super) struct WriteTimeout<S> {
@@ -88,8 +92,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_accepts_nothing_times_out() {

@@ -1,7 +1,6 @@
 //! Which guest computes next: a weighted fair queue of two classes.
 
-use std::collections::VecDeque;
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 /// How many times as much time guests of the short class get as those of the long class, while both
 /// wait.

@@ -1,15 +1,21 @@
 //! A guest's future, polled only while the guest has a core.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::time::Instant;
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Instant,
+};
 
 use tokio::sync::oneshot;
 
-use super::cores::{CorePermit, Scheduler, granted};
-use super::queues::Class;
+use super::{
+    cores::{CorePermit, Scheduler, granted},
+    queues::Class,
+};
 
 /// A guest that computes only while it has a core.
 #[must_use]

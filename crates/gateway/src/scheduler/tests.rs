@@ -1,13 +1,14 @@
 //! The order in which guests compute.
 
-use std::sync::{Arc, Mutex};
-use std::task::Poll;
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    task::Poll,
+    time::Duration,
+};
 
 use tokio::task::{JoinHandle, yield_now};
 
-use super::cores::Scheduler;
-use super::queues::Class;
+use super::{cores::Scheduler, queues::Class};
 
 /// Who computed, in order.
 #[derive(Clone, Default)]

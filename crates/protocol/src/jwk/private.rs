@@ -1,14 +1,18 @@
 //! Private keys: made, kept (PKCS#8) and handed over (JWK).
 
+use std::fmt;
+
+use p256::elliptic_curve::Generate;
+use rsa::{
+    BoxedUint, RsaPrivateKey,
+    pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey},
+    pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding},
+};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
 use super::{JwkError, KeyType, PublicKey, RSA_MAX_BITS, member};
 use crate::{base64url, random};
-use p256::elliptic_curve::Generate;
-use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
-use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
-use rsa::{BoxedUint, RsaPrivateKey};
-use serde_json::{Map, Value};
-use std::fmt;
-use zeroize::Zeroizing;
 
 /// A private key within the limits of [`PublicKey`]. It is wiped when dropped, and shows no more
 /// than its kind in `Debug`.

@@ -1,12 +1,11 @@
 //! What a request says: the payloads of register and deregister.
 
-use super::{RequestError, object, sign, text};
-use crate::ids::MachineGuid;
-use crate::json::whole_number;
-use crate::jwk::PrivateKey;
-use crate::jws::SignError;
-use crate::time::numeric_date_ms;
 use serde_json::{Map, Value, json};
+
+use super::{RequestError, object, sign, text};
+use crate::{
+    ids::MachineGuid, json::whole_number, jwk::PrivateKey, jws::SignError, time::numeric_date_ms,
+};
 
 /// Join the domain, or fetch its credentials again.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,11 @@
-use crate::{ec_key, interop, other_rsa_key, rsa_key};
-use anonymous_domains_protocol::base64url;
-use anonymous_domains_protocol::jwe::{JweError, decrypt, encrypt};
-use anonymous_domains_protocol::jwk::{KeyType, PrivateKey, PublicKey};
+use anonymous_domains_protocol::{
+    base64url,
+    jwe::{JweError, decrypt, encrypt},
+    jwk::{KeyType, PrivateKey, PublicKey},
+};
 use serde_json::Value;
+
+use crate::{ec_key, interop, other_rsa_key, rsa_key};
 
 fn encrypted(plaintext: &[u8], recipient: &PublicKey) -> String {
     encrypt(plaintext.to_vec().into(), recipient, "jwk-set+json").unwrap()

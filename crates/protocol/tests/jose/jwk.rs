@@ -1,7 +1,10 @@
-use crate::{ec_key, openssl, other_rsa_key, rfc7515, rsa_key};
-use anonymous_domains_protocol::base64url;
-use anonymous_domains_protocol::jwk::{KeyType, PrivateKey, PublicKey};
+use anonymous_domains_protocol::{
+    base64url,
+    jwk::{KeyType, PrivateKey, PublicKey},
+};
 use serde_json::{Value, json};
+
+use crate::{ec_key, openssl, other_rsa_key, rfc7515, rsa_key};
 
 /// RFC 7638 section 3.1.
 const THUMBPRINT_MODULUS: &str = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";

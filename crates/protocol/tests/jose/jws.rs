@@ -1,8 +1,11 @@
-use crate::{ec_key, interop, other_rsa_key, rfc7515, rsa_key};
-use anonymous_domains_protocol::base64url;
-use anonymous_domains_protocol::jwk::PrivateKey;
-use anonymous_domains_protocol::jws::{Algorithm, SignError, VerifyError, sign_flattened};
+use anonymous_domains_protocol::{
+    base64url,
+    jwk::PrivateKey,
+    jws::{Algorithm, SignError, VerifyError, sign_flattened},
+};
 use serde_json::{Value, json};
+
+use crate::{ec_key, interop, other_rsa_key, rfc7515, rsa_key};
 
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256];
 

@@ -6,9 +6,10 @@ mod jwk;
 mod jws;
 mod request;
 
+use std::sync::OnceLock;
+
 use anonymous_domains_protocol::jwk::{KeyType, PrivateKey};
 use serde_json::Value;
-use std::sync::OnceLock;
 
 /// The examples A.2 (RSA) and A.3 (EC) of RFC 7515: `key`, a private JWK, and `compact`, a JWS.
 fn rfc7515(example: &str) -> Value {

@@ -1,12 +1,13 @@
-use crate::{ec_key, openssl, rsa_key};
-use anonymous_domains_protocol::base64url;
-use anonymous_domains_protocol::ids::MachineGuid;
-use anonymous_domains_protocol::jwk::PrivateKey;
-use anonymous_domains_protocol::jws::{Algorithm, sign_flattened};
-use anonymous_domains_protocol::request::{
-    DeregisterRequest, RegisterRequest, RequestError, SignedRequest,
+use anonymous_domains_protocol::{
+    base64url,
+    ids::MachineGuid,
+    jwk::PrivateKey,
+    jws::{Algorithm, sign_flattened},
+    request::{DeregisterRequest, RegisterRequest, RequestError, SignedRequest},
 };
 use serde_json::{Value, json};
+
+use crate::{ec_key, openssl, rsa_key};
 
 const URL: &str = "http://127.0.0.1:3000/flashaccess/domainserver/living-room/register";
 const GUID: &str = "0d4f3a52-6f0e-4a8e-9d6a-2f1d1c2b3a4f";

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anonymous_domains_protocol::{ids::MachineGuid, problem::ErrorName};
+use anonymous_domains_testkit::Guarantee;
 
 use super::request::Request;
 use crate::{

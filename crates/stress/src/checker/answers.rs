@@ -1,8 +1,9 @@
 //! Whether each answer is one that its request may get.
 
+use anonymous_domains_protocol::problem::ErrorName;
+
 use super::{DomainHistory, Rule, Verdict, Violation};
 use crate::history::{Operation, Outcome, Request};
-use anonymous_domains_protocol::problem::ErrorName;
 
 pub(super) fn check(domain: &DomainHistory<'_>, verdict: &mut Verdict) {
     for operation in &domain.operations {

@@ -1,8 +1,9 @@
 //! Guarantee 6: the number of members is that of the list, whatever crashed before.
 
+use anonymous_domains_testkit::Guarantee;
+
 use super::{DomainHistory, Verdict, Violation};
 use crate::history::{Operation, Outcome, Request};
-use anonymous_domains_testkit::Guarantee;
 
 /// Where the domain is shown between two lists of its members, and nothing that changes members was
 /// running from the first list to the second, the count that is shown is that of the lists.

@@ -1,11 +1,15 @@
 //! Guarantees 3, 4 and 7: key versions, rollovers, and that no key is made without a cause.
 
-use super::{DomainHistory, Verdict, Violation, removals};
-use crate::clock::Moment;
-use crate::history::{KeyPrint, Operation, Outcome, Request};
+use std::collections::BTreeMap;
+
 use anonymous_domains_protocol::problem::ErrorName;
 use anonymous_domains_testkit::Guarantee;
-use std::collections::BTreeMap;
+
+use super::{DomainHistory, Verdict, Violation, removals};
+use crate::{
+    clock::Moment,
+    history::{KeyPrint, Operation, Outcome, Request},
+};
 
 pub(super) fn check(domain: &DomainHistory<'_>, verdict: &mut Verdict) {
     without_gaps(domain, verdict);

@@ -5,10 +5,13 @@
 //! been in force at any of their admissions. The same holds for any of these machines together with
 //! those that were certainly admitted before all of them.
 
-use super::{DomainHistory, Verdict, Violation, removals};
-use crate::clock::Moment;
-use crate::history::{Operation, Outcome, Request};
 use anonymous_domains_testkit::Guarantee;
+
+use super::{DomainHistory, Verdict, Violation, removals};
+use crate::{
+    clock::Moment,
+    history::{Operation, Outcome, Request},
+};
 
 /// A machine's time in a domain, from an admission that was answered.
 struct Stay<'a> {

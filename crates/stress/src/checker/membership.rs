@@ -8,12 +8,16 @@
 //! its end. One without an answer may take effect at any time until its deadline, or never. When no
 //! state is left, no correct server can have given these answers.
 
-use super::{DomainHistory, Verdict, Violation, removals};
-use crate::clock::Moment;
-use crate::history::{Operation, Outcome, Request};
+use std::collections::BTreeSet;
+
 use anonymous_domains_protocol::ids::MachineGuid;
 use anonymous_domains_testkit::Guarantee;
-use std::collections::BTreeSet;
+
+use super::{DomainHistory, Verdict, Violation, removals};
+use crate::{
+    clock::Moment,
+    history::{Operation, Outcome, Request},
+};
 
 /// With more pending operations than this the check does not decide.
 const MAX_PENDING: usize = 12;

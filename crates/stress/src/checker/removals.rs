@@ -1,9 +1,12 @@
 //! Departures: those that were answered, and those that must have happened.
 
-use super::DomainHistory;
-use crate::clock::Moment;
-use crate::history::{Operation, Outcome, Request};
 use anonymous_domains_protocol::problem::ErrorName;
+
+use super::DomainHistory;
+use crate::{
+    clock::Moment,
+    history::{Operation, Outcome, Request},
+};
 
 /// A departure that is known to have happened.
 #[derive(Debug, Clone, Copy)]

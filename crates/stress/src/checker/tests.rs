@@ -2,12 +2,14 @@
 
 mod builder;
 
-use super::Rule;
-use crate::history::{KeySeen, Outcome, Request};
+use std::sync::Arc;
+
 use anonymous_domains_protocol::problem::ErrorName;
 use anonymous_domains_testkit::Guarantee;
 use builder::{DENIED, HistoryBuilder, JOIN, LIMIT, keys, lost, members, registered};
-use std::sync::Arc;
+
+use super::Rule;
+use crate::history::{KeySeen, Outcome, Request};
 
 #[test]
 fn a_life_as_it_should_be() {

@@ -1,16 +1,17 @@
 //! Clients that are slow, idle or silent.
 
-use super::*;
-
 use bytes::Bytes;
 use http::Version;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
+    task::JoinHandle,
+    time::Instant,
+};
 
-use crate::http::connection::tests::connection;
-use crate::http::request_body::RequestReader;
-use crate::http::response::ResponseMemory;
+use super::*;
+use crate::http::{
+    connection::tests::connection, request_body::RequestReader, response::ResponseMemory,
+};
 
 /// A connection that answers each request with a response of `size` bytes.
 struct Served {

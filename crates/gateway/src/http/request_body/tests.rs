@@ -1,18 +1,19 @@
 //! Bodies that are long, slow, broken or unwanted.
 
-use super::super::body_policy;
-use super::*;
-use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    pin::Pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    task::{Context, Poll},
+};
 
-use http::header::AUTHORIZATION;
-use http::{Method, Request};
+use http::{Method, Request, header::AUTHORIZATION};
 use http_body::Frame;
 use http_body_util::Full;
 use tokio::time::Sleep;
+
+use super::{super::body_policy, *};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const REGISTER: &str = "/flashaccess/domainserver/d/register";

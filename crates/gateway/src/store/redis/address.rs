@@ -1,14 +1,12 @@
 //! The address of a Redis, and the credentials for it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use redis::io::tcp::TcpSettings;
-use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{
     Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo as _, TlsCertificates,
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
     parse_redis_url,
 };
-use std::time::Duration;
 use thiserror::Error;
 use zeroize::Zeroizing;
 

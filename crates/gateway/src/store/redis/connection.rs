@@ -7,13 +7,15 @@
 
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisError, ServerErrorKind};
-use tokio::sync::Mutex;
-use tokio::time::Instant;
+use redis::{
+    AsyncConnectionConfig, Client, RedisError, ServerErrorKind, aio::MultiplexedConnection,
+};
+use tokio::{sync::Mutex, time::Instant};
 
-use super::failure::{Failure, reason};
-use super::server_info::{self, ServerInfo};
+use super::{
+    failure::{Failure, reason},
+    server_info::{self, ServerInfo},
+};
 
 /// How long connecting may take, with TLS and authentication.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -17,19 +17,18 @@ mod names;
 mod scripts;
 mod server_info;
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
+use connection::Connector;
+use failure::Failure;
+use names::row;
 use redis::{Cmd, FromRedisValue, ScriptInvocation, Value};
+use scripts::Scripts;
 use thiserror::Error;
 use tokio::time::Instant;
 
 use super::{Entry, KEYS_PER_PAGE, KeyPage, Store, StoreError, Swap, Version};
-use connection::Connector;
-use failure::Failure;
-use names::row;
-use scripts::Scripts;
 
 pub use address::{Address, AddressError, Credentials};
 pub use claim::{Claim, ClaimError};

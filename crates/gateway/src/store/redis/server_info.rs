@@ -1,13 +1,10 @@
 //! What a Redis says about itself.
 
-use std::collections::HashMap;
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
-use redis::aio::MultiplexedConnection;
-use redis::{RedisResult, Value};
+use redis::{RedisResult, Value, aio::MultiplexedConnection};
 
-use super::failure::reason;
-use super::names;
+use super::{failure::reason, names};
 
 /// A server's name and role.
 pub(super) struct ServerInfo {

@@ -1,7 +1,9 @@
 //! A real Redis or Valkey server for a test, in a directory of its own.
 
-use std::ops::{Deref, DerefMut};
-use std::time::Duration;
+use std::{
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
 
 use anonymous_domains_testkit::RedisServer;
 use redis::aio::MultiplexedConnection;

@@ -1,12 +1,18 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use redis::AsyncCommands as _;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{UnixListener, UnixStream},
+};
 
-use super::testing::{DEADLINE, TestRedis};
-use super::*;
+use super::{
+    testing::{DEADLINE, TestRedis},
+    *,
+};
 use crate::store::contract::{Two, contract_tests};
 
 async fn two() -> (TestRedis, Two) {

@@ -12,21 +12,26 @@
 mod write_lock;
 mod writer;
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::{
+    fs::OpenOptions,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
-use tokio::sync::mpsc::error::SendTimeoutError;
-use tokio::sync::{Semaphore, mpsc, oneshot};
-
-use super::{Entry, KEYS_PER_PAGE, KeyPage, Store, StoreError, Swap, Version};
+use tokio::sync::{
+    Semaphore,
+    mpsc::{self, error::SendTimeoutError},
+    oneshot,
+};
 use write_lock::WriteLock;
 use writer::{Command, Operation, Outcome};
+
+use super::{Entry, KEYS_PER_PAGE, KeyPage, Store, StoreError, Swap, Version};
 
 /// How long an operation waits at most until it can begin, by default.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,6 +1,7 @@
+use tempfile::TempDir;
+
 use super::*;
 use crate::store::contract::{Two, contract_tests};
-use tempfile::TempDir;
 
 fn directory() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")

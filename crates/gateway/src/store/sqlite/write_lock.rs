@@ -11,12 +11,14 @@
 //! free at once, another thread waits for it. After a timeout that thread goes on waiting, and
 //! releases what it gets. Until then every write is refused at once.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 /// One process's side of the lock.
 pub(super) struct WriteLock(Arc<Shared>);

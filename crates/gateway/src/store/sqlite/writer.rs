@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::write_lock::{WriteGuard, WriteLock};
-use super::{Entry, StoreError, Swap, Version, failed, is_busy, select};
+use super::{
+    Entry, StoreError, Swap, Version, failed, is_busy, select,
+    write_lock::{WriteGuard, WriteLock},
+};
 
 /// The most operations in one transaction. Limits how long the first of them waits.
 const MAX_BATCH: usize = 256;

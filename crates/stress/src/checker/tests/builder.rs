@@ -1,13 +1,18 @@
 //! Builds histories for tests.
 
-use crate::checker::{Rule, check};
-use crate::clock::Moment;
-use crate::history::{KeySeen, Lost, Operation, Outcome, Request};
-use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
-use anonymous_domains_protocol::problem::ErrorName;
+use std::{collections::BTreeSet, sync::Arc};
+
+use anonymous_domains_protocol::{
+    ids::{DomainName, MachineGuid},
+    problem::ErrorName,
+};
 use anonymous_domains_testkit::Guarantee;
-use std::collections::BTreeSet;
-use std::sync::Arc;
+
+use crate::{
+    checker::{Rule, check},
+    clock::Moment,
+    history::{KeySeen, Lost, Operation, Outcome, Request},
+};
 
 /// A history of one domain.
 pub(super) struct HistoryBuilder {

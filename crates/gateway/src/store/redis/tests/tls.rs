@@ -9,8 +9,10 @@ use rcgen::{
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::super::testing::{DEADLINE, TestRedis};
-use super::super::*;
+use super::super::{
+    testing::{DEADLINE, TestRedis},
+    *,
+};
 
 type Ca = CertifiedIssuer<'static, KeyPair>;
 
