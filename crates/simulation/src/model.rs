@@ -179,7 +179,7 @@ impl Model {
             Outcome::Unavailable(_) => Ok(()),
             Outcome::Refused(name) => {
                 self.domains[usize::from(request.op.domain())].refused(&request, *name);
-                self.check_refusal(&request, *name)
+                self.check_refusal(task, &request, *name)
             }
             Outcome::Joined(answer) => self.check_join(task, &request, answer, host),
             Outcome::Listed(listed) => {

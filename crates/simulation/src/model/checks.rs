@@ -12,14 +12,23 @@ use crate::{
 };
 
 impl Model {
-    /// A refused request changes nothing.
+    /// A refused request changes nothing. A join whose write took effect late may find that the
+    /// machine has left or was blocked since, and is refused for that.
     pub(super) fn check_refusal(
         &self,
+        task: TaskId,
         request: &Request,
         name: ErrorName,
     ) -> Result<(), Violation> {
+        let has_left_since = || {
+            let (Op::Join { machine, domain }, true) = (&request.op, request.added_member) else {
+                return false;
+            };
+            let mut others = self.concurrent_since(task, request.started).into_iter();
+            others.any(|op| op.may_remove(*machine, *domain))
+        };
         match request.changed {
-            Some(what) if !self.allowances.forgotten_revisions => {
+            Some(what) if !self.allowances.forgotten_revisions && !has_left_since() => {
                 let text = format!(
                     "{:?} was refused with {name:?} although it changed {what}",
                     request.op
