@@ -145,7 +145,9 @@ async fn create_rows<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     name: &DomainName,
 ) -> Result<DomainServerInfo, Error> {
-    let keys = tables.create(domain_keys::TABLE, DomainKeys::new()).await?;
+    let keys = tables
+        .create(domain_keys::TABLE, DomainKeys::default())
+        .await?;
     let membership = tables
         .create(domain_membership::TABLE, MembershipRoot::default())
         .await?;

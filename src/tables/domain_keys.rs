@@ -101,9 +101,9 @@ impl DomainKey {
     }
 }
 
-impl DomainKeys {
-    /// A domain without a key.
-    pub fn new() -> Self {
+/// A domain without a key.
+impl Default for DomainKeys {
+    fn default() -> Self {
         Self {
             keys: Vec::new(),
             chains: Vec::new(),
@@ -113,7 +113,9 @@ impl DomainKeys {
             erased: false,
         }
     }
+}
 
+impl DomainKeys {
     /// The newest version; 0 where there is none.
     pub fn newest_version(&self) -> u32 {
         self.keys.len() as u32
@@ -245,7 +247,7 @@ pub async fn erase<S: Store, E: Environment>(
             if keys.erased {
                 return Ok(Change::Keep(()));
             }
-            *keys = DomainKeys::new();
+            *keys = DomainKeys::default();
             keys.erased = true;
             Ok(Change::Write(()))
         })

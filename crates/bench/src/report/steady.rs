@@ -133,7 +133,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         per_second,
         longest_ms,
     } = pauses::measure(WATCHED);
-    report.line(&format!(
+    report.line(format!(
         "\nThe machine has pauses of its own: after these rounds, threads that only read the clock, one \
          for each core, were kept from it for {:.1} % of {} s, {} times a second for more than 1 ms, at \
          the longest for {} ms.",
