@@ -1,5 +1,7 @@
 //! Departures: those that were answered, and those that must have happened.
 
+use std::collections::BTreeMap;
+
 use anonymous_domains_protocol::problem::ErrorName;
 
 use super::DomainHistory;
@@ -22,6 +24,39 @@ pub(super) struct Departure<'a> {
 /// Whether an operation may remove a machine.
 pub(super) fn may_remove(operation: &Operation) -> bool {
     matches!(operation.request, Request::Leave | Request::Remove) && operation.may_have_been_done()
+}
+
+/// Extends the time in which removals without an answer may take effect. The server may have noted one
+/// when it died. Then another request finishes it: at the latest the next one that is answered and
+/// adds or removes the same machine.
+pub(super) fn extend_unanswered(history: &mut [Operation]) {
+    // By domain and machine: start and end of the requests that finish what was noted.
+    let mut finishing: BTreeMap<_, Vec<(Moment, Moment)>> = BTreeMap::new();
+    for operation in history.iter() {
+        let finishes = matches!(
+            operation.request,
+            Request::Register { .. } | Request::Leave | Request::Remove
+        );
+        let is_answered = was_member(operation).is_some();
+        if finishes && is_answered {
+            let key = (operation.domain.clone(), operation.machine);
+            let times = (operation.start, operation.end);
+            finishing.entry(key).or_default().push(times);
+        }
+    }
+    for operation in history {
+        let key = (operation.domain.clone(), operation.machine);
+        if let (Request::Leave | Request::Remove, Outcome::Unknown { until, .. }) =
+            (&operation.request, &mut operation.outcome)
+        {
+            let later = finishing.get(&key).into_iter().flatten();
+            let finished = later
+                .filter(|(start, _)| start > until)
+                .map(|(_, end)| *end)
+                .min();
+            *until = finished.unwrap_or(Moment::MAX);
+        }
+    }
 }
 
 /// Whether an answer says that the machine was a member (`Some(true)`) or was not (`Some(false)`)

@@ -37,11 +37,12 @@ fn a_lost_member_is_seen() {
         joined()
             .add(1, Request::Preview, (2, 3), DENIED)
             .add(1, Request::Leave, (4, 5), lost(100)),
-        // The lost leave could have no more effect when the machine joined again.
+        // The lost leave can have no more effect after the machine registered again.
         joined()
             .add(1, Request::Leave, (2, 3), lost(10))
             .add(1, JOIN, (11, 12), registered(false, 1))
-            .add(1, Request::Preview, (13, 14), DENIED),
+            .add(1, Request::Preview, (13, 14), Outcome::Done)
+            .add(1, Request::Preview, (15, 16), DENIED),
     ] {
         assert_eq!(history.violated(), [Guarantee::Membership]);
     }
@@ -250,6 +251,25 @@ fn a_departure_whose_answer_was_lost_counts_when_it_shows() {
             .add(1, Request::Preview, (7, 8), DENIED)
             .add(2, JOIN, (9, 10), registered(false, 1));
     assert_eq!(history.violated(), [Guarantee::Rollover]);
+}
+
+#[test]
+fn a_departure_without_an_answer_may_be_finished_by_a_later_request() {
+    let left = || {
+        HistoryBuilder::new()
+            .add(1, JOIN, (0, 1), registered(true, 1))
+            .add(1, Request::Leave, (2, 3), lost(4))
+            .add(1, Request::Preview, (5, 6), Outcome::Done)
+    };
+    left()
+        .add(1, JOIN, (7, 8), registered(true, 2))
+        .assert_valid();
+    // A request that was answered since has finished it.
+    let history = left()
+        .add(1, JOIN, (7, 8), registered(false, 1))
+        .add(1, Request::Preview, (9, 10), Outcome::Done)
+        .add(1, Request::Preview, (11, 12), DENIED);
+    assert_eq!(history.violated(), [Guarantee::Membership]);
 }
 
 #[test]
