@@ -134,9 +134,8 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         longest_ms,
     } = pauses::measure(WATCHED);
     report.line(format!(
-        "\nThe machine has pauses of its own: after these rounds, threads that only read the clock, one \
-         for each core, were kept from it for {:.1} % of {} s, {} times a second for more than 1 ms, at \
-         the longest for {} ms.",
+        "\nThe machine itself pauses: threads that only read the clock, one per core, then lost {:.1} % of \
+         {} s, {} times a second for over 1 ms, at most for {} ms.",
         100.0 * share,
         WATCHED.as_secs(),
         number(per_second),
