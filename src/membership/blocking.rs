@@ -57,7 +57,7 @@ pub async fn unblock<S: Store, E: Environment>(
 }
 
 /// Blocked machines with GUIDs above `after`, ascending, at most `limit` of them, and when each was
-/// blocked_machines, in seconds since 1970.
+/// blocked, in seconds since 1970.
 pub async fn list<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     domain: &Domain,

@@ -49,41 +49,27 @@ pub async fn put_on<S: Store, E: Environment>(
     root: RowId,
     guid: MachineGuid,
 ) -> Result<(), Error> {
-    let key = *guid.as_bytes();
-    tree(tables, root)
-        .update(&key, |leaf| {
-            if leaf.get(&key).is_some() {
-                return Ok(Change::Keep(()));
-            }
-            leaf.insert(key, listed(tables, tables.env.now_s()));
-            Ok(Change::Write(()))
-        })
-        .await
+    change(tables, root, guid, |listed| {
+        Some(listed.unwrap_or_else(|| new(tables, tables.env.now_s())))
+    })
+    .await
 }
 
-/// Puts a machine on the list, or confirms that it is on it: whoever has seen it there before can
-/// not take it off any more.
+/// Puts a machine on the list, or confirms that it is on it: a request that has seen it there before
+/// cannot take it off any more.
 pub async fn confirm<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     root: RowId,
     guid: MachineGuid,
 ) -> Result<(), Error> {
-    let key = *guid.as_bytes();
-    tree(tables, root)
-        .update(&key, |leaf| {
-            let seen = leaf.get(&key).map(|listed| listed.blocked_at_s);
-            let blocked_at_s = seen.unwrap_or_else(|| tables.env.now_s());
-            leaf.insert(key, listed(tables, blocked_at_s));
-            Ok(Change::Write(()))
-        })
-        .await
-}
-
-fn listed<S, E: Environment>(tables: &Tables<S, E>, blocked_at_s: i64) -> Listed {
-    Listed {
-        blocked_at_s,
-        confirmation: tables.env.random_u64(),
-    }
+    change(tables, root, guid, |listed| {
+        let blocked_at_s = listed.map(|listed| listed.blocked_at_s);
+        Some(new(
+            tables,
+            blocked_at_s.unwrap_or_else(|| tables.env.now_s()),
+        ))
+    })
+    .await
 }
 
 /// Takes a machine off the list, if the list still says of it what it did.
@@ -93,13 +79,39 @@ pub async fn take_off<S: Store, E: Environment>(
     guid: MachineGuid,
     seen: Listed,
 ) -> Result<(), Error> {
+    change(tables, root, guid, |listed| {
+        listed.filter(|listed| *listed != seen)
+    })
+    .await
+}
+
+fn new<S, E: Environment>(tables: &Tables<S, E>, blocked_at_s: i64) -> Listed {
+    Listed {
+        blocked_at_s,
+        confirmation: tables.env.random_u64(),
+    }
+}
+
+/// Replaces what the list says of a machine by what `decide` makes of it; `None` is a machine that is
+/// not on the list.
+async fn change<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    root: RowId,
+    guid: MachineGuid,
+    decide: impl Fn(Option<Listed>) -> Option<Listed>,
+) -> Result<(), Error> {
     let key = *guid.as_bytes();
     tree(tables, root)
         .update(&key, |leaf| {
-            if leaf.get(&key) != Some(&seen) {
+            let before = leaf.get(&key).copied();
+            let after = decide(before);
+            if after == before {
                 return Ok(Change::Keep(()));
             }
-            leaf.remove(&key);
+            match after {
+                Some(listed) => leaf.insert(key, listed),
+                None => leaf.remove(&key),
+            }
             Ok(Change::Write(()))
         })
         .await
