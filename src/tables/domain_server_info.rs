@@ -279,7 +279,8 @@ pub async fn read<S: Store, E: Environment>(
 }
 
 /// Changes the row of a domain that exists and is still the one that was looked up, as `decide`
-/// says; also gives the domain as it is then. The promises are those of [`Rows::update`].
+/// says; also gives the domain as it is then. The promises are those of
+/// [`Rows::update`](crate::store::rows::Rows::update).
 ///
 /// # Errors
 /// Those of `decide`, with nothing written; `UNKNOWN_DOMAIN` when the domain was deleted since.

@@ -32,7 +32,9 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
     })?;
     stages.run("format", || cargo(&["fmt", "--all", "--check"]))?;
     if quick {
-        stages.skip("clippy", "--quick");
+        for stage in ["clippy", "documentation", "dependency policy"] {
+            stages.skip(stage, "--quick");
+        }
     } else {
         stages.run("clippy", || {
             cargo(&[
@@ -45,28 +47,6 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
                 "warnings",
             ])
         })?;
-    }
-    stages.run("mutants", || mutants::check(workspace))?;
-    let components = stages.run("component", || components_within_limit(workspace))?;
-    let programs = stages.run("build", || native::build_with_tests(workspace))?;
-    stages.run("rust tests", || {
-        let mut command = process::cargo(&workspace.root);
-        command.args(["test", "--workspace", "--locked"]);
-        process::run(with_programs(&mut command, &components.portable, &programs))
-    })?;
-    for (stage, component) in [
-        ("contract tests, portable build", &components.portable),
-        ("contract tests, wide build", &components.wide),
-    ] {
-        stages.run(stage, || {
-            let mut command = contract_tests(workspace)?;
-            process::run(with_programs(&mut command, component, &programs))
-        })?;
-    }
-    if quick {
-        stages.skip("documentation", "--quick");
-        stages.skip("dependency policy", "--quick");
-    } else {
         stages.run("documentation", || documentation(&workspace.root))?;
         if process::succeeds(Command::new("cargo-deny").arg("--version")) {
             stages.run("dependency policy", || {
@@ -84,6 +64,23 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
         } else {
             stages.skip("dependency policy", "cargo-deny is not installed");
         }
+    }
+    stages.run("mutants", || mutants::check(workspace))?;
+    let components = stages.run("component", || components_within_limit(workspace))?;
+    let programs = stages.run("build", || native::build_with_tests(workspace))?;
+    stages.run("rust tests", || {
+        let mut command = process::cargo(&workspace.root);
+        command.args(["test", "--workspace", "--locked"]);
+        process::run(with_programs(&mut command, &components.portable, &programs))
+    })?;
+    for (stage, component) in [
+        ("contract tests, portable build", &components.portable),
+        ("contract tests, wide build", &components.wide),
+    ] {
+        stages.run(stage, || {
+            let mut command = contract_tests(workspace)?;
+            process::run(with_programs(&mut command, component, &programs))
+        })?;
     }
     println!(
         "\nxtask test: {}, in {}",
