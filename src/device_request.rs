@@ -9,7 +9,7 @@ use anonymous_domains_protocol::{
 
 use crate::{
     error::Error,
-    settings::{Policy, origin_of},
+    settings::{Policy, origin},
     tables::domain_membership::Machine,
 };
 
@@ -99,7 +99,7 @@ impl Received<'_> {
             .parse()
             .map_err(|_| invalid("url is not an absolute HTTP URL"))?;
         let origin =
-            origin_of(&signed).ok_or_else(|| invalid("url is not an absolute HTTP URL"))?;
+            origin::of_url(&signed).ok_or_else(|| invalid("url is not an absolute HTTP URL"))?;
         if signed.path() != self.url.path() {
             return Err(invalid("the path of url is not the path of the request"));
         }
@@ -136,7 +136,7 @@ impl Received<'_> {
     fn server_url(&self) -> Result<String, Error> {
         let origin = match &self.policy.public_origin {
             Some(origin) => origin.clone(),
-            None => origin_of(self.url).ok_or_else(|| {
+            None => origin::of_url(self.url).ok_or_else(|| {
                 Error::refused(
                     ErrorName::InvalidRequest,
                     "the request does not say which server it is for",

@@ -177,6 +177,13 @@ class Client:
         assert joined.body["machineGuid"].lower() == machine.guid.lower()
         return joined
 
+    def join_many(self, domain: str, number: int) -> list[Machine]:
+        """Register so many new machines."""
+        machines = [Machine.ec() for _ in range(number)]
+        for machine in machines:
+            self.join(domain, machine)
+        return machines
+
     def leave(self, domain: str, machine: Machine, preview=None, **named) -> dict:
         """De-register (or ask first), and check the answer whole."""
         answer = self.deregister(domain, machine, preview=preview, **named).ok()

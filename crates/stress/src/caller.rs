@@ -6,21 +6,19 @@ use anonymous_domains_client::Token;
 use anonymous_domains_protocol::{
     admin::{Domain, DomainKeyList, DomainSettings, MemberPage},
     ids::{DomainName, MachineGuid},
-    problem::{ErrorName, Problem},
     request::{self, DeregisterRequest, RegisterRequest},
     response::{DeregisterResponse, DomainDescription, RegisterResponse},
 };
 use anyhow::{Context as _, bail};
-use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
-use serde::de::DeserializeOwned;
 
 use crate::{
     clock::{Clock, after},
     credential_verifier::{CredentialVerifier, certified_key},
-    history::{History, KeySeen, Lost, Operation, Outcome, Request},
+    history::{History, KeySeen, Operation, Outcome, Request},
     http::{Body, HttpClient, Reply},
     machine::Machine,
+    outcome::{granted, read},
 };
 
 /// An `iat` that is far from any server's clock: 2001-09-09T01:46:40Z.
@@ -363,39 +361,4 @@ impl Caller {
             .send(method, &url, self.admin.as_ref(), body)
             .await
     }
-}
-
-/// The outcome of a reply. `parse` reads the body of one with the status `expected`.
-fn granted(
-    reply: Reply,
-    expected: StatusCode,
-    parse: impl FnOnce(&Bytes) -> Result<Outcome, String>,
-) -> Outcome {
-    let unknown = |why| Outcome::Unknown { why, until: 0 };
-    let (status, body) = match reply {
-        Reply::Answer { status, body } => (status, body),
-        Reply::NotSent => return Outcome::NotSent,
-        Reply::Lost => return unknown(Lost::Connection),
-        Reply::TimedOut => return unknown(Lost::TimedOut),
-    };
-    if status == expected {
-        return parse(&body).unwrap_or_else(Outcome::Wrong);
-    }
-    let error = serde_json::from_slice(&body)
-        .ok()
-        .and_then(|problem: Problem| problem.error_name());
-    match error {
-        Some(error) if error.status() != status.as_u16() => {
-            Outcome::Wrong(format!("{error} came with HTTP {status}"))
-        }
-        Some(
-            error @ (ErrorName::Internal | ErrorName::StoreUnavailable | ErrorName::RateLimited),
-        ) => unknown(Lost::Failed(error)),
-        Some(error) => Outcome::Refused(error),
-        None => unknown(Lost::Status(status.as_u16())),
-    }
-}
-
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, String> {
-    serde_json::from_slice(body).map_err(|error| format!("it is not as the protocol says: {error}"))
 }

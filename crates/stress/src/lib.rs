@@ -15,8 +15,8 @@
 //! 1. the command: `main`, `args`
 //! 2. `nemesis`
 //! 3. `workload`, `thundering_herd`, `final_checks`, `local_cluster`, `report`
-//! 4. `checker`, `caller`
-//! 5. `credential_verifier`
+//! 4. `checker`, `caller`, `local_view`
+//! 5. `credential_verifier`, `outcome`
 //! 6. `machine`, `http`, `history`
 //! 7. `clock`, `random`
 
@@ -30,8 +30,10 @@ pub mod final_checks;
 pub mod history;
 pub mod http;
 pub mod local_cluster;
+pub mod local_view;
 pub mod machine;
 pub mod nemesis;
+pub mod outcome;
 pub mod random;
 pub mod report;
 pub mod thundering_herd;

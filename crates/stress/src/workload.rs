@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::{
     caller::Caller,
     history::{Outcome, Request},
+    local_view::LocalView,
     machine::{self, Machine},
     random::Random,
 };
@@ -68,14 +69,6 @@ struct Participant {
     machine: Machine,
     slot: usize,
     view: tokio::sync::Mutex<LocalView>,
-}
-
-/// What a machine believes about its membership.
-#[derive(Default)]
-struct LocalView {
-    domain: Option<Arc<DomainName>>,
-    is_member: bool,
-    newest: u64,
 }
 
 /// A series of domains, one at a time.
@@ -365,36 +358,6 @@ impl Slot {
 
     fn domain(&self) -> Arc<DomainName> {
         Arc::clone(&self.current().domain)
-    }
-}
-
-impl LocalView {
-    /// What the machine does next.
-    fn request(&self, random: &mut Random) -> Request {
-        match (self.is_member, random.below(100)) {
-            (_, 0..2) => Request::RegisterExpired,
-            (_, 2..4) => Request::RegisterElsewhere,
-            (_, 4..6) => Request::LeaveExpired,
-            (_, 6..14) => Request::Preview,
-            (true, 14..44) => Request::Leave,
-            (false, 14..18) => Request::Leave,
-            (true, 44..72) if self.newest > 0 => Request::Register {
-                known: Some(self.newest),
-            },
-            _ => Request::Register { known: None },
-        }
-    }
-
-    fn learn(&mut self, request: &Request, outcome: &Outcome) {
-        match (request, outcome) {
-            (_, Outcome::Registered { newest, .. }) => {
-                self.is_member = true;
-                self.newest = *newest;
-            }
-            (Request::Leave, Outcome::Done) => self.is_member = false,
-            (Request::Leave | Request::Preview, Outcome::Refused(_)) => self.is_member = false,
-            _ => {}
-        }
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! An empty text is the same as none, because a Spin manifest must give every variable a value.
 
+mod catalogue;
+pub mod origin;
+
 use std::ops::RangeInclusive;
 
 use anonymous_domains_protocol::jwk::KeyType;
@@ -9,6 +12,13 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use self::catalogue::{
+    ADMIN_TOKEN, AUTH_AUDIENCE, AUTH_ISSUER, AUTH_JWKS, AUTH_NAMESPACE_CLAIM, AUTO_CREATE_DOMAINS,
+    CA_CERTIFICATE, CA_PRIVATE_KEY, CLOCK_TOLERANCE, CREDENTIAL_TTL_DAYS, DOMAIN_KEY_TYPE, Flag,
+    KEY_ENCRYPTION_KEY, MACHINE_TRUST_ANCHORS, MAX_DOMAINS, MAX_KEY_VERSIONS_PER_DAY, Number,
+    OptionalNumber, PUBLIC_ORIGIN, REQUEST_TIMEOUT, Setting, Text,
+};
+pub use self::catalogue::{Described, catalogue};
 use crate::{
     authentication::{DEFAULT_NAMESPACE_CLAIM, KeySet, TokenVerifier},
     credential::{
@@ -20,178 +30,6 @@ use crate::{
 
 /// The least number of characters that an admin token must have.
 pub const ADMIN_TOKEN_CHARACTERS: usize = 32;
-
-/// A setting: its name, and what it may be.
-#[derive(Debug)]
-struct Setting<V> {
-    name: &'static str,
-    values: V,
-}
-
-/// A text.
-#[derive(Debug)]
-struct Text {
-    /// Its form, as the documentation says it.
-    form: &'static str,
-    /// Whether it belongs into no command line and no log.
-    is_secret: bool,
-}
-
-/// A whole number with a default.
-#[derive(Debug)]
-struct Number {
-    default: u32,
-    range: RangeInclusive<u32>,
-}
-
-/// A whole number that need not be set.
-#[derive(Debug)]
-struct OptionalNumber {
-    range: RangeInclusive<u32>,
-}
-
-/// `true` or `false`.
-#[derive(Debug)]
-struct Flag {
-    default: bool,
-}
-
-/// What the documentation says of a setting.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Described {
-    /// Its name.
-    pub name: &'static str,
-    /// Which values it may have, and its default.
-    pub values: String,
-    /// Whether it is a secret.
-    pub is_secret: bool,
-    /// What it does, in Markdown.
-    pub text: &'static str,
-}
-
-/// What a kind of setting says of itself.
-trait Values {
-    fn described(&self) -> String;
-
-    fn is_secret(&self) -> bool {
-        false
-    }
-}
-
-impl Values for Text {
-    fn described(&self) -> String {
-        self.form.to_owned()
-    }
-
-    fn is_secret(&self) -> bool {
-        self.is_secret
-    }
-}
-
-impl Values for Number {
-    fn described(&self) -> String {
-        format!("{}, default {}", range(&self.range), self.default)
-    }
-}
-
-impl Values for OptionalNumber {
-    fn described(&self) -> String {
-        range(&self.range)
-    }
-}
-
-impl Values for Flag {
-    fn described(&self) -> String {
-        format!("`true` or `false`, default `{}`", self.default)
-    }
-}
-
-fn range(range: &RangeInclusive<u32>) -> String {
-    match *range.end() {
-        u32::MAX => format!("{} or more", range.start()),
-        most => format!("{} to {most}", range.start()),
-    }
-}
-
-const fn text(form: &'static str) -> Text {
-    Text {
-        form,
-        is_secret: false,
-    }
-}
-
-const fn secret(form: &'static str) -> Text {
-    Text {
-        form,
-        is_secret: true,
-    }
-}
-
-/// The one catalogue of settings: what is read, and what docs/reference/settings.md says.
-macro_rules! catalogue {
-    ($($constant:ident: $kind:ident = $name:literal, $values:expr, $text:literal;)+) => {
-        $(const $constant: Setting<$kind> = Setting { name: $name, values: $values };)+
-
-        /// Every setting, in the order of the documentation.
-        pub fn catalogue() -> Vec<Described> {
-            vec![$(Described {
-                name: $name,
-                values: $constant.values.described(),
-                is_secret: $constant.values.is_secret(),
-                text: $text,
-            }),+]
-        }
-    };
-}
-
-catalogue! {
-    CA_CERTIFICATE: Text = "ca_certificate", text("PEM, required"),
-        "The domain CA's certificate, in date and with `CA:TRUE` (and `keyCertSign`, if it has a \
-         `keyUsage`). Its issuers, which devices get in `x5c`, and former CAs may follow.";
-    CA_PRIVATE_KEY: Text = "ca_private_key", secret("PEM, required"),
-        "The CA's key without a passphrase: P-256, or RSA of 2048 to 4096 bits.";
-    KEY_ENCRYPTION_KEY: Text = "key_encryption_key", secret("64 hexadecimal digits, required"),
-        "Encrypts domain private keys in the store, with AES-256-GCM. It cannot be changed.";
-    ADMIN_TOKEN: Text = "admin_token", secret("at least 32 characters"),
-        "The operators' bearer token: letters, digits and `-._~+/`, with `=` at the end. Without one \
-         there is no `/admin/v1`.";
-    PUBLIC_ORIGIN: Text = "public_origin", text("an origin, such as `https://domains.example`"),
-        "The server's scheme, host and port as devices write them. The `url` that a device signs \
-         must have this origin, and certificates name it. Without it any origin is accepted.";
-    DOMAIN_KEY_TYPE: Text = "domain_key_type",
-        text("`RSA-2048`, `RSA-3072`, `RSA-4096` or `EC-P256`, default `RSA-2048`"),
-        "The type of new domain keys. An RSA key can take seconds to generate.";
-    CREDENTIAL_TTL_DAYS: Number = "credential_ttl_days",
-        Number { default: 3650, range: 1..=36_525 },
-        "The lifetime of certificates in days, within the CA's.";
-    CLOCK_TOLERANCE: Number = "clock_tolerance", Number { default: 300, range: 1..=86_400 },
-        "How far a request's `iat` may be from the server's clock, in seconds.";
-    AUTO_CREATE_DOMAINS: Flag = "auto_create_domains", Flag { default: true },
-        "Whether a registration creates an unknown domain.";
-    MAX_DOMAINS: OptionalNumber = "max_domains", OptionalNumber { range: 0..=u32::MAX },
-        "With this many domains, registrations create no more (`RATE_LIMITED`); operators still can. \
-         Simultaneous registrations may exceed it.";
-    MAX_KEY_VERSIONS_PER_DAY: Number = "max_key_versions_per_day",
-        Number { default: 100, range: 1..=u32::MAX },
-        "How many key versions departures may cause in a domain in 24 hours. Further registrations \
-         that need one are `RATE_LIMITED`. Those that an operator causes do not count.";
-    REQUEST_TIMEOUT: OptionalNumber = "request_timeout", OptionalNumber { range: 1..=u32::MAX },
-        "How long the host lets a request take, in seconds: more than the take-over timeout of the \
-         key type. The gateway sets it.";
-    MACHINE_TRUST_ANCHORS: Text = "machine_trust_anchors", text("PEM"),
-        "CA certificates. With them every device, members included, needs a machine certificate \
-         that chains to one.";
-    AUTH_JWKS: Text = "auth_jwks", text("a JWK Set, at most 32 keys"),
-        "The public keys that authentication tokens are signed with. Keys of other kinds are \
-         skipped, private keys refused.";
-    AUTH_ISSUER: Text = "auth_issuer", text("text"),
-        "A token's `iss`; not checked if unset.";
-    AUTH_AUDIENCE: Text = "auth_audience", text("text"),
-        "A token's `aud`, or one of them; not checked if unset. Set both if the issuer serves \
-         others too.";
-    AUTH_NAMESPACE_CLAIM: Text = "auth_namespace_claim", text("text, default `ns`"),
-        "The claim that holds a token's namespace.";
-}
 
 /// What the server was told.
 #[derive(Debug)]
@@ -408,7 +246,7 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
 
     fn public_origin(&mut self) -> Option<String> {
         let text = self.text(&PUBLIC_ORIGIN)?;
-        let origin = origin(&text);
+        let origin = origin::parse(&text);
         if origin.is_none() {
             self.wrong.push(
                 "public_origin is not a scheme and an authority, such as https://domains.example"
@@ -437,44 +275,6 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
                 .public_text(&AUTH_NAMESPACE_CLAIM)
                 .unwrap_or_else(|| DEFAULT_NAMESPACE_CLAIM.to_owned()),
         })
-    }
-}
-
-/// The origin of a URL that is nothing but one (RFC 6454), in lower case and without a default
-/// port.
-fn origin(text: &str) -> Option<String> {
-    let url: http::Uri = text.parse().ok()?;
-    let is_origin = matches!(url.path(), "" | "/") && url.query().is_none();
-    is_origin.then(|| origin_of(&url)).flatten()
-}
-
-/// The origin of an absolute HTTP URL (RFC 6454), in lower case and without a default port.
-pub fn origin_of(url: &http::Uri) -> Option<String> {
-    let scheme = url.scheme_str()?.to_ascii_lowercase();
-    let default_port = match scheme.as_str() {
-        "http" => 80,
-        "https" => 443,
-        _ => return None,
-    };
-    let authority = url.authority()?;
-    if authority.as_str().contains('@') || authority.host().is_empty() {
-        return None;
-    }
-    // An authority ends where its host does, or has a colon and a number after it, which may be
-    // missing (RFC 3986 section 3.2.3).
-    let after_host = authority.as_str().strip_prefix(authority.host())?;
-    let port = match after_host.strip_prefix(':') {
-        None if after_host.is_empty() => None,
-        Some("") => None,
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(digits.parse::<u16>().ok()?)
-        }
-        None | Some(_) => return None,
-    };
-    let host = authority.host().to_ascii_lowercase();
-    match port {
-        Some(port) if port != default_port => Some(format!("{scheme}://{host}:{port}")),
-        _ => Some(format!("{scheme}://{host}")),
     }
 }
 
