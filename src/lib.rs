@@ -1,7 +1,7 @@
 //! The open device-domain registration server.
 //!
 //! Devices that belong to one *domain* share its keys. This crate is the server that admits them,
-//! as a WebAssembly component for any host with `wasi:http@0.3` and `wasi:keyvalue@0.2.0-draft2`,
+//! as a WebAssembly component for any host with `wasi:http` 0.3 or 0.2 and `wasi:keyvalue@0.2.0-draft2`,
 //! and as an ordinary library in which the same logic is tested natively.
 //!
 //! Data flows one way: [`http`] → [`device_request`] → [`registration`] or [`deregistration`] →
@@ -20,8 +20,6 @@ pub mod domain;
 pub mod environment;
 pub mod error;
 pub mod health;
-#[cfg(target_family = "wasm")]
-mod host;
 pub mod http;
 pub mod issuer;
 pub mod machine_trust;
@@ -30,3 +28,5 @@ pub mod registration;
 pub mod settings;
 pub mod store;
 pub mod tables;
+#[cfg(target_family = "wasm")]
+mod wasi;

@@ -54,6 +54,22 @@ pub trait Body {
     async fn read(self, limit: usize) -> Result<Vec<u8>, Error>;
 }
 
+/// That a body has more than `limit` bytes.
+pub fn body_too_long(limit: usize) -> Error {
+    Error::refused(
+        ErrorName::PayloadTooLarge,
+        format!("the body may have {limit} bytes"),
+    )
+}
+
+/// That a body ended before its end.
+pub fn body_broke_off() -> Error {
+    Error::refused(
+        ErrorName::InvalidRequest,
+        "the body could not be read to its end",
+    )
+}
+
 impl<S: Store, E: Environment> App<S, E> {
     /// A server that remembers nothing yet.
     pub fn new(tables: Tables<S, E>, settings: Result<Settings, Vec<String>>) -> Self {

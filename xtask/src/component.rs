@@ -1,5 +1,5 @@
-//! The one place that builds the component for wasm32-wasip2: once for any host, once for those
-//! with wide arithmetic.
+//! The one place that builds the component for wasm32-wasip2: with WASI 0.3, with WASI 0.3 and wide
+//! arithmetic, and with WASI 0.2.
 //!
 //! Where the pinned toolchain has the target, or rustup can fetch it, that is a plain `cargo
 //! build`, the same that spin.toml names. A machine whose rustup cannot may be a Debian, which has
@@ -13,7 +13,8 @@ use std::{
     time::SystemTime,
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, bail};
+use wasmparser::{Parser, Payload};
 
 use crate::{
     debian::Debian,
@@ -28,29 +29,63 @@ pub const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "component";
 
 const FILE: &str = "anonymous_domains.wasm";
-const WIDE_FILE: &str = "anonymous_domains.wide.wasm";
 
-/// Flags of the wide build, in place of the portable one's in `.cargo/config.toml`: WebAssembly's
-/// 64 x 64 -> 128 bit multiplication, and 64-bit limbs, which need it.
-const WIDE_FLAGS: [&str; 3] = [
-    "-Ctarget-feature=+wide-arithmetic",
-    "--cfg",
-    "cpubits=\"64\"",
-];
+/// One way to build the component.
+struct Build {
+    /// The name of the result, beside the others.
+    file: &'static str,
+    /// The name of its directory below the build directory, so that no build takes the place of
+    /// another. Empty for plain cargo's own.
+    directory: &'static str,
+    /// Compiler flags in place of the ones in `.cargo/config.toml`.
+    flags: Option<&'static [&'static str]>,
+    /// Options of cargo.
+    options: &'static [&'static str],
+}
+
+/// For any host with WASI 0.3.
+const PORTABLE: Build = Build {
+    file: FILE,
+    directory: "",
+    flags: None,
+    options: &[],
+};
+
+/// WebAssembly's 64 x 64 -> 128 bit multiplication, and 64-bit limbs, which need it.
+const WIDE: Build = Build {
+    file: "anonymous_domains.wide.wasm",
+    directory: "wide",
+    flags: Some(&[
+        "-Ctarget-feature=+wide-arithmetic",
+        "--cfg",
+        "cpubits=\"64\"",
+    ]),
+    options: &[],
+};
+
+/// For hosts with WASI 0.2 only. spin.toml builds the same.
+const P2: Build = Build {
+    file: "anonymous_domains.p2.wasm",
+    directory: "p2",
+    flags: None,
+    options: &["--no-default-features", "--features", "wasi-p2"],
+};
 
 /// What the component may not outgrow, in bytes: it is loaded into memory by every host.
 pub const SIZE_LIMIT: u64 = 1_925_000;
 
 /// The builds of the component, side by side in one directory.
 pub struct Components {
-    /// For any host; where plain cargo puts it, which is where spin.toml looks.
+    /// For any host with WASI 0.3; where plain cargo puts it.
     pub portable: Component,
-    /// For hosts with WebAssembly's wide arithmetic, as the gateway is one.
+    /// For hosts with WASI 0.3 and WebAssembly's wide arithmetic, as the gateway is one.
     pub wide: Component,
+    /// For any host with WASI 0.2.
+    pub p2: Component,
 }
 
 impl Components {
-    /// The directory that holds both.
+    /// The directory that holds them.
     pub fn directory(&self) -> &Path {
         self.portable
             .path
@@ -58,13 +93,13 @@ impl Components {
             .expect("an absolute path of a file has a directory")
     }
 
-    /// Both, the portable one first.
-    pub fn each(&self) -> [&Component; 2] {
-        [&self.portable, &self.wide]
+    /// All of them, the portable one first.
+    pub fn each(&self) -> [&Component; 3] {
+        [&self.portable, &self.wide, &self.p2]
     }
 }
 
-/// One build of the component.
+/// A build of the component.
 pub struct Component {
     /// Its absolute path.
     pub path: PathBuf,
@@ -82,6 +117,47 @@ impl Component {
     }
 }
 
+impl Component {
+    /// The interfaces that it exports and imports, without those of WASI's own that every program
+    /// has.
+    ///
+    /// # Errors
+    /// If it is no component.
+    pub fn interfaces(&self) -> Result<Interfaces> {
+        let bytes = std::fs::read(&self.path)?;
+        let mut interfaces = Interfaces::default();
+        // Of the component itself: payloads of what is nested in it come between these two.
+        let mut depth = 0;
+        for payload in Parser::new(0).parse_all(&bytes) {
+            match payload? {
+                Payload::Version { .. } => depth += 1,
+                Payload::End(_) => depth -= 1,
+                Payload::ComponentImportSection(imports) if depth == 1 => {
+                    for import in imports {
+                        interfaces.imports.push(import?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(exports) if depth == 1 => {
+                    for export in exports {
+                        interfaces.exports.push(export?.name.name.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(interfaces)
+    }
+}
+
+/// Names of interfaces, such as `wasi:http/handler@0.3.0`.
+#[derive(Debug, Default)]
+pub struct Interfaces {
+    /// What a host calls.
+    pub exports: Vec<String>,
+    /// What a host must have.
+    pub imports: Vec<String>,
+}
+
 impl fmt::Display for Component {
     /// The path and the size, in kilobytes (1,000 bytes).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,33 +166,27 @@ impl fmt::Display for Component {
     }
 }
 
-/// Builds both where their inputs changed.
+/// Builds all where their inputs changed.
 ///
 /// At the same time: each ends with a long step that keeps one core busy.
 pub fn build(workspace: &Workspace) -> Result<Components> {
     let way = Way::provide(workspace)?;
-    let directory = workspace.target.join(TARGET).join(PROFILE);
-    let (portable, wide) = (directory.join(FILE), directory.join(WIDE_FILE));
-    let (built, built_wide) = std::thread::scope(|scope| {
-        let built_wide = scope.spawn(|| way.build(workspace, Some(&WIDE_FLAGS)));
-        (way.build(workspace, None), built_wide.join())
+    let [portable, wide, p2] = std::thread::scope(|scope| {
+        [&PORTABLE, &WIDE, &P2]
+            .map(|build| scope.spawn(|| way.build(workspace, build)))
+            .map(|build| build.join().unwrap_or_else(|_| bail!("a build panicked")))
     });
-    let built_wide = built_wide.map_err(|_| anyhow!("the wide build panicked"))??;
-    install(&built?, &portable)?;
-    install_last(&built_wide, &wide)?;
     Ok(Components {
-        portable: Component::built(portable)?,
-        wide: Component::built(wide)?,
+        portable: install(workspace, &PORTABLE, &portable?)?,
+        wide: install(workspace, &WIDE, &wide?)?,
+        p2: install(workspace, &P2, &p2?)?,
     })
 }
 
-/// Builds the wide one alone, where its inputs changed: half the work, for who serves with the
-/// gateway.
+/// Builds the wide one alone, where its inputs changed: less work, for who serves with the gateway.
 pub fn build_wide(workspace: &Workspace) -> Result<Component> {
     let way = Way::provide(workspace)?;
-    let wide = workspace.target.join(TARGET).join(PROFILE).join(WIDE_FILE);
-    install_last(&way.build(workspace, Some(&WIDE_FLAGS))?, &wide)?;
-    Component::built(wide)
+    install(workspace, &WIDE, &way.build(workspace, &WIDE)?)
 }
 
 /// Makes sure that it can be built here, or says what is missing, before longer work begins.
@@ -145,24 +215,24 @@ enum Way {
 }
 
 impl Way {
-    /// Builds with the project's flags, or with these instead, and gives the result's path.
-    ///
-    /// Builds that differ in compiler or flags have directories of their own: in one, each would
-    /// take the other's place.
-    fn build(&self, workspace: &Workspace, flags: Option<&[&str]>) -> Result<PathBuf> {
-        let (mut command, mut directory) = match self {
-            Self::Rustup => (component_cargo("cargo", &workspace.root), String::new()),
-            Self::Debian(debian) => {
+    /// Builds, and gives the result's path.
+    fn build(&self, workspace: &Workspace, build: &Build) -> Result<PathBuf> {
+        let (mut command, directory) = match (self, build.directory) {
+            (Self::Rustup, directory) => (
+                component_cargo("cargo", &workspace.root),
+                directory.to_owned(),
+            ),
+            (Self::Debian(debian), directory) => {
                 let mut command = component_cargo(Debian::CARGO, &workspace.root);
                 debian.configure(&mut command)?;
-                (command, "debian".to_owned())
+                let directory = match directory {
+                    "" => "debian".to_owned(),
+                    directory => format!("debian-{directory}"),
+                };
+                (command, directory)
             }
         };
-        if let Some(flags) = flags {
-            directory = match directory.as_str() {
-                "" => "wide".to_owned(),
-                debian => format!("{debian}-wide"),
-            };
+        if let Some(flags) = build.flags {
             let own = match self {
                 Self::Rustup => None,
                 Self::Debian(_) => Some(Debian::flag()),
@@ -172,7 +242,7 @@ impl Way {
             command.env("CARGO_ENCODED_RUSTFLAGS", all.join("\x1f"));
         }
         let target = workspace.target.join(directory);
-        command.arg("--target-dir").arg(&target);
+        command.args(build.options).arg("--target-dir").arg(&target);
         process::run(&mut command)?;
         Ok(target.join(TARGET).join(PROFILE).join(FILE))
     }
@@ -251,11 +321,25 @@ fn component_cargo(cargo: &str, root: &Path) -> Command {
     command
 }
 
+/// Puts what cargo built beside the other builds.
+///
+/// Dates it now: the gateway takes a wide build that is older than the portable one for a leftover.
+fn install(workspace: &Workspace, build: &Build, from: &Path) -> Result<Component> {
+    let directory = workspace.target.join(TARGET).join(PROFILE);
+    let to = directory.join(build.file);
+    copy(from, &to)?;
+    if from != to {
+        let file = File::options().write(true).open(&to)?;
+        file.set_modified(SystemTime::now())?;
+    }
+    Component::built(to)
+}
+
 /// Copies `from` to `to` if it differs.
 ///
 /// By way of a temporary name: cargo's own `to` is a hard link to a file that it keeps, which
 /// writing in place would change, too; and a gateway that starts now never reads half a component.
-fn install(from: &Path, to: &Path) -> Result<()> {
+fn copy(from: &Path, to: &Path) -> Result<()> {
     if from == to {
         return Ok(());
     }
@@ -271,12 +355,4 @@ fn install(from: &Path, to: &Path) -> Result<()> {
     let new = directory.join(format!(".{FILE}.{}", std::process::id()));
     std::fs::write(&new, built)?;
     std::fs::rename(&new, to).with_context(|| format!("cannot write {}", to.display()))
-}
-
-/// [`install`], and dates `to` now: the gateway takes a wide build that is older than the portable
-/// one for a leftover.
-fn install_last(from: &Path, to: &Path) -> Result<()> {
-    install(from, to)?;
-    let file = File::options().write(true).open(to)?;
-    Ok(file.set_modified(SystemTime::now())?)
 }

@@ -102,9 +102,10 @@ enum Task {
     },
     /// Runs everything that a change must pass, and stops at the first stage that fails
     ///
-    /// Formatting, clippy, the simulation's mutants that changed, the component and its size, all Rust tests (the end-to-end tests run the
-    /// real component in the real gateway), the black-box contract tests in Python, the
-    /// documentation and, where cargo-deny is installed, the dependency policy.
+    /// Formatting, clippy, the documentation and, where cargo-deny is installed, the dependency policy;
+    /// the simulation's mutants that changed; the component's builds and their sizes; all Rust tests
+    /// (the end-to-end tests run the real component in the real gateway); and the black-box contract
+    /// tests in Python, with each build.
     #[command(verbatim_doc_comment)]
     Test {
         /// Leave out clippy, the documentation and the dependency policy
@@ -138,8 +139,8 @@ enum Task {
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
-    /// Builds the component for wasm32-wasip2, for any host and for those with wide arithmetic, and
-    /// prints the builds' paths and sizes
+    /// Builds the component for wasm32-wasip2: with WASI 0.3, with WASI 0.3 and wide arithmetic, and
+    /// with WASI 0.2; prints the paths, sizes and interfaces
     #[command(verbatim_doc_comment)]
     Component,
 }
@@ -167,7 +168,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Task::Mutants { names } => mutants::run(&workspace, &names),
         Task::Component => {
             for component in component::build(&workspace)?.each() {
+                let interfaces = component.interfaces()?;
                 println!("{component}");
+                println!("  exports {}", interfaces.exports.join(", "));
+                println!("  imports {}\n", interfaces.imports.join(", "));
             }
             Ok(())
         }

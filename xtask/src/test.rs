@@ -76,6 +76,7 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
     for (stage, component) in [
         ("contract tests, portable build", &components.portable),
         ("contract tests, wide build", &components.wide),
+        ("contract tests, WASI 0.2 build", &components.p2),
     ] {
         stages.run(stage, || {
             let mut command = contract_tests(workspace)?;

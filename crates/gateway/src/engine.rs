@@ -11,7 +11,7 @@ use wasmtime::{
     Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
     component::{Component, Linker},
 };
-use wasmtime_wasi_http::p3::bindings::ServicePre;
+use wasmtime_wasi_http::{handler::ProxyPre, p2, p3};
 
 use crate::host::{self, Instance};
 
@@ -33,7 +33,7 @@ const ON_DEMAND_GUARD_BYTES: u64 = 64 * 1024;
 /// The component, compiled, linked and ready to be instantiated.
 pub struct Program {
     engine: Engine,
-    service: ServicePre<Instance>,
+    proxy: ProxyPre<Instance>,
 }
 
 impl Program {
@@ -43,16 +43,16 @@ impl Program {
     /// # Errors
     ///
     /// If the last of them is not a component, needs imports that the gateway does not have, or does
-    /// not export `wasi:http/handler@0.3.0`.
+    /// export neither `wasi:http/handler@0.3` nor `wasi:http/incoming-handler@0.2`.
     pub fn load(builds: &[PathBuf], cache: PathBuf, max_instances: u32) -> anyhow::Result<Self> {
         let engine = engine(cache, max_instances)?;
         let mut linker = Linker::new(&engine);
         host::link(&mut linker)?;
         let (last, preferred) = builds.split_last().context("there is no component")?;
-        let service = preferred
+        let proxy = preferred
             .iter()
             .find_map(|file| match prepare(&engine, &linker, file) {
-                Ok(service) => Some(service),
+                Ok(proxy) => Some(proxy),
                 Err(error) => {
                     tracing::warn!(reason = %format!("{error:#}"), "taking the portable build");
                     None
@@ -60,7 +60,7 @@ impl Program {
             })
             .map_or_else(|| prepare(&engine, &linker, last), Ok)?;
         start_ticker(&engine)?;
-        Ok(Self { engine, service })
+        Ok(Self { engine, proxy })
     }
 
     /// The engine.
@@ -69,8 +69,8 @@ impl Program {
     }
 
     /// The component, ready to be instantiated.
-    pub fn service(&self) -> &ServicePre<Instance> {
-        &self.service
+    pub fn proxy(&self) -> &ProxyPre<Instance> {
+        &self.proxy
     }
 }
 
@@ -79,7 +79,7 @@ fn prepare(
     engine: &Engine,
     linker: &Linker<Instance>,
     file: &Path,
-) -> anyhow::Result<ServicePre<Instance>> {
+) -> anyhow::Result<ProxyPre<Instance>> {
     tracing::info!(component = %file.display(), "loading; the first time this compiles it");
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let component = Component::new(engine, bytes)
@@ -87,7 +87,12 @@ fn prepare(
         .with_context(|| format!("{} is no component this host can run", file.display()))?;
     linker
         .instantiate_pre(&component)
-        .and_then(ServicePre::new)
+        .and_then(|component| {
+            // A component exports one of them.
+            p3::bindings::ServicePre::new(component.clone())
+                .map(ProxyPre::P3)
+                .or_else(|_| p2::bindings::ProxyPre::new(component).map(ProxyPre::P2))
+        })
         .map_err(anyhow::Error::from)
         .with_context(|| format!("{} does not fit this host", file.display()))
 }
@@ -148,6 +153,9 @@ pub const PORTABLE: &str = "anonymous_domains.wasm";
 /// The build that uses WebAssembly's wide arithmetic, which makes RSA several times as fast.
 pub const WIDE: &str = "anonymous_domains.wide.wasm";
 
+/// The build for hosts without WASI 0.3. The gateway takes it where there is no other.
+pub const P2: &str = "anonymous_domains.p2.wasm";
+
 /// The builds of the component to try, in order: `named` itself if it is a file, or the builds in it
 /// if it is a directory. Without a name, the builds in the build directory below the current
 /// directory, in the build directory that contains the gateway, or beside the gateway.
@@ -199,17 +207,18 @@ fn builds_in(directory: &Path) -> Vec<PathBuf> {
         let time = file.metadata().ok()?.modified().ok()?;
         Some((file, time))
     };
-    match (built(WIDE), built(PORTABLE)) {
-        (Some((wide, wide_time)), Some((portable, time))) if wide_time < time => {
-            tracing::warn!(build = %wide.display(), "older than the portable build: not used");
-            vec![portable]
-        }
-        (wide, portable) => [wide, portable]
-            .into_iter()
-            .flatten()
-            .map(|(file, _)| file)
-            .collect(),
+    let (mut wide, portable) = (built(WIDE), built(PORTABLE));
+    if let (Some((file, wide_time)), Some((_, time))) = (&wide, &portable)
+        && wide_time < time
+    {
+        tracing::warn!(build = %file.display(), "older than the portable build: not used");
+        wide = None;
     }
+    [wide, portable, built(P2)]
+        .into_iter()
+        .flatten()
+        .map(|(file, _)| file)
+        .collect()
 }
 
 #[cfg(test)]
@@ -226,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wide_build_is_tried_first_unless_it_is_stale() {
+    fn the_wide_build_is_tried_first_unless_it_is_stale_and_wasi_0_2_last() {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path();
         assert!(find_builds(Some(place.into())).is_err());
@@ -239,6 +248,10 @@ mod tests {
         assert_eq!(find(), [wide.clone(), portable.clone()]);
         file(place, WIDE, 15);
         assert_eq!(find(), std::slice::from_ref(&portable));
+
+        // The last choice.
+        let p2 = file(place, P2, 1);
+        assert_eq!(find(), [portable.clone(), p2]);
 
         // A file that is named is used as it is.
         assert_eq!(find_builds(Some(portable.clone())).unwrap(), [portable]);

@@ -10,19 +10,21 @@
 //! 2. [`run`]: connects the parts, and serves until a signal comes
 //! 3. [`http`]: connections, requests and responses
 //! 4. [`worker`]: passes requests to instances of the component
-//! 5. [`engine`], [`scheduler`], `idle_pool`: compile the component, decide which instance computes,
-//!    keep idle instances
-//! 6. [`host`]: what an instance can import
-//! 7. [`storage`]: opens the store, and completes the settings
-//! 8. [`state`], [`telemetry`]: the state directory, the log
-//! 9. [`cli`], [`ca`]: the command line, creating a CA
-//! 10. [`settings`], [`store`]: the component's settings and its key-value store
+//! 5. [`guest`], [`scheduler`], `idle_pool`: an instance and its requests, which instance computes,
+//!    which are idle
+//! 6. [`engine`]: compiles the component
+//! 7. [`host`]: what an instance can import
+//! 8. [`storage`]: opens the store, and completes the settings
+//! 9. [`state`], [`telemetry`]: the state directory, the log
+//! 10. [`cli`], [`ca`]: the command line, creating a CA
+//! 11. [`settings`], [`store`]: the component's settings and its key-value store
 
 #![forbid(unsafe_code)]
 
 pub mod ca;
 pub mod cli;
 pub mod engine;
+pub mod guest;
 pub mod host;
 pub mod http;
 mod idle_pool;

@@ -8,54 +8,27 @@
 
 use std::{
     future::poll_fn,
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::Poll,
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Limited};
+use http::Request;
 use tokio::sync::oneshot;
-use wasmtime::Store;
-use wasmtime_wasi_http::{
-    WasiBody, WasiHttpView as _,
-    p3::{self, bindings::Service},
-};
+use wasmtime_wasi_http::WasiBody;
 
 use crate::{
     engine::Program,
+    guest::{Failure, Guest, Outcome},
     host::{
-        Instance, Shared,
+        Shared,
         memory::{OutOfMemory, Reclaim},
     },
     idle_pool::IdlePool,
     scheduler::{CorePermit, Scheduler},
 };
 
-/// After this many requests an instance is replaced. This limits memory leaks.
-const MAX_REQUESTS: usize = 1000;
-
 /// An instance that was idle for this long is dropped.
 const MAX_IDLE: Duration = Duration::from_secs(5);
-
-/// The longest response that the component may give, in bytes.
-const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
-
-/// Why the component gave no response. The log says more.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Failure {
-    /// There was no memory for an instance, or for an instance to grow.
-    NoRoom,
-    /// It took too long.
-    TimedOut,
-    /// It failed.
-    Failed,
-}
-
-/// A response, or why there is none.
-pub type Outcome = Result<Response<Bytes>, Failure>;
 
 /// Passes requests to instances of the component. Clones share the instances.
 #[derive(Clone)]
@@ -66,17 +39,6 @@ pub struct Workers {
     scheduler: Scheduler,
     idle: Arc<IdlePool<Guest>>,
 }
-
-/// An instance of the component.
-pub struct Guest {
-    store: Store<Instance>,
-    service: Service,
-    /// How many requests it was given.
-    requests: usize,
-}
-
-/// The end of the transfer of a request's body to the guest.
-type Sent = Pin<Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>>;
 
 impl Workers {
     /// Instances of `program` that compute when `scheduler` lets them, and must respond within
@@ -187,75 +149,7 @@ impl Workers {
     ///
     /// If there is no memory for it, or it fails at its start.
     pub async fn instantiate(&self) -> wasmtime::Result<Guest> {
-        let instance = Instance::new(self.shared.clone());
-        let mut store = Store::new(self.program.engine(), instance);
-        store.limiter(|instance| instance.limiter());
-        store.set_epoch_deadline(1);
-        // At the end of each epoch a guest that computes yields. Then it can be stopped, or moved to
-        // the end of a queue.
-        store.epoch_deadline_async_yield_and_update(1);
-        let service = self.program.service().instantiate_async(&mut store).await?;
-        Ok(Guest {
-            store,
-            service,
-            requests: 0,
-        })
-    }
-}
-
-impl Guest {
-    /// Passes a request to the instance, stores the response in `outcome` as soon as it is complete,
-    /// and then waits until the instance has nothing left to do. Returns whether it can be reused.
-    async fn exchange(
-        &mut self,
-        request: Request<WasiBody>,
-        outcome: &Mutex<Option<Outcome>>,
-    ) -> wasmtime::Result<bool> {
-        self.requests += 1;
-        // The deadline of its last request has passed.
-        self.store.set_epoch_deadline(1);
-        let service = &self.service;
-        let handler = *service.wasi_http_handler().func_handle().func();
-        let is_ready = self
-            .store
-            .run_concurrent(async |accessor| {
-                let (request, sent) = accessor.with(|mut store| {
-                    let (request, sent) = p3::Request::from_http(store.get().http().hooks, request);
-                    (request, Box::pin(sent) as Sent)
-                });
-                let result = match service.handle(accessor, request).await? {
-                    Ok(response) => {
-                        let response =
-                            accessor.with(|mut store| response.into_http(&mut store, sent))?;
-                        read_whole(response).await
-                    }
-                    Err(code) => {
-                        tracing::error!(reason = ?code, "the component failed");
-                        Err(Failure::Failed)
-                    }
-                };
-                *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-                poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
-                let is_ready = poll_fn(|cx| {
-                    let poll = accessor.poll_ready_for_concurrent_call(handler, cx);
-                    Poll::Ready(poll.is_ready())
-                });
-                wasmtime::error::Ok(is_ready.await)
-            })
-            .await??;
-        Ok(is_ready && self.requests < MAX_REQUESTS)
-    }
-}
-
-/// Reads a whole response.
-async fn read_whole(response: Response<WasiBody>) -> Outcome {
-    let (head, body) = response.into_parts();
-    match Limited::new(body, MAX_RESPONSE_BYTES).collect().await {
-        Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
-        Err(error) => {
-            tracing::error!(reason = %error, "the component's response broke off");
-            Err(Failure::Failed)
-        }
+        Guest::new(&self.program, self.shared.clone()).await
     }
 }
 

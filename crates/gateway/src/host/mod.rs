@@ -162,6 +162,11 @@ pub fn link(linker: &mut Linker<Instance>) -> wasmtime::Result<()> {
         linker,
         Instance::http,
     )?;
+    wasmtime_wasi_http::p2::bindings::http::types::add_to_linker::<_, WasiHttp>(
+        linker,
+        &Default::default(),
+        Instance::http,
+    )?;
     keyvalue::link(linker)?;
     config::link(linker)
 }

@@ -18,7 +18,7 @@ use super::{
     response::{ResponseBody, ResponseMemory, UnsentResponse},
     target::make_absolute,
 };
-use crate::worker::{Failure, Workers};
+use crate::{guest::Failure, worker::Workers};
 
 /// How long a request may wait until it is admitted.
 const MAX_WAIT: Duration = Duration::from_secs(5);
