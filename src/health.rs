@@ -67,6 +67,10 @@ async fn check_store<S: Store, E: Environment>(
 fn check_ca(ca: &Authority, now_s: i64, details: &mut Vec<String>) -> bool {
     let ends = rfc3339(ca.not_after_s());
     let is_in_date = ca.is_in_date(now_s);
+    let key = ca.check_key();
+    if let Err(Error::Fault(why)) = &key {
+        details.push(why.clone());
+    }
     if now_s > ca.not_after_s() {
         details.push(format!("the domain CA's certificate ended on {ends}"));
     } else if !is_in_date {
@@ -74,5 +78,5 @@ fn check_ca(ca: &Authority, now_s: i64, details: &mut Vec<String>) -> bool {
     } else if ca.not_after_s() - now_s < CA_WARNING_S {
         details.push(format!("the domain CA's certificate ends on {ends}"));
     }
-    is_in_date
+    is_in_date && key.is_ok()
 }

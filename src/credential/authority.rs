@@ -13,7 +13,7 @@ use x509_cert::{
 };
 use zeroize::Zeroizing;
 
-use super::{at_rest::Vault, certificate};
+use super::{at_rest::Vault, ca_key::CaKey, certificate};
 use crate::{
     error::Error,
     issuer::{CertificateOrder, Issuer, NewCertificate, NewKey},
@@ -31,7 +31,7 @@ pub struct Authority {
     /// From the CA up, as DER.
     chain: Vec<Vec<u8>>,
     certificate: Certificate,
-    key: PrivateKey,
+    key: CaKey,
 }
 
 impl std::fmt::Debug for Authority {
@@ -48,14 +48,12 @@ impl Authority {
     /// # Errors
     /// What is wrong with which of the two settings, for the operator.
     pub fn from_pem(certificates: &str, key: &str) -> Result<Self, String> {
-        let key = PrivateKey::from_pem(key).map_err(|error| {
-            format!("ca_private_key is no RSA or P-256 private key in PEM: {error}")
-        })?;
+        let key = CaKey::from_pem(key)?;
         let published = Certificate::load_pem_chain(certificates.as_bytes())
             .map_err(|error| format!("ca_certificate holds no certificates in PEM: {error}"))?;
         let certificate = published
             .iter()
-            .find(|certificate| is_over(certificate, &key.public_key()))
+            .find(|certificate| is_over(certificate, key.public()))
             .ok_or("no certificate of ca_certificate is over the public key of ca_private_key")?
             .clone();
         check_is_ca(&certificate)?;
@@ -75,6 +73,14 @@ impl Authority {
             .map(|certificate| certificate.to_pem(LineEnding::LF))
             .collect::<Result<_, _>>()
             .map_err(|error| Error::fault(format!("ca_certificate cannot be written: {error}")))
+    }
+
+    /// Checks the private key, which is otherwise done when it is first used.
+    ///
+    /// # Errors
+    /// A fault, when it cannot be used.
+    pub fn check_key(&self) -> Result<(), Error> {
+        self.key.private().map(drop)
     }
 
     /// Whether certificates that are signed now will be accepted.
@@ -119,7 +125,7 @@ impl DomainCa {
         Ok(NewCertificate {
             der: certificate::sign(
                 ca,
-                &self.authority.key,
+                self.authority.key.private()?,
                 key,
                 order,
                 not_before_s,

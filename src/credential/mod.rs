@@ -2,6 +2,7 @@
 
 pub mod at_rest;
 pub mod authority;
+mod ca_key;
 pub mod cache;
 pub mod certificate;
 pub mod delivery;

@@ -24,14 +24,18 @@ class Programs:
     component: Path
     device: Path
     domainctl: Path
+    # A Spin to test instead of the gateway.
+    spin: Path | None = None
 
     @classmethod
     def from_environment(cls) -> "Programs":
         """Raises ValueError saying which variable is missing or names no file."""
         found = {}
-        for name in ("gateway", "component", "device", "domainctl"):
+        for name in ("gateway", "component", "device", "domainctl", "spin"):
             variable = f"ANONYMOUS_DOMAINS_{name.upper()}"
             value = os.environ.get(variable)
+            if not value and name == "spin":
+                continue
             if not value:
                 raise ValueError(f"{variable} is not set: it must name the {name} to test")
             path = Path(value)
@@ -112,6 +116,11 @@ class Gateway:
             self.process.kill()
             self.process.wait()
             raise AssertionError(f"{how.name} did not end it in {STOP_S} s") from None
+
+    def close(self):
+        """End it, if it runs, for good."""
+        if self.process.poll() is None:
+            self.stop(signal.SIGKILL)
 
     def databases(self) -> list[Path]:
         return sorted(path for p in DATABASE_PATTERNS for path in self.state.rglob(p))

@@ -53,6 +53,14 @@ class RedisServer:
             return connection.recv(16).startswith((b"+PONG", b"-NOAUTH"))
         return False
 
+    def strings(self) -> list[tuple[bytes, bytes]]:
+        """Every key and its value; all are strings."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.socket))
+            with connection.makefile("rwb") as stream:
+                keys = command(stream, b"KEYS", b"*")
+                return [(key, command(stream, b"GET", key)) for key in keys]
+
     def kill(self):
         self.process.kill()
         self.process.wait()
@@ -68,3 +76,25 @@ class RedisServer:
         if self.process is not None and self.process.poll() is None:
             self.kill()
         self.directory.cleanup()
+
+
+def command(stream, *words: bytes):
+    """The reply to a command: a string, a list, or None."""
+    lines = [b"*%d" % len(words)]
+    for word in words:
+        lines += [b"$%d" % len(word), word]
+    stream.write(b"".join(line + b"\r\n" for line in lines))
+    stream.flush()
+    return reply(stream)
+
+
+def reply(stream):
+    kind, rest = (line := stream.readline())[:1], line[1:].strip()
+    match kind:
+        case b"*":
+            return [reply(stream) for _ in range(int(rest))]
+        case b"$" if int(rest) < 0:
+            return None
+        case b"$":
+            return stream.read(int(rest) + 2)[:-2]
+    raise AssertionError(f"Redis answered {line!r}")

@@ -6,7 +6,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import pytest
 from machines import Machine
+
+pytestmark = pytest.mark.of_the_gateway
 
 HOLDER = """
 import fcntl, sys, time

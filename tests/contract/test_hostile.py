@@ -30,6 +30,7 @@ def answer_of(connection: socket.socket, method: str) -> Answer:
     return Answer.of(response)
 
 
+@pytest.mark.of_the_gateway
 @pytest.mark.parametrize(
     ("path", "size"),
     [
@@ -73,6 +74,7 @@ def test_what_is_not_read_is_not_waited_for(server, method, path, status, error)
             assert answer.header("cache-control") == "no-store"
 
 
+@pytest.mark.of_the_gateway
 def test_a_connection_goes_on_after_a_body_that_was_not_read(server):
     with connect(server) as connection:
         connection.sendall(head("POST", "/nothing", 100_000) + bytes(100_000))
@@ -102,6 +104,7 @@ def test_an_operator_may_send_a_mebibyte(admin, domain):
     too_long.refused("PAYLOAD_TOO_LARGE")
 
 
+@pytest.mark.of_the_gateway
 def test_a_body_that_stops_is_given_up(server):
     path = "/flashaccess/domainserver/d/register"
     begin = time.monotonic()
@@ -112,6 +115,7 @@ def test_a_body_that_stops_is_given_up(server):
         assert 9 < time.monotonic() - begin < 28
 
 
+@pytest.mark.of_the_gateway
 def test_connections_of_one_client(own_gateway):
     gateway = own_gateway("--max-connections-per-client", "3")
     request = head("GET", "/healthz", 0)
@@ -137,6 +141,7 @@ def test_connections_of_one_client(own_gateway):
         pytest.fail("no connection is accepted any more")
 
 
+@pytest.mark.of_the_gateway
 def test_the_components_errors_are_errors_in_the_log(own_gateway):
     gateway = own_gateway(auth_jwks="{}")
     assert gateway.client.get("/healthz").status == 503
@@ -145,6 +150,7 @@ def test_the_components_errors_are_errors_in_the_log(own_gateway):
     assert lines and all(" ERROR component: " in line for line in lines)
 
 
+@pytest.mark.of_the_gateway
 def test_the_component_is_told_how_long_a_request_may_take(own_gateway):
     gateway = own_gateway()
     gateway.stop()

@@ -15,6 +15,8 @@ from redis_server import RedisServer
 from test_limits import guids, member_guids, outcome
 from test_server import at_once
 
+pytestmark = pytest.mark.of_the_gateway
+
 RECOVERY_S = 60
 
 

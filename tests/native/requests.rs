@@ -1,11 +1,12 @@
 //! Whole requests, from HTTP to the rows and back.
 
 use anonymous_domains_protocol::{
-    jwe,
+    base64url, jwe,
     jwk::{PrivateKey, PublicKey},
-    request::RegisterRequest,
+    request::{self, RegisterRequest},
     response::{PrivateKeySet, RegisterResponse},
 };
+use http::Request;
 use serde_json::{Value, json};
 use x509_cert::der::{Decode, Encode};
 
@@ -14,7 +15,7 @@ use crate::{
         Machine, URL, admin, assert_refused, get, hand_over, post, two_instances, versions,
         working_app,
     },
-    support::{NOW_MS, TestApp, app, ca_params, json, self_signed, settings},
+    support::{ADMIN_TOKEN, NOW_MS, TestApp, app, ca_params, json, self_signed, send, settings},
 };
 
 #[test]
@@ -62,12 +63,30 @@ fn the_private_keys_reach_the_machine_and_fit_the_certificates() {
         assert_eq!(key["x5c"], credential["x5c"]);
         let private = PrivateKey::from_jwk(key).unwrap();
         let der = credential["x5c"][0].as_str().unwrap();
-        let der = anonymous_domains_protocol::base64url::decode_standard(der).unwrap();
+        let der = base64url::decode_standard(der).unwrap();
         let certificate = x509_cert::Certificate::from_der(&der).unwrap();
         let spki = certificate.tbs_certificate().subject_public_key_info();
         let certified = PublicKey::from_spki_der(&spki.to_der().unwrap()).unwrap();
         assert_eq!(private.public_key().thumbprint(), certified.thumbprint());
     }
+}
+
+#[test]
+fn a_body_that_is_announced_to_be_too_long_is_not_read() {
+    let app = working_app();
+    let register = Request::post(format!("{URL}/register"))
+        .header("content-type", request::MEDIA_TYPE)
+        .header("content-length", request::MAX_BYTES + 1)
+        .body(String::new())
+        .unwrap();
+    assert_refused(&send(&app, register), "PAYLOAD_TOO_LARGE");
+    let create = Request::put("http://127.0.0.1:3000/admin/v1/domains/attic")
+        .header("authorization", format!("Bearer {ADMIN_TOKEN}"))
+        .header("content-type", "application/json")
+        .header("content-length", (1 << 20) + 1)
+        .body(String::new())
+        .unwrap();
+    assert_refused(&send(&app, create), "PAYLOAD_TOO_LARGE");
 }
 
 #[test]
@@ -366,6 +385,46 @@ fn settings_that_cannot_be_used_are_told_in_healthz_and_the_log_only() {
             .contains("ca_certificate")
     );
     assert!(app.tables.env.log.borrow()[0].contains("ca_certificate is not set"));
+}
+
+/// The two halves in `ca_private_key` are compared when the key is first used.
+#[test]
+fn a_ca_key_whose_halves_do_not_fit_signs_nothing() {
+    let (ca, other) = (
+        self_signed(ca_params("Domain CA")),
+        self_signed(ca_params("Another")),
+    );
+    let mut der = other.key.serialize_der();
+    let (wrong, right) = (other.key.public_key_raw(), ca.key.public_key_raw());
+    let at = der.windows(65).position(|point| point == wrong).unwrap();
+    der[at..at + 65].copy_from_slice(right);
+    let text = base64url::encode_standard(&der);
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n");
+
+    let app = app(settings(&ca, &[("ca_private_key", &pem)]));
+    let health = get(&app, "http://127.0.0.1:3000/healthz");
+    assert_eq!(health.status(), 503);
+    assert_eq!(json(&health)["ca"], "error");
+    let detail = json(&health)["detail"].to_string();
+    assert!(detail.contains("ca_private_key"), "{detail}");
+    assert_refused(&Machine::new().join_at(&app, NOW_MS), "INTERNAL");
+    // The claim on the key was given back.
+    assert_refused(&Machine::new().join_at(&app, NOW_MS), "INTERNAL");
+}
+
+/// RFC 5915 lets an EC key leave its public half out.
+#[test]
+fn a_ca_key_without_its_public_half_is_taken() {
+    let ca = self_signed(ca_params("Domain CA"));
+    let der = ca.key.serialize_der();
+    let secret = der.windows(2).position(|two| two == [0x04, 0x20]).unwrap() + 2;
+    // ECPrivateKey { version 1, privateKey } in SEC 1.
+    let mut bare = vec![0x30, 0x25, 0x02, 0x01, 0x01, 0x04, 0x20];
+    bare.extend(&der[secret..secret + 32]);
+    let text = base64url::encode_standard(&bare);
+    let pem = format!("-----BEGIN EC PRIVATE KEY-----\n{text}\n-----END EC PRIVATE KEY-----\n");
+    let app = app(settings(&ca, &[("ca_private_key", &pem)]));
+    assert_eq!(versions(&Machine::new().join(&app)), [1]);
 }
 
 #[test]

@@ -53,6 +53,20 @@ fn every_setting_of_the_catalogue_is_read_and_no_other() {
     }
 }
 
+/// They differ in the component, how it is built, and the comment at the top.
+#[test]
+fn spins_two_manifests_are_the_same() {
+    let rest = |manifest: &'static str| -> Vec<&str> {
+        let differ = ["#", "source = ", "command = "];
+        let lines = manifest.lines();
+        lines
+            .filter(|line| !differ.iter().any(|start| line.starts_with(start)))
+            .collect()
+    };
+    let manifest = rest(include_str!("../../spin.toml"));
+    assert_eq!(manifest, rest(include_str!("../../spin-p3.toml")));
+}
+
 /// Each is a variable of the application, empty by default, and is passed on to the component.
 #[test]
 fn spins_manifest_has_every_setting() {

@@ -328,6 +328,9 @@ fn install(workspace: &Workspace, build: &Build, from: &Path) -> Result<Componen
     let directory = workspace.target.join(TARGET).join(PROFILE);
     let to = directory.join(build.file);
     copy(from, &to)?;
+    // Where plain cargo would have put it, which is where the manifests for Spin look.
+    let plain = workspace.target.join(build.directory);
+    copy(from, &plain.join(TARGET).join(PROFILE).join(FILE))?;
     if from != to {
         let file = File::options().write(true).open(&to)?;
         file.set_modified(SystemTime::now())?;

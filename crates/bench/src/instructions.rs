@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anonymous_domains_gateway::engine::{PORTABLE, WIDE};
+use anonymous_domains_gateway::engine::{P2, PORTABLE, WIDE};
 use anonymous_domains_protocol::{jwk::KeyType, request::MEDIA_TYPE};
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -16,30 +16,32 @@ use crate::{
 pub const TOLERANCE: f64 = 0.1;
 
 /// The builds of the component, in the order of their counts.
-const BUILDS: [&str; 2] = [PORTABLE, WIDE];
+const BUILDS: [&str; 3] = [PORTABLE, WIDE, P2];
 
-/// What each flow took in the portable and in the wide build.
+/// What each flow took in each build.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counts(Vec<(String, [u64; 2])>);
+pub struct Counts(Vec<(String, [u64; 3])>);
 
 impl Counts {
-    /// Counts in both builds of the component in a directory.
+    /// Counts in the builds of the component in a directory.
     ///
     /// # Errors
     ///
     /// If a request is refused.
     pub fn count(components: &Path) -> anyhow::Result<Self> {
-        let [portable, wide] = BUILDS.map(|file| count(&components.join(file)));
-        let counts = portable?.into_iter().zip(wide?);
+        let [portable, wide, p2] = BUILDS.map(|file| count(&components.join(file)));
+        let counts = portable?.into_iter().zip(wide?).zip(p2?);
         Ok(Self(
             counts
-                .map(|((flow, portable), (_, wide))| (flow.to_owned(), [portable, wide]))
+                .map(|(((flow, portable), (_, wide)), (_, p2))| {
+                    (flow.to_owned(), [portable, wide, p2])
+                })
                 .collect(),
         ))
     }
 
-    /// Each flow, and what it took in the portable and in the wide build.
-    pub fn each(&self) -> impl Iterator<Item = (&str, [u64; 2])> {
+    /// Each flow, and what it took in the portable, the wide and the WASI 0.2 build.
+    pub fn each(&self) -> impl Iterator<Item = (&str, [u64; 3])> {
         self.0.iter().map(|(flow, counts)| (flow.as_str(), *counts))
     }
 
@@ -47,7 +49,7 @@ impl Counts {
     pub fn to_text(&self) -> String {
         let lines = self.each();
         lines
-            .map(|(flow, [portable, wide])| format!("{flow}\t{portable}\t{wide}\n"))
+            .map(|(flow, [portable, wide, p2])| format!("{flow}\t{portable}\t{wide}\t{p2}\n"))
             .collect()
     }
 
@@ -55,16 +57,20 @@ impl Counts {
     ///
     /// # Errors
     ///
-    /// If a line is not a flow and two numbers.
+    /// If a line is not a flow and three numbers.
     pub fn from_text(text: &str) -> anyhow::Result<Self> {
         let line = |line: &str| {
             let mut fields = line.split('\t');
             let flow = fields.next()?.to_owned();
-            let counts = [fields.next()?.parse().ok()?, fields.next()?.parse().ok()?];
+            let counts = [
+                fields.next()?.parse().ok()?,
+                fields.next()?.parse().ok()?,
+                fields.next()?.parse().ok()?,
+            ];
             fields.next().is_none().then_some((flow, counts))
         };
         let lines = text.lines().map(|text| {
-            line(text).with_context(|| format!("`{text}` is no flow with two numbers"))
+            line(text).with_context(|| format!("`{text}` is no flow with three numbers"))
         });
         Ok(Self(lines.collect::<Result<_, _>>()?))
     }
@@ -176,16 +182,25 @@ async fn count_in(component: &Path, directory: &Path) -> anyhow::Result<Vec<(&'s
     let [resident, leaver] = &all[..] else {
         return Ok(flows.counts);
     };
-    flows.join(resident, None).await?;
-    flows
-        .median(
-            "join again, an instance's first request",
-            async |flows, _| {
+    let rsa = machines(1, KeyType::Rsa2048);
+    for (machine, flow) in [
+        (
+            resident,
+            "join again, EC-P256 machine, an instance's first request",
+        ),
+        (
+            &rsa[0],
+            "join again, RSA-2048 machine, an instance's first request",
+        ),
+    ] {
+        flows.join(machine, None).await?;
+        flows
+            .median(flow, async |flows, _| {
                 flows.guest = Guest::new(component, directory, &SETTINGS).await?;
-                flows.join(resident, None).await
-            },
-        )
-        .await?;
+                flows.join(machine, None).await
+            })
+            .await?;
+    }
     flows
         .median(
             "join after a departure, EC-P256 domain key",
@@ -255,27 +270,27 @@ mod tests {
     #[test]
     fn what_is_noted_is_read_and_a_difference_shows() {
         let noted = Counts(vec![
-            ("join".into(), [1000, 500]),
-            ("leave".into(), [100, 50]),
+            ("join".into(), [1000, 500, 1000]),
+            ("leave".into(), [100, 50, 100]),
         ]);
         assert_eq!(Counts::from_text(&noted.to_text()).unwrap(), noted);
         assert!(noted.differences(&noted).is_empty());
 
         let dearer = Counts(vec![
-            ("join".into(), [1090, 560]),
-            ("leave".into(), [100, 50]),
+            ("join".into(), [1090, 560, 1000]),
+            ("leave".into(), [100, 50, 100]),
         ]);
         let differences = dearer.differences(&noted);
         assert_eq!(differences.len(), 1, "{differences:?}");
         assert!(differences[0].starts_with("join, anonymous_domains.wide.wasm: 560"));
         // A much cheaper flow must be recorded too, or it could get slower again unnoticed.
         let cheaper = Counts(vec![
-            ("join".into(), [1000, 400]),
-            ("leave".into(), [100, 50]),
+            ("join".into(), [1000, 400, 1000]),
+            ("leave".into(), [100, 50, 100]),
         ]);
         assert_eq!(cheaper.differences(&noted).len(), 1);
         assert!(!Counts(vec![]).differences(&noted).is_empty());
-        for text in ["join\t1\n", "join\t1\tx\n", "join\t1\t2\t3\n"] {
+        for text in ["join\t1\t2\n", "join\t1\t2\tx\n", "join\t1\t2\t3\t4\n"] {
             assert!(Counts::from_text(text).is_err(), "{text}");
         }
     }

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anonymous_domains_gateway::engine::{PORTABLE, WIDE};
+use anonymous_domains_gateway::engine::{P2, PORTABLE, WIDE};
 use anonymous_domains_testkit::{Gateway, Process, free_port};
 use anyhow::{Context as _, bail};
 
@@ -77,8 +77,10 @@ pub struct Programs {
 pub enum Build {
     /// With WebAssembly's wide arithmetic.
     Wide,
-    /// For any host.
+    /// For any host with WASI 0.3.
     Portable,
+    /// For any host with WASI 0.2.
+    P2,
 }
 
 impl Build {
@@ -87,6 +89,7 @@ impl Build {
         components.join(match self {
             Self::Wide => WIDE,
             Self::Portable => PORTABLE,
+            Self::P2 => P2,
         })
     }
 }
@@ -114,7 +117,7 @@ impl Programs {
         start_and_ask(command)
     }
 
-    /// Starts Spin, if there is one, with the portable build and its own SQLite store.
+    /// Starts Spin, if there is one, with the WASI 0.2 build, as spin.toml has it, and its own SQLite store.
     ///
     /// # Errors
     ///
@@ -123,9 +126,9 @@ impl Programs {
         let Some(program) = &self.spin else {
             return Ok(None);
         };
-        let component = Build::Portable.file(&self.components);
+        let component = Build::P2.file(&self.components);
         let manifest = std::fs::read_to_string(&self.manifest)?.replace(
-            "target/wasm32-wasip2/component/anonymous_domains.wasm",
+            "target/p2/wasm32-wasip2/component/anonymous_domains.wasm",
             &component.display().to_string(),
         );
         let manifest_file = state.join("spin.toml");

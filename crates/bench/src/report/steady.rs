@@ -83,7 +83,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         ];
         rivals.extend(
             spin.iter()
-                .map(|spin| members("Spin, portable build", spin, &machines)),
+                .map(|spin| members("Spin, WASI 0.2 build", spin, &machines)),
         );
         for connections in [CONNECTIONS, 1] {
             let results = race(&rivals, connections, plan.effort())?;

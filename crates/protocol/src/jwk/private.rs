@@ -6,7 +6,7 @@ use p256::elliptic_curve::Generate;
 use rsa::{
     BoxedUint, RsaPrivateKey,
     pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey},
-    pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding},
+    pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding, PrivateKeyInfoRef, SecretDocument},
 };
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -52,25 +52,12 @@ impl PrivateKey {
     ///
     /// [`JwkError`] for anything else (encrypted keys among it) and for keys outside of the limits.
     pub fn from_pem(pem: &str) -> Result<Self, JwkError> {
-        // Some tools write text or another block (`EC PARAMETERS`) first.
-        const BEGIN: [&str; 3] = [
-            "-----BEGIN PRIVATE KEY-----",
-            "-----BEGIN RSA PRIVATE KEY-----",
-            "-----BEGIN EC PRIVATE KEY-----",
-        ];
-        let start = BEGIN
-            .iter()
-            .filter_map(|begin| pem.find(begin))
-            .min()
-            .ok_or(JwkError(
-                "there is no PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY block in PEM",
-            ))?;
-        let pem = pem[start..].trim_end();
-        if pem.starts_with(BEGIN[1]) {
+        let pem = block(pem)?;
+        if pem.starts_with(BEGIN_PKCS1) {
             RsaPrivateKey::from_pkcs1_pem(pem)
                 .map_err(|_| JwkError("the PKCS#1 key is malformed"))
                 .and_then(Self::from_rsa)
-        } else if pem.starts_with(BEGIN[2]) {
+        } else if pem.starts_with(BEGIN_SEC1) {
             p256::SecretKey::from_sec1_pem(pem)
                 .map(Self::P256)
                 .map_err(|_| JwkError("the SEC 1 key is malformed or not on the curve P-256"))
@@ -82,6 +69,35 @@ impl PrivateKey {
                 .map_err(|_| {
                     JwkError("the PKCS#8 key is malformed, or neither RSA nor on the curve P-256")
                 })
+        }
+    }
+
+    /// The public half that a PEM block for [`from_pem`](Self::from_pem) states, unchecked, where it
+    /// states one. That takes far less than to derive it: a base point multiplication, or the
+    /// checks of an RSA key.
+    ///
+    /// # Errors
+    ///
+    /// [`JwkError`] as of `from_pem`, as far as it shows.
+    pub fn stated_public_key(pem: &str) -> Result<Option<PublicKey>, JwkError> {
+        const MALFORMED: JwkError = JwkError("the private key is malformed");
+        let pem = block(pem)?;
+        let (_, document) = SecretDocument::from_pem(pem).map_err(|_| MALFORMED)?;
+        let der = document.as_bytes();
+        if pem.starts_with(BEGIN_PKCS1) {
+            return stated_in_pkcs1(der).map(Some);
+        }
+        if pem.starts_with(BEGIN_SEC1) {
+            return stated_in_sec1(der);
+        }
+        let info = PrivateKeyInfoRef::try_from(der).map_err(|_| MALFORMED)?;
+        let key = info.private_key.as_bytes();
+        match info.algorithm.oid {
+            rsa::pkcs1::ALGORITHM_OID => stated_in_pkcs1(key).map(Some),
+            p256::elliptic_curve::ALGORITHM_OID => stated_in_sec1(key),
+            _ => Err(JwkError(
+                "the PKCS#8 key is neither RSA nor on the curve P-256",
+            )),
         }
     }
 
@@ -219,6 +235,38 @@ impl PrivateKey {
         super::rsa_public_key(&key.n_bytes(), &key.e_bytes())?;
         Ok(Self::Rsa(Box::new(key)))
     }
+}
+
+const BEGIN_PKCS8: &str = "-----BEGIN PRIVATE KEY-----";
+const BEGIN_PKCS1: &str = "-----BEGIN RSA PRIVATE KEY-----";
+const BEGIN_SEC1: &str = "-----BEGIN EC PRIVATE KEY-----";
+
+/// From the first block of a private key on. Some tools write text or another block
+/// (`EC PARAMETERS`) before it.
+fn block(pem: &str) -> Result<&str, JwkError> {
+    let start = [BEGIN_PKCS8, BEGIN_PKCS1, BEGIN_SEC1]
+        .iter()
+        .filter_map(|begin| pem.find(begin))
+        .min();
+    start.map(|start| pem[start..].trim_end()).ok_or(JwkError(
+        "there is no PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY block in PEM",
+    ))
+}
+
+fn stated_in_pkcs1(der: &[u8]) -> Result<PublicKey, JwkError> {
+    let key = rsa::pkcs1::RsaPrivateKeyRef::try_from(der)
+        .map_err(|_| JwkError("the PKCS#1 key is malformed"))?;
+    let (n, e) = (key.modulus.as_bytes(), key.public_exponent.as_bytes());
+    super::rsa_public_key(n, e).map(PublicKey::Rsa)
+}
+
+fn stated_in_sec1(der: &[u8]) -> Result<Option<PublicKey>, JwkError> {
+    const MALFORMED: JwkError = JwkError("the SEC 1 key is malformed or not on the curve P-256");
+    let key = sec1::EcPrivateKey::try_from(der).map_err(|_| MALFORMED)?;
+    key.public_key
+        .map(|point| p256::PublicKey::from_sec1_bytes(point).map(PublicKey::P256))
+        .transpose()
+        .map_err(|_| MALFORMED)
 }
 
 fn push_member(text: &mut String, name: &str, value: &str) {

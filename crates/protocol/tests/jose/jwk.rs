@@ -69,13 +69,19 @@ fn keys_of_openssl_are_read() {
         ("A.3 PKCS#8", ec_key()),
         ("A.3 SEC 1", ec_key()),
     ] {
-        let read = PrivateKey::from_pem(&openssl(name)).expect(name);
+        let pem = openssl(name);
+        let read = PrivateKey::from_pem(&pem).expect(name);
         assert_eq!(*read.to_jwk(), *key.to_jwk(), "{name}");
+        let stated = PrivateKey::stated_public_key(&pem).expect(name);
+        assert_eq!(stated, Some(key.public_key()), "{name}");
     }
     for name in ["P-384 SEC 1", "RSA 1024 bits", "RSA exponent 3"] {
         assert!(PrivateKey::from_pem(&openssl(name)).is_err(), "{name}");
+        let stated = PrivateKey::stated_public_key(&openssl(name));
+        assert!(stated.is_err(), "{name}");
     }
     assert!(PrivateKey::from_pem("").is_err());
+    assert!(PrivateKey::stated_public_key("").is_err());
 }
 
 #[test]
