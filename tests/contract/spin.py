@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -62,7 +63,11 @@ class Spin(Gateway):
         for name, value in variables.items():
             command += ["--variable", f"{name}={value}"]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
         threading.Thread(target=self._collect, daemon=True).start()
         deadline = time.monotonic() + START_S
@@ -72,6 +77,12 @@ class Spin(Gateway):
                 raise AssertionError("Spin did not start:\n" + "".join(self.log[-40:]))
             time.sleep(0.05)
         return self
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        if how is signal.SIGKILL:
+            # What serves is a child of `spin up`.
+            os.killpg(self.process.pid, how)
+        return super().stop(how)
 
     def close(self):
         super().close()

@@ -80,8 +80,13 @@ fn links_lead_somewhere() {
 #[test]
 fn the_documentation_is_short() {
     let documents = documents();
-    let words = documents.values().flat_map(|text| text.split_whitespace());
-    let words = words.count();
+    let lines = documents.iter().flat_map(|(path, text)| {
+        // The bench writes its figures itself, a table's row each.
+        let has_figures = path.ends_with("docs/benchmarks.md");
+        text.lines()
+            .filter(move |line| !(has_figures && line.contains(" | ")))
+    });
+    let words = lines.flat_map(str::split_whitespace).count();
     assert!(
         words <= MOST_WORDS,
         "{words} words, and {MOST_WORDS} are the most"
