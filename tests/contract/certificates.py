@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtensionOID, NameOID
 from joserfc import jwk
 
@@ -143,3 +143,51 @@ def to_x5c(*certificates: x509.Certificate) -> list[str]:
     return [
         base64.b64encode(c.public_bytes(serialization.Encoding.DER)).decode() for c in certificates
     ]
+
+
+def new_ca(name: str, issuer=None, padding: int = 0):
+    """A CA of ten years, and its key; by itself, or by another CA and its key. With so many bytes
+    in an extension that means nothing."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    unused = dict.fromkeys(
+        (
+            "digital_signature",
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
+    usage = x509.KeyUsage(key_cert_sign=True, crl_sign=True, **unused)
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer[0].subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=3650))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(identifier, critical=False)
+    )
+    if padding:
+        oid = x509.ObjectIdentifier("1.3.6.1.4.1.32473.1")
+        extension = x509.UnrecognizedExtension(oid, bytes(padding))
+        builder = builder.add_extension(extension, critical=False)
+    return builder.sign(issuer[1] if issuer else key, hashes.SHA256()), key
+
+
+def key_pem(key) -> bytes:
+    """A private key as PKCS#8."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )

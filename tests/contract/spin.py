@@ -12,12 +12,10 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from certificates import key_pem, new_ca
+from cryptography.hazmat.primitives import serialization
 
 from gateway import HEALTH_ROW, START_S, Gateway
 from redis_server import RedisServer
@@ -122,44 +120,10 @@ def free_port() -> int:
 
 def make_secrets(state: Path):
     """A CA of ten years, a key-encryption key and an admin token."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Contract tests")])
-    now = datetime.now(UTC)
-    usage = {
-        name: name in ("key_cert_sign", "crl_sign")
-        for name in (
-            "digital_signature",
-            "content_commitment",
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "key_cert_sign",
-            "crl_sign",
-            "encipher_only",
-            "decipher_only",
-        )
-    }
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=3650))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.KeyUsage(**usage), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
+    certificate, key = new_ca("Contract tests")
     contents = {
         "ca_certificate": certificate.public_bytes(serialization.Encoding.PEM),
-        "ca_private_key": private,
+        "ca_private_key": key_pem(key),
         "key_encryption_key": secrets.token_hex(32).encode(),
         "admin_token": secrets.token_urlsafe(32).encode(),
     }

@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from admin import Admin
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtensionOID
 
@@ -10,6 +12,8 @@ from certificates import (
     check_credential,
     check_private_key,
     extension,
+    key_pem,
+    new_ca,
     openssl_verify,
     parse_chain,
     public_bytes,
@@ -107,6 +111,26 @@ def test_credential_ttl(gateway_with, domain):
     leaf = parse_chain(joined.credentials[0]["x5c"])[0]
     life = leaf.not_valid_after_utc - leaf.not_valid_before_utc
     assert timedelta(days=6) < life < timedelta(days=8)
+
+
+def test_an_answer_of_more_than_a_mebibyte(own_gateway, domain, tmp_path):
+    """Hosts take a response in pieces: this one is several."""
+    root = new_ca("Root", padding=60_000)
+    ca, key = new_ca("Domain CA", root)
+    chain = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in (ca, root[0]))
+    settings = {"ca_certificate": chain, "ca_private_key": key_pem(key)}
+    for name, text in settings.items():
+        (tmp_path / name).write_bytes(text)
+    gateway = own_gateway(**{name: f"@{tmp_path / name}" for name in settings})
+    client, admin = gateway.client, Admin(gateway.client, gateway.admin_token)
+    machine = Machine.ec()
+    client.join(domain, machine)
+    for version in range(2, 10):
+        assert admin.send("POST", admin.path(domain, "/rollover")).status == 202
+        assert client.join(domain, machine, knownKeyVersion=version - 1).versions == [version]
+    answer = client.register(domain, machine)
+    assert len(answer.body) > 1 << 20
+    assert client.join(domain, machine).versions == list(range(1, 10))
 
 
 @pytest.mark.parametrize("machine", [Machine.rsa, Machine.ec], ids=["RSA", "EC"])
