@@ -2,21 +2,16 @@
 
 use std::time::Duration;
 
-/// A time in seconds (`30`, `30s`), milliseconds (`500ms`) or minutes (`2m`), up to an hour.
+/// A time such as `30s`, `500ms` or `1m 30s`, or in seconds (`30`), from 1 ms to an hour.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let number: u64 = digits
-        .parse()
-        .map_err(|_| "write a whole number and ms, s or m, such as 30s".to_owned())?;
-    let milliseconds = match &text[digits.len()..] {
-        "ms" => Some(number),
-        "s" | "" => number.checked_mul(1000),
-        "m" => number.checked_mul(60_000),
-        unit => return Err(format!("{unit} is no unit; there are ms, s and m")),
+    let duration = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string())?,
     };
-    match milliseconds {
-        Some(ms) if (1..=3_600_000).contains(&ms) => Ok(Duration::from_millis(ms)),
-        _ => Err("must be from 1ms to 60m".to_owned()),
+    if (Duration::from_millis(1)..=Duration::from_hours(1)).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err("must be from 1ms to 1h".to_owned())
     }
 }
 
@@ -47,14 +42,16 @@ mod tests {
         assert_eq!(duration("30"), Ok(Duration::from_secs(30)));
         assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1h"), Ok(Duration::from_secs(3600)));
         for text in [
             "",
             "s",
             "0",
             "-1s",
-            "1.5s",
-            "1h",
+            "2h",
             "61m",
+            "3600001ms",
             "99999999999999999999",
         ] {
             assert!(duration(text).is_err(), "{text}");
