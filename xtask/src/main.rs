@@ -104,9 +104,9 @@ enum Task {
     /// Runs everything that a change must pass, and stops at the first stage that fails
     ///
     /// Formatting, clippy, the documentation and, where cargo-deny is installed, the dependency policy;
-    /// the simulation's mutants that changed; the component's builds and their sizes; all Rust tests
-    /// (the end-to-end tests run the real component in the real gateway); and the black-box contract
-    /// tests in Python, with each build.
+    /// the simulation's mutants that changed; the component's builds and their sizes; the store check's
+    /// builds; all Rust tests (the end-to-end tests run the real components in the real gateway); and
+    /// the black-box contract tests in Python, with each build.
     #[command(verbatim_doc_comment)]
     Test {
         /// Leave out clippy, the documentation and the dependency policy

@@ -138,7 +138,8 @@ table! {
         RetryTrue "works" Good
             "A writer decides again about what this handle has read.";
         RetryNone "no-handle" Tolerated
-            "There was none, or it could not be read. A writer begins again.";
+            "There was none, or it could not be read. A writer begins again. (If this is always so, \
+             `creators` says so, too.)";
         RetryStale "stale" Unsafe
             "A writer would decide about an old row.";
         RetryWrites "writes" Unsafe
@@ -211,8 +212,8 @@ table! {
     }
     Restart "restart" "Is an acknowledged write there after the host was killed and started again?" {
         RestartKept "kept" Good
-            "Acknowledged writes survive a crash of the host. Whether they survive a power failure \
-             cannot be seen from here.";
+            "Acknowledged writes survive a crash of the host, if it was killed and started again as the \
+             request said. Whether they survive a power failure cannot be seen from here.";
         RestartLost "lost" Unsafe
             "Domains and their keys would be lost. Without a state directory, Spin's default store is \
              only in memory.";

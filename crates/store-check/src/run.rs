@@ -2,10 +2,10 @@
 //! restart.
 //!
 //! A run is one row. The first request creates it, and each further one checks that the row is not
-//! older than its *token* says, changes it by a swap, and gives a new token. The row also counts what
-//! was seen, so that the last response of a run has all of it.
+//! older than its *token* says, changes it by a swap, and gives a new token. The row also notes what was
+//! seen, so that the last response of a run has all of it.
 //!
-//! The row remains after the run, about 100 bytes: nothing tells which request is the last one.
+//! The row remains after the run, about 60 bytes: nothing tells which request is the last one.
 
 use std::{fmt, str::FromStr};
 
@@ -62,10 +62,10 @@ impl FromStr for Token {
 struct Row {
     /// How often it was written.
     writes: u64,
-    /// How many requests another instance answered.
-    others: u64,
-    /// How many restarts it survived.
-    restarts: u64,
+    /// Whether another instance than the one that wrote it has seen it.
+    other: bool,
+    /// Whether it was there after a restart.
+    restart: bool,
     /// The instance that wrote it last.
     instance: u64,
     /// Random, so that no two requests write the same.
@@ -76,20 +76,20 @@ impl Row {
     fn to_text(self) -> String {
         let Self {
             writes,
-            others,
-            restarts,
+            other,
+            restart,
             instance,
             nonce,
         } = self;
-        format!("{writes} {others} {restarts} {instance:x} {nonce:x}")
+        format!("{writes} {other} {restart} {instance:x} {nonce:x}")
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut fields = std::str::from_utf8(bytes).ok()?.split(' ');
         let row = Self {
             writes: fields.next()?.parse().ok()?,
-            others: fields.next()?.parse().ok()?,
-            restarts: fields.next()?.parse().ok()?,
+            other: fields.next()?.parse().ok()?,
+            restart: fields.next()?.parse().ok()?,
             instance: u64::from_str_radix(fields.next()?, 16).ok()?,
             nonce: u64::from_str_radix(fields.next()?, 16).ok()?,
         };
@@ -126,8 +126,8 @@ pub fn begin(host: &impl Host) -> Progress {
     let token = Token { id, writes: 1 };
     let row = Row {
         writes: 1,
-        others: 0,
-        restarts: 0,
+        other: false,
+        restart: false,
         instance: host.instance(),
         nonce: host.random(),
     };
@@ -169,8 +169,8 @@ fn step(host: &impl Host, token: Token, restarted: bool) -> Result<Progress, Sto
         let is_other = row.instance != host.instance();
         let new = Row {
             writes: row.writes + 1,
-            others: row.others + u64::from(is_other && !restarted),
-            restarts: row.restarts + u64::from(is_other && restarted),
+            other: row.other || is_other && !restarted,
+            restart: row.restart || is_other && restarted,
             instance: host.instance(),
             nonce: host.random(),
         };
@@ -202,29 +202,21 @@ fn lost(token: Token, restarted: bool) -> Progress {
 
 /// The row was as it should be.
 fn seen(token: Token, row: Row, is_other: bool) -> Progress {
-    let times = |count: u64, what: &str| match count {
-        1 => format!("one {what}"),
-        _ => format!("{count} {what}s"),
-    };
-    // Why this request tested nothing new.
-    let same = if is_other {
+    // Why this request tested nothing.
+    let what = if is_other {
         ""
     } else {
         "the instance that wrote last answered this request, too"
     };
-    let instances = match row.others {
-        0 => Seen::new(Finding::InstancesUntested, same),
-        others => Seen::new(
-            Finding::InstancesFresh,
-            times(others, "request that another instance answered"),
-        ),
+    let instances = if row.other {
+        Finding::InstancesFresh.into()
+    } else {
+        Seen::new(Finding::InstancesUntested, what)
     };
-    let restart = match row.restarts {
-        0 => Seen::new(Finding::RestartUntested, same),
-        restarts => Seen::new(
-            Finding::RestartKept,
-            format!("{}, if it was one as you said", times(restarts, "restart")),
-        ),
+    let restart = if row.restart {
+        Finding::RestartKept.into()
+    } else {
+        Seen::new(Finding::RestartUntested, what)
     };
     let writes = row.writes;
     Progress::new(Ok(instances), restart, Some(Token { writes, ..token }))

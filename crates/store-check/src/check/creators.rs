@@ -4,7 +4,7 @@
 //! whether the last creator's value is kept, as [`creators`] does, and then creates the cell in one of
 //! two ways (`src/store/root.rs`).
 
-use super::{ATTEMPTS, Bench, shown};
+use super::{ATTEMPTS, Bench, attempts, found, shown};
 use crate::{
     finding::Finding,
     report::Seen,
@@ -58,30 +58,35 @@ pub fn creators<S: Store>(bench: &Bench<S>) -> Result<Seen, StoreError> {
 
 /// The root cell where the last creator's value is kept, made as the server does.
 pub fn root_cell<S: Store>(bench: &Bench<S>) -> Result<Seen, StoreError> {
-    let breaks = |what: String| Ok(Seen::new(Finding::RootCellBreaks, what));
-    let key = bench.key("root-cell");
-    bench.store.increment(&key, 0)?;
-    let (first, cell) = bench.store.begin(&key)?;
-    // The server takes eight bytes that are not all zero for a pointer.
-    let is_empty = |cell: &[u8]| cell.len() != 8 || cell == [0; 8];
-    if !cell.as_deref().is_some_and(is_empty) {
+    let breaks = |what: String| Ok(Some(Seen::new(Finding::RootCellBreaks, what)));
+    found(attempts(|| {
+        let key = bench.key("root-cell");
+        bench.store.increment(&key, 0)?;
+        let (first, cell) = bench.store.begin(&key)?;
+        // The server takes eight bytes that are not all zero for a pointer.
+        let is_empty = |cell: &[u8]| cell.len() != 8 || cell == [0; 8];
+        if !cell.as_deref().is_some_and(is_empty) {
+            let cell = shown(cell.as_deref());
+            return breaks(format!("after an increment by 0 the row is {cell}"));
+        }
+        let (second, _) = bench.store.begin(&key)?;
+        bench.store.swap(first, POINTERS[0]);
+        if !bench.is(&key, POINTERS[0])? {
+            return Ok(None);
+        }
+        // A creator that read before the swap may increment after it. That may fail, but not write.
+        let incremented = bench.store.increment(&key, 0);
+        bench.store.swap(second, POINTERS[1]);
+        let cell = bench.store.get(&key)?;
+        if cell.as_deref() == Some(POINTERS[0]) {
+            return Ok(Some(Finding::RootCellHolds.into()));
+        }
+        let said = incremented.map_or_else(|error| error.0, |sum| sum.to_string());
         let cell = shown(cell.as_deref());
-        return breaks(format!("after an increment by 0 the row is {cell}"));
-    }
-    let (second, _) = bench.store.begin(&key)?;
-    bench.store.swap(first, POINTERS[0]);
-    // A creator that read before the swap may increment after it. That may fail, but not write.
-    let incremented = bench.store.increment(&key, 0);
-    bench.store.swap(second, POINTERS[1]);
-    let cell = bench.store.get(&key)?;
-    if cell.as_deref() == Some(POINTERS[0]) {
-        return Ok(Finding::RootCellHolds.into());
-    }
-    let said = incremented.map_or_else(|error| error.0, |sum| sum.to_string());
-    let cell = shown(cell.as_deref());
-    breaks(format!(
-        "the first swap wrote \"pointer1\", the increment said {said}, and the row is {cell}"
-    ))
+        breaks(format!(
+            "the first swap wrote \"pointer1\", the increment said {said}, and the row is {cell}"
+        ))
+    })?)
 }
 
 /// Sums from a missing key.
