@@ -63,15 +63,16 @@ impl Query {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match (name, value) {
                 ("token", value) => query.token = Some(value.parse()?),
-                ("restarted", _) => query.restarted = true,
+                // Not a second name beside `token`: an `&` ends a command in a shell.
+                ("restarted", value) => {
+                    query.token = Some(value.parse()?);
+                    query.restarted = true;
+                }
                 ("format", "json") => query.json = Some(true),
                 ("format", "text") => query.json = Some(false),
                 ("format", _) => return Err("the formats are text and json".into()),
                 _ => {}
             }
-        }
-        if query.restarted && query.token.is_none() {
-            return Err("after a restart, call it with a token from before".into());
         }
         Ok(query)
     }
@@ -135,7 +136,7 @@ fn report(host: &impl Host, query: &Query, url: &str) -> Report {
         if restart.finding == Finding::RestartUntested.name() {
             next.push(Step {
                 first: "Kill the host, start it again, and then:",
-                call: format!("{url}?token={token}&restarted{format}"),
+                call: format!("{url}?restarted={token}{format}"),
             });
         }
     }

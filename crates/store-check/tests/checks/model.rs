@@ -31,7 +31,8 @@ pub enum Defect {
     LoserSaysWon,
     /// A swap writes whatever is there, and says success.
     Overwrites,
-    /// A swap writes whatever is there if it comes through another handle on the bucket.
+    /// A swap writes whatever is there if it comes through a second handle on the bucket, which has
+    /// an even number.
     OverwritesFromOther,
     /// The handle that a failed swap returns cannot be read.
     NoRetry,
@@ -358,7 +359,7 @@ impl Store for Handle {
         let swap = Swap {
             key: key.into(),
             read,
-            overwrites: self.has(OverwritesFromOther) && self.id % 2 == 0,
+            overwrites: self.has(OverwritesFromOther) && self.id.is_multiple_of(2),
         };
         Ok((swap, value))
     }
