@@ -1,5 +1,5 @@
-//! The one place that builds the component for wasm32-wasip2: with WASI 0.3, with WASI 0.3 and wide
-//! arithmetic, and with WASI 0.2.
+//! The one place that builds components for wasm32-wasip2: the server with WASI 0.3, with WASI 0.3 and
+//! wide arithmetic, and with WASI 0.2; and the check of a host's store.
 //!
 //! Where the pinned toolchain has the target, or rustup can fetch it, that is a plain `cargo
 //! build`, the same that spin.toml names. A machine whose rustup cannot may be a Debian, which has
@@ -28,10 +28,26 @@ pub const TARGET: &str = "wasm32-wasip2";
 /// Its own in Cargo.toml, and the name of the directory that cargo builds into.
 const PROFILE: &str = "component";
 
-const FILE: &str = "anonymous_domains.wasm";
+/// A package that is a component.
+struct Package {
+    name: &'static str,
+    /// What cargo names its result.
+    file: &'static str,
+}
 
-/// One way to build the component.
+const SERVER: Package = Package {
+    name: "anonymous-domains",
+    file: "anonymous_domains.wasm",
+};
+
+const STORE_CHECK: Package = Package {
+    name: "anonymous-domains-store-check",
+    file: "store_check.wasm",
+};
+
+/// One way to build a component.
 struct Build {
+    package: &'static Package,
     /// The name of the result, beside the others.
     file: &'static str,
     /// The name of its directory below the build directory, so that no build takes the place of
@@ -45,7 +61,8 @@ struct Build {
 
 /// For any host with WASI 0.3.
 const PORTABLE: Build = Build {
-    file: FILE,
+    package: &SERVER,
+    file: SERVER.file,
     directory: "",
     flags: None,
     options: &[],
@@ -53,6 +70,7 @@ const PORTABLE: Build = Build {
 
 /// WebAssembly's 64 x 64 -> 128 bit multiplication, and 64-bit limbs, which need it.
 const WIDE: Build = Build {
+    package: &SERVER,
     file: "anonymous_domains.wide.wasm",
     directory: "wide",
     flags: Some(&[
@@ -65,10 +83,25 @@ const WIDE: Build = Build {
 
 /// For hosts with WASI 0.2 only. spin.toml builds the same.
 const P2: Build = Build {
+    package: &SERVER,
     file: "anonymous_domains.p2.wasm",
     directory: "p2",
     flags: None,
     options: &["--no-default-features", "--features", "wasi-p2"],
+};
+
+/// The check of a host's store, for hosts with WASI 0.3.
+const STORE_CHECK_P3: Build = Build {
+    package: &STORE_CHECK,
+    file: STORE_CHECK.file,
+    ..PORTABLE
+};
+
+/// The same for hosts with WASI 0.2.
+const STORE_CHECK_P2: Build = Build {
+    package: &STORE_CHECK,
+    file: "store_check.p2.wasm",
+    ..P2
 };
 
 /// What the component may not outgrow, in bytes: it is loaded into memory by every host.
@@ -183,6 +216,13 @@ pub fn build(workspace: &Workspace) -> Result<Components> {
     })
 }
 
+/// Builds the check of a host's store, with WASI 0.3 and with WASI 0.2, where their inputs changed.
+pub fn build_store_check(workspace: &Workspace) -> Result<[Component; 2]> {
+    let way = Way::provide(workspace)?;
+    let built = |build| install(workspace, build, &way.build(workspace, build)?);
+    Ok([built(&STORE_CHECK_P3)?, built(&STORE_CHECK_P2)?])
+}
+
 /// Builds the wide one alone, where its inputs changed: less work, for who serves with the gateway.
 pub fn build_wide(workspace: &Workspace) -> Result<Component> {
     let way = Way::provide(workspace)?;
@@ -242,9 +282,10 @@ impl Way {
             command.env("CARGO_ENCODED_RUSTFLAGS", all.join("\x1f"));
         }
         let target = workspace.target.join(directory);
+        command.args(["--package", build.package.name]);
         command.args(build.options).arg("--target-dir").arg(&target);
         process::run(&mut command)?;
-        Ok(target.join(TARGET).join(PROFILE).join(FILE))
+        Ok(target.join(TARGET).join(PROFILE).join(build.package.file))
     }
 
     /// Finds one, or makes one with `--install`.
@@ -291,7 +332,7 @@ fn rustup_has_target(root: &Path) -> bool {
     process::output(&mut rustc).is_ok_and(|directory| Path::new(&directory).is_dir())
 }
 
-/// The build itself: only the root package, so that no native crate is needed.
+/// The build itself, of one package, so that no native crate is needed.
 ///
 /// Flags for other builds are kept out; the component's own are in `.cargo/config.toml`.
 fn component_cargo(cargo: &str, root: &Path) -> Command {
@@ -317,7 +358,6 @@ fn component_cargo(cargo: &str, root: &Path) -> Command {
         "--target",
         TARGET,
     ]);
-    command.args(["--package", "anonymous-domains"]);
     command
 }
 
@@ -330,7 +370,10 @@ fn install(workspace: &Workspace, build: &Build, from: &Path) -> Result<Componen
     copy(from, &to)?;
     // Where plain cargo would have put it, which is where the manifests for Spin look.
     let plain = workspace.target.join(build.directory);
-    copy(from, &plain.join(TARGET).join(PROFILE).join(FILE))?;
+    copy(
+        from,
+        &plain.join(TARGET).join(PROFILE).join(build.package.file),
+    )?;
     if from != to {
         let file = File::options().write(true).open(&to)?;
         file.set_modified(SystemTime::now())?;
@@ -355,7 +398,12 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         .parent()
         .context("the component's path has no directory")?;
     std::fs::create_dir_all(directory)?;
-    let new = directory.join(format!(".{FILE}.{}", std::process::id()));
+    let name = to.file_name().context("the component's path has no name")?;
+    let new = directory.join(format!(
+        ".{}.{}",
+        name.to_string_lossy(),
+        std::process::id()
+    ));
     std::fs::write(&new, built)?;
     std::fs::rename(&new, to).with_context(|| format!("cannot write {}", to.display()))
 }

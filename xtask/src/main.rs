@@ -22,6 +22,7 @@ mod workspace;
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use component::Component;
 use workspace::Workspace;
 
 /// Builds, serves, tests and shows the project.
@@ -103,9 +104,9 @@ enum Task {
     /// Runs everything that a change must pass, and stops at the first stage that fails
     ///
     /// Formatting, clippy, the documentation and, where cargo-deny is installed, the dependency policy;
-    /// the simulation's mutants that changed; the component's builds and their sizes; all Rust tests
-    /// (the end-to-end tests run the real component in the real gateway); and the black-box contract
-    /// tests in Python, with each build.
+    /// the simulation's mutants that changed; the component's builds and their sizes; the store check's
+    /// builds; all Rust tests (the end-to-end tests run the real components in the real gateway); and
+    /// the black-box contract tests in Python, with each build.
     #[command(verbatim_doc_comment)]
     Test {
         /// Leave out clippy, the documentation and the dependency policy
@@ -143,6 +144,11 @@ enum Task {
     /// with WASI 0.2; prints the paths, sizes and interfaces
     #[command(verbatim_doc_comment)]
     Component,
+    /// Builds the component that tells whether a host's store is safe: with WASI 0.3, and with WASI
+    /// 0.2; prints the paths, sizes and interfaces
+    ///
+    /// crates/store-check/README.md says how to run it.
+    StoreCheck,
 }
 
 fn main() -> ExitCode {
@@ -166,14 +172,18 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Task::Test { quick } => test::run(&workspace, quick),
         Task::Simulate { arguments } => simulate::run(&workspace, &arguments),
         Task::Mutants { names } => mutants::run(&workspace, &names),
-        Task::Component => {
-            for component in component::build(&workspace)?.each() {
-                let interfaces = component.interfaces()?;
-                println!("{component}");
-                println!("  exports {}", interfaces.exports.join(", "));
-                println!("  imports {}\n", interfaces.imports.join(", "));
-            }
-            Ok(())
-        }
+        Task::Component => show(component::build(&workspace)?.each()),
+        Task::StoreCheck => show(&component::build_store_check(&workspace)?),
     }
+}
+
+/// Prints paths, sizes and interfaces.
+fn show<'a>(components: impl IntoIterator<Item = &'a Component>) -> anyhow::Result<()> {
+    for component in components {
+        let interfaces = component.interfaces()?;
+        println!("{component}");
+        println!("  exports {}", interfaces.exports.join(", "));
+        println!("  imports {}\n", interfaces.imports.join(", "));
+    }
+    Ok(())
 }

@@ -67,11 +67,16 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
     }
     stages.run("mutants", || mutants::check(workspace))?;
     let components = stages.run("component", || components_within_limit(workspace))?;
+    let [store_check, store_check_p2] =
+        stages.run("store check", || component::build_store_check(workspace))?;
     let programs = stages.run("build", || native::build_with_tests(workspace))?;
     stages.run("rust tests", || {
         let mut command = process::cargo(&workspace.root);
         command.args(["test", "--workspace", "--locked"]);
-        process::run(with_programs(&mut command, &components.portable, &programs))
+        with_programs(&mut command, &components.portable, &programs)
+            .env("ANONYMOUS_DOMAINS_STORE_CHECK", &store_check.path)
+            .env("ANONYMOUS_DOMAINS_STORE_CHECK_P2", &store_check_p2.path);
+        process::run(&mut command)
     })?;
     for (stage, component) in [
         ("contract tests, portable build", &components.portable),
