@@ -113,7 +113,7 @@ def schemathesis(own_gateway, tmp_path):
     return run
 
 
-# Spin itself answers a header that is not UTF-8 with 500.
+# Spin itself answers a header that is not ASCII with 500.
 @pytest.mark.of_the_gateway
 def test_the_server_does_what_it_says(schemathesis, document):
     sent = schemathesis(CONFIGURATION, "--max-examples", "80", OPENAPI_SIGNED="1")

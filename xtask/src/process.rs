@@ -1,6 +1,7 @@
 //! Running other programs, and telling what went wrong when they fail.
 
 use std::{
+    io::Write as _,
     path::Path,
     process::{Command, Stdio},
 };
@@ -42,6 +43,46 @@ pub fn run(command: &mut Command) -> Result<()> {
         .with_context(|| format!("cannot run `{shown}`"))?;
     if !status.success() {
         bail!("`{shown}` failed ({status})");
+    }
+    Ok(())
+}
+
+/// Runs commands at the same time, and prints what each printed when it has ended, under its name.
+///
+/// # Errors
+/// When one cannot be started or does not succeed: all are run to their ends, and all that failed
+/// are named.
+pub fn run_together(commands: Vec<(&str, Command)>) -> Result<()> {
+    let run = |name: &str, command: &mut Command| -> Result<()> {
+        let output = command
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("cannot run `{}`", shown(command)))?;
+        // Locked, so that no other output comes between.
+        let mut stdout = std::io::stdout().lock();
+        writeln!(stdout, "\n--> {name}")?;
+        stdout.write_all(&output.stdout)?;
+        stdout.write_all(&output.stderr)?;
+        if !output.status.success() {
+            bail!("`{}` failed ({})", shown(command), output.status);
+        }
+        Ok(())
+    };
+    let failed: Vec<String> = std::thread::scope(|scope| {
+        let running: Vec<_> = commands
+            .into_iter()
+            .map(|(name, mut command)| (name, scope.spawn(move || run(name, &mut command))))
+            .collect();
+        running
+            .into_iter()
+            .filter_map(|(name, thread)| match thread.join() {
+                Ok(result) => Some(format!("{name}: {:#}", result.err()?)),
+                Err(_) => Some(format!("{name}: panicked")),
+            })
+            .collect()
+    });
+    if !failed.is_empty() {
+        bail!("{}", failed.join("; "));
     }
     Ok(())
 }
