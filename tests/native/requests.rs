@@ -281,6 +281,35 @@ fn a_request_must_have_been_made_for_this_place() {
 }
 
 #[test]
+fn under_a_path_prefix_devices_sign_it_and_certificates_name_it() {
+    let ca = self_signed(ca_params("Domain CA"));
+    let app = app(settings(&ca, &[("public_path_prefix", "/drm")]));
+    let machine = Machine::new();
+    // The host has removed the prefix.
+    let came_to = format!("{URL}/register");
+    let made_for = |url: &str| {
+        let request = machine.joining(NOW_MS).sign(url, &machine.key).unwrap();
+        post(&app, &came_to, request)
+    };
+    let path = "/flashaccess/domainserver/living-room/register";
+    for wrong in [
+        path.to_owned(),
+        format!("/other{path}"),
+        format!("/drm/drm{path}"),
+    ] {
+        let wrong = format!("https://domains.example{wrong}");
+        assert_refused(&made_for(&wrong), "INVALID_REQUEST");
+    }
+    let joined = made_for(&format!("https://domains.example/drm{path}"));
+    assert_eq!(joined.status(), 200);
+    let joined = json(&joined);
+    let certificate = joined["credentials"][0]["x5c"][0].as_str().unwrap();
+    let der = anonymous_domains_protocol::base64url::decode_standard(certificate).unwrap();
+    let named = b"/drm/flashaccess/domainserver/living-room/#v1";
+    assert!(der.windows(named.len()).any(|window| window == named));
+}
+
+#[test]
 fn a_certificate_that_runs_out_is_renewed_over_the_same_key() {
     let ca = self_signed(ca_params("Domain CA"));
     let app = app(settings(&ca, &[("credential_ttl_days", "30")]));
