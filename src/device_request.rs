@@ -46,7 +46,7 @@ pub struct Deregistration {
 pub struct Received<'a> {
     /// The domain of the path.
     pub domain: DomainName,
-    /// The URL that the request came to, absolute.
+    /// The URL that the request came to, absolute, without `public_path_prefix`.
     pub url: &'a http::Uri,
     /// The time, in milliseconds since 1970.
     pub now_ms: i64,
@@ -100,7 +100,8 @@ impl Received<'_> {
             .map_err(|_| invalid("url is not an absolute HTTP URL"))?;
         let origin =
             origin::of_url(&signed).ok_or_else(|| invalid("url is not an absolute HTTP URL"))?;
-        if signed.path() != self.url.path() {
+        let prefix = self.policy.public_path_prefix.as_str();
+        if signed.path().strip_prefix(prefix) != Some(self.url.path()) {
             return Err(invalid("the path of url is not the path of the request"));
         }
         match &self.policy.public_origin {
@@ -132,7 +133,7 @@ impl Received<'_> {
         })
     }
 
-    /// `{origin}/flashaccess/domainserver/{domain}/`.
+    /// `{origin}{prefix}/flashaccess/domainserver/{domain}/`.
     fn server_url(&self) -> Result<String, Error> {
         let origin = match &self.policy.public_origin {
             Some(origin) => origin.clone(),
@@ -144,8 +145,8 @@ impl Received<'_> {
             })?,
         };
         Ok(format!(
-            "{origin}/flashaccess/domainserver/{}/",
-            self.domain
+            "{origin}{}/flashaccess/domainserver/{}/",
+            self.policy.public_path_prefix, self.domain
         ))
     }
 }

@@ -140,7 +140,7 @@ async fn read_settings(head: &Parts, body: impl Body) -> Result<DomainSettings, 
             format!("the body is not a domain's settings: {error}"),
         )
     };
-    let body = super::read_body(head, body, MAX_BYTES).await?;
+    let body = body.read(MAX_BYTES).await?;
     let settings = from_slice_strict(&body).map_err(|error| invalid(&error))?;
     // Serde would take an array for the members' values, in their order.
     if !settings.is_object() {

@@ -213,18 +213,7 @@ async fn read_device_request(head: &Parts, body: impl Body) -> Result<Vec<u8>, E
             format!("the Content-Type must be {}", request::MEDIA_TYPE),
         ));
     }
-    read_body(head, body, request::MAX_BYTES).await
-}
-
-/// Reads a body of at most `limit` bytes. One that is announced to be longer is not read at all: not
-/// every host would ever have the rest.
-async fn read_body(head: &Parts, body: impl Body, limit: usize) -> Result<Vec<u8>, Error> {
-    let announced = head.headers.get(header::CONTENT_LENGTH);
-    let length = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > limit as u64) {
-        return Err(body_too_long(limit));
-    }
-    body.read(limit).await
+    body.read(request::MAX_BYTES).await
 }
 
 /// Whether the one `Content-Type` is `expected`, whatever its parameters (RFC 9110 section 8.3.1).

@@ -139,6 +139,9 @@ catalogue! {
     PUBLIC_ORIGIN: Text = "public_origin", text("an origin, such as `https://domains.example`"),
         "The server's scheme, host and port as devices write them. The `url` that a device signs \
          must have this origin, and certificates name it. Without it any origin is accepted.";
+    PUBLIC_PATH_PREFIX: Text = "public_path_prefix", text("a path, such as `/domains`"),
+        "What precedes `/flashaccess` in the URLs that devices sign and certificates name. The host \
+         or a proxy removes it from requests.";
     DOMAIN_KEY_TYPE: Text = "domain_key_type",
         text("`RSA-2048`, `RSA-3072`, `RSA-4096` or `EC-P256`, default `RSA-2048`"),
         "The type of new domain keys. An RSA key can take seconds to generate.";

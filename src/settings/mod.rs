@@ -4,6 +4,7 @@
 
 mod catalogue;
 pub mod origin;
+mod path_prefix;
 
 use std::ops::RangeInclusive;
 
@@ -16,7 +17,7 @@ use self::catalogue::{
     ADMIN_TOKEN, AUTH_AUDIENCE, AUTH_ISSUER, AUTH_JWKS, AUTH_NAMESPACE_CLAIM, AUTO_CREATE_DOMAINS,
     CA_CERTIFICATE, CA_PRIVATE_KEY, CLOCK_TOLERANCE, CREDENTIAL_TTL_DAYS, DOMAIN_KEY_TYPE, Flag,
     KEY_ENCRYPTION_KEY, MACHINE_TRUST_ANCHORS, MAX_DOMAINS, MAX_KEY_VERSIONS_PER_DAY, Number,
-    OptionalNumber, PUBLIC_ORIGIN, REQUEST_TIMEOUT, Setting, Text,
+    OptionalNumber, PUBLIC_ORIGIN, PUBLIC_PATH_PREFIX, REQUEST_TIMEOUT, Setting, Text,
 };
 pub use self::catalogue::{Described, catalogue};
 use crate::{
@@ -70,6 +71,9 @@ pub struct Policy {
     /// `public_origin`: the server's own scheme and authority as its clients write them, such as
     /// `https://domains.example`; lower case, without a slash at the end.
     pub public_origin: Option<String>,
+    /// `public_path_prefix`: what comes before the paths of requests in the URLs that clients write,
+    /// such as `/domains`, without a slash at the end; empty where the server has the whole origin.
+    pub public_path_prefix: String,
     /// `clock_tolerance`: how far a request's `iat` may be from the server's clock, in seconds.
     pub clock_tolerance_s: u32,
     /// `auto_create_domains`: whether a registration inserts a domain that is not there.
@@ -109,6 +113,7 @@ impl Settings {
         let credential_ttl_days = reader.number(&CREDENTIAL_TTL_DAYS);
         let policy = Policy {
             public_origin: reader.public_origin(),
+            public_path_prefix: reader.public_path_prefix(),
             clock_tolerance_s: reader.number(&CLOCK_TOLERANCE),
             auto_create_domains: reader.flag(&AUTO_CREATE_DOMAINS),
             machine_trust_anchors: reader.machine_trust_anchors(),
@@ -254,6 +259,20 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
             );
         }
         origin
+    }
+
+    fn public_path_prefix(&mut self) -> String {
+        let Some(text) = self.text(&PUBLIC_PATH_PREFIX) else {
+            return String::new();
+        };
+        path_prefix::parse(&text).unwrap_or_else(|| {
+            self.wrong.push(
+                "public_path_prefix is not a path that the server does not have itself, such as \
+                 /domains"
+                    .into(),
+            );
+            String::new()
+        })
     }
 
     fn machine_trust_anchors(&mut self) -> Option<TrustAnchors> {

@@ -83,6 +83,7 @@ def test_a_connection_goes_on_after_a_body_that_was_not_read(server):
         answer_of(connection, "GET").ok()
 
 
+@pytest.mark.of_the_gateway
 @pytest.mark.parametrize("size", [70_000, 2 * MIB, 20 * MIB])
 def test_a_devices_request_that_is_far_too_long(server, client, size):
     path = "/flashaccess/domainserver/d/register"

@@ -3,10 +3,9 @@
 use anonymous_domains_protocol::{
     base64url, jwe,
     jwk::{PrivateKey, PublicKey},
-    request::{self, RegisterRequest},
+    request::RegisterRequest,
     response::{PrivateKeySet, RegisterResponse},
 };
-use http::Request;
 use serde_json::{Value, json};
 use x509_cert::der::{Decode, Encode};
 
@@ -15,7 +14,7 @@ use crate::{
         Machine, URL, admin, assert_refused, get, hand_over, post, two_instances, versions,
         working_app,
     },
-    support::{ADMIN_TOKEN, NOW_MS, TestApp, app, ca_params, json, self_signed, send, settings},
+    support::{NOW_MS, TestApp, app, ca_params, json, self_signed, settings},
 };
 
 #[test]
@@ -69,24 +68,6 @@ fn the_private_keys_reach_the_machine_and_fit_the_certificates() {
         let certified = PublicKey::from_spki_der(&spki.to_der().unwrap()).unwrap();
         assert_eq!(private.public_key().thumbprint(), certified.thumbprint());
     }
-}
-
-#[test]
-fn a_body_that_is_announced_to_be_too_long_is_not_read() {
-    let app = working_app();
-    let register = Request::post(format!("{URL}/register"))
-        .header("content-type", request::MEDIA_TYPE)
-        .header("content-length", request::MAX_BYTES + 1)
-        .body(String::new())
-        .unwrap();
-    assert_refused(&send(&app, register), "PAYLOAD_TOO_LARGE");
-    let create = Request::put("http://127.0.0.1:3000/admin/v1/domains/attic")
-        .header("authorization", format!("Bearer {ADMIN_TOKEN}"))
-        .header("content-type", "application/json")
-        .header("content-length", (1 << 20) + 1)
-        .body(String::new())
-        .unwrap();
-    assert_refused(&send(&app, create), "PAYLOAD_TOO_LARGE");
 }
 
 #[test]
@@ -297,6 +278,35 @@ fn a_request_must_have_been_made_for_this_place() {
         made_for(&format!("https://domains.example:443{path}")).status(),
         200
     );
+}
+
+#[test]
+fn under_a_path_prefix_devices_sign_it_and_certificates_name_it() {
+    let ca = self_signed(ca_params("Domain CA"));
+    let app = app(settings(&ca, &[("public_path_prefix", "/drm")]));
+    let machine = Machine::new();
+    // The host has removed the prefix.
+    let came_to = format!("{URL}/register");
+    let made_for = |url: &str| {
+        let request = machine.joining(NOW_MS).sign(url, &machine.key).unwrap();
+        post(&app, &came_to, request)
+    };
+    let path = "/flashaccess/domainserver/living-room/register";
+    for wrong in [
+        path.to_owned(),
+        format!("/other{path}"),
+        format!("/drm/drm{path}"),
+    ] {
+        let wrong = format!("https://domains.example{wrong}");
+        assert_refused(&made_for(&wrong), "INVALID_REQUEST");
+    }
+    let joined = made_for(&format!("https://domains.example/drm{path}"));
+    assert_eq!(joined.status(), 200);
+    let joined = json(&joined);
+    let certificate = joined["credentials"][0]["x5c"][0].as_str().unwrap();
+    let der = anonymous_domains_protocol::base64url::decode_standard(certificate).unwrap();
+    let named = b"/drm/flashaccess/domainserver/living-room/#v1";
+    assert!(der.windows(named.len()).any(|window| window == named));
 }
 
 #[test]

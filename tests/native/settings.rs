@@ -156,6 +156,15 @@ fn each_setting_that_cannot_be_used_is_named_and_its_text_is_not_repeated() {
         ("public_origin", "https://domains.example:swordfish"),
         ("public_origin", "https://domains.example:swordfish/"),
         ("public_origin", "https://domains.example:65536"),
+        ("public_path_prefix", "domains"),
+        ("public_path_prefix", "/"),
+        ("public_path_prefix", "//domains"),
+        ("public_path_prefix", "/domains//swordfish"),
+        ("public_path_prefix", "/domains/../swordfish"),
+        ("public_path_prefix", "/sword%20fish"),
+        ("public_path_prefix", "/domains?swordfish"),
+        ("public_path_prefix", "/admin"),
+        ("public_path_prefix", "/flashaccess/swordfish"),
         ("max_domains", "-1"),
         ("max_key_versions_per_day", "0"),
         ("request_timeout", "soon"),
@@ -219,6 +228,18 @@ fn an_origin_is_compared_in_one_form() {
         let settings = settings(&ca, &[("public_origin", text)]).unwrap();
         assert_eq!(settings.policy.public_origin.as_deref(), Some(origin));
     }
+}
+
+#[test]
+fn a_path_prefix_has_no_slash_at_its_end() {
+    let ca = self_signed(ca_params("Domain CA"));
+    let prefix = |text| {
+        let settings = settings(&ca, &[("public_path_prefix", text)]).unwrap();
+        settings.policy.public_path_prefix
+    };
+    assert_eq!(prefix(""), "");
+    assert_eq!(prefix("/domains/"), "/domains");
+    assert_eq!(prefix("/drm/v1.0/admin"), "/drm/v1.0/admin");
 }
 
 #[test]

@@ -117,6 +117,7 @@ fn machine(number: u8) -> Machine {
 async fn fill(tables: &Tables<MemoryStore, Fixed>) -> Result<(), Error> {
     let policy = Policy {
         public_origin: None,
+        public_path_prefix: String::new(),
         clock_tolerance_s: 300,
         auto_create_domains: true,
         machine_trust_anchors: None,

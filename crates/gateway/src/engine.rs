@@ -44,10 +44,12 @@ impl Program {
     ///
     /// If the last of them is not a component, needs imports that the gateway does not have, or does
     /// export neither `wasi:http/handler@0.3` nor `wasi:http/incoming-handler@0.2`.
-    pub fn load(builds: &[PathBuf], cache: PathBuf, max_instances: u32) -> anyhow::Result<Self> {
-        let engine = engine(cache, max_instances)?;
-        let mut linker = Linker::new(&engine);
-        host::link(&mut linker)?;
+    pub fn load(
+        builds: &[PathBuf],
+        cache: Option<PathBuf>,
+        max_instances: u32,
+    ) -> anyhow::Result<Self> {
+        let (engine, linker) = engine_and_linker(cache, max_instances)?;
         let (last, preferred) = builds.split_last().context("there is no component")?;
         let proxy = preferred
             .iter()
@@ -63,6 +65,22 @@ impl Program {
         Ok(Self { engine, proxy })
     }
 
+    /// As [`Program::load`], of a component in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Program::load`].
+    pub fn from_bytes(
+        bytes: &[u8],
+        cache: Option<PathBuf>,
+        max_instances: u32,
+    ) -> anyhow::Result<Self> {
+        let (engine, linker) = engine_and_linker(cache, max_instances)?;
+        let proxy = compile(&engine, &linker, bytes, "the component")?;
+        start_ticker(&engine)?;
+        Ok(Self { engine, proxy })
+    }
+
     /// The engine.
     pub fn engine(&self) -> &Engine {
         &self.engine
@@ -74,7 +92,18 @@ impl Program {
     }
 }
 
-/// Compiles and links one build of the component.
+/// The engine, and what a component can import.
+fn engine_and_linker(
+    cache: Option<PathBuf>,
+    max_instances: u32,
+) -> anyhow::Result<(Engine, Linker<Instance>)> {
+    let engine = engine(cache, max_instances)?;
+    let mut linker = Linker::new(&engine);
+    host::link(&mut linker)?;
+    Ok((engine, linker))
+}
+
+/// Reads, compiles and links one build of the component.
 fn prepare(
     engine: &Engine,
     linker: &Linker<Instance>,
@@ -82,9 +111,19 @@ fn prepare(
 ) -> anyhow::Result<ProxyPre<Instance>> {
     tracing::info!(component = %file.display(), "loading; the first time this compiles it");
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    compile(engine, linker, &bytes, &file.display().to_string())
+}
+
+/// Compiles and links a component, which errors call `name`.
+fn compile(
+    engine: &Engine,
+    linker: &Linker<Instance>,
+    bytes: &[u8],
+    name: &str,
+) -> anyhow::Result<ProxyPre<Instance>> {
     let component = Component::new(engine, bytes)
         .map_err(anyhow::Error::from)
-        .with_context(|| format!("{} is no component this host can run", file.display()))?;
+        .with_context(|| format!("{name} is no component this host can run"))?;
     linker
         .instantiate_pre(&component)
         .and_then(|component| {
@@ -94,15 +133,18 @@ fn prepare(
                 .or_else(|_| p2::bindings::ProxyPre::new(component).map(ProxyPre::P2))
         })
         .map_err(anyhow::Error::from)
-        .with_context(|| format!("{} does not fit this host", file.display()))
+        .with_context(|| format!("{name} does not fit this host"))
 }
 
-fn engine(cache: PathBuf, max_instances: u32) -> anyhow::Result<Engine> {
-    let mut cache_config = CacheConfig::new();
-    cache_config.with_directory(cache);
+fn engine(cache: Option<PathBuf>, max_instances: u32) -> anyhow::Result<Engine> {
+    let cache = cache.map(|directory| {
+        let mut config = CacheConfig::new();
+        config.with_directory(directory);
+        Cache::new(config)
+    });
     let mut config = Config::new();
     config
-        .cache(Some(Cache::new(cache_config)?))
+        .cache(cache.transpose()?)
         .epoch_interruption(true)
         // Allows the wide-arithmetic proposal, which makes RSA several times as fast.
         .wasm_wide_arithmetic(true);
@@ -176,7 +218,7 @@ pub fn find_builds(named: Option<PathBuf>) -> anyhow::Result<Vec<PathBuf>> {
     {
         Some(builds) => Ok(builds),
         None => bail!(
-            "there is no component: name it with --component (looked for {PORTABLE} in {})",
+            "there is no component: name its file or directory (looked for {PORTABLE} in {})",
             places
                 .iter()
                 .map(|place| place.display().to_string())
@@ -264,7 +306,7 @@ mod tests {
         std::fs::write(&bad, b"no component").unwrap();
         let missing = directory.path().join("missing.wasm");
         let load = |builds: &[PathBuf]| {
-            let error = Program::load(builds, directory.path().join("cache"), 1).err();
+            let error = Program::load(builds, Some(directory.path().join("cache")), 1).err();
             format!("{:#}", error.expect("none of them is one"))
         };
         assert!(load(&[bad.clone(), missing.clone()]).contains("cannot read"));

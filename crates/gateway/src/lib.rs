@@ -1,28 +1,83 @@
-//! A small native host for the Anonymous Domains component.
+//! A small native host for the Anonymous Domains component: the gateway, and a service for programs
+//! that embed it.
 //!
-//! It embeds wasmtime and hyper, gives the component its key-value store (SQLite or Redis) and its
+//! It embeds wasmtime, gives the component its key-value store (SQLite, Redis or your own) and its
 //! settings, and limits both. It knows nothing about domains: it passes requests to the component
 //! and responses to the client.
+//!
+//! # Embedding
+//!
+//! [`Domains`] is a [`tower::Service`](tower_service::Service) for HTTP requests. Here it is part
+//! of an axum program:
+//!
+//! ```no_run
+//! use anonymous_domains_gateway::Domains;
+//! use axum::{Router, routing::get};
+//!
+//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! let domains = Domains::builder()
+//!     .component("anonymous_domains.wide.wasm")
+//!     .state_directory("state")
+//!     .setting("public_origin", "https://tv.example")
+//!     .setting("public_path_prefix", "/domains-api")
+//!     .build()
+//!     .await?;
+//! let app = Router::new()
+//!     .route("/", get(async || "television"))
+//!     .nest_service("/domains-api", domains);
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//! axum::serve(listener, app).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Builder`] has the settings and limits, [`BuildError`] says why it failed.
+//! `examples/axum-gateway` in the repository is a whole program.
+//!
+//! **The path.** A device signs the URL to which it sends a request, so the component must know the
+//! whole path: under `/domains-api` that is the setting `public_path_prefix`. It compares the
+//! signed path with the prefix and the path of the request, byte for byte, and certificates name
+//! the URL with the prefix. The service takes requests with the prefix (as in a hyper program) or
+//! without it (`nest_service` removes it). No other part of the path may be changed, and the
+//! request must keep its `Host` header (HTTP/1.1) or authority (HTTP/2). Without the setting the
+//! service has the root of its origin; it answers 404 to other paths than its own.
+//!
+//! **Operators' paths.** `/admin/v1` is part of the service if there is an `admin_token`, which a
+//! state directory always has.
+//!
+//! **The store.** Implement [`Store`] to keep the tables elsewhere; [`store`] has what it needs.
+//! The guarantees of the server hold if it keeps its contract.
+//!
+//! **The log** is [tracing](https://docs.rs/tracing) events. At more verbose levels than `warn`,
+//! `h2` and `hyper` would log header fields, and so tokens.
+//!
+//! # The modules
+//!
+//! What is at the root of this crate, and [`store`], are for programs that embed it. The other
+//! public modules are for the program `gateway`, the benchmarks and tests, and change without
+//! notice.
 //!
 //! A module uses only modules below it in this list:
 //!
 //! 1. `main`: the command
-//! 2. [`run`]: connects the parts, and serves until a signal comes
-//! 3. [`http`]: connections, requests and responses
-//! 4. [`worker`]: passes requests to instances of the component
-//! 5. [`guest`], [`scheduler`], `idle_pool`: an instance and its requests, which instance computes,
+//! 2. [`run`]: serves until a signal comes
+//! 3. `domains`: connects the parts
+//! 4. [`http`]: connections, requests and responses
+//! 5. [`worker`]: passes requests to instances of the component
+//! 6. [`guest`], [`scheduler`], `idle_pool`: an instance and its requests, which instance computes,
 //!    which are idle
-//! 6. [`engine`]: compiles the component
-//! 7. [`host`]: what an instance can import
-//! 8. [`storage`]: opens the store, and completes the settings
-//! 9. [`state`], [`telemetry`]: the state directory, the log
-//! 10. [`cli`], [`ca`]: the command line, creating a CA
-//! 11. [`settings`], [`store`]: the component's settings and its key-value store
+//! 7. [`engine`]: compiles the component
+//! 8. [`host`]: what an instance can import
+//! 9. [`storage`]: opens the store, and completes the settings
+//! 10. [`state`], [`telemetry`]: the state directory, the log
+//! 11. [`cli`], [`ca`]: the command line, creating a CA
+//! 12. [`settings`], [`store`]: the component's settings and its key-value store
 
 #![forbid(unsafe_code)]
 
 pub mod ca;
 pub mod cli;
+mod domains;
 pub mod engine;
 pub mod guest;
 pub mod host;
@@ -36,3 +91,6 @@ pub mod storage;
 pub mod store;
 pub mod telemetry;
 pub mod worker;
+
+pub use domains::{Body, BuildError, BuildErrorKind, Builder, Domains};
+pub use store::{Store, redis::Credentials};

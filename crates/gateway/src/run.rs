@@ -1,6 +1,6 @@
 //! Connects the parts, and serves until a signal comes.
 
-use std::{io::Write as _, pin::pin, sync::Arc, time::Instant};
+use std::{io::Write as _, pin::pin, time::Instant};
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
@@ -11,17 +11,10 @@ use tokio::{
 
 use crate::{
     cli::Arguments,
-    engine::{self, Program},
-    host::{Shared, memory::Memory},
-    http::{
-        Limits, Service,
-        serve::{Connections, serve},
-    },
-    scheduler::Scheduler,
+    domains::{Builder, Domains},
+    http::serve::{Connections, serve},
     settings::{self, Settings},
-    state::StateDirectory,
-    storage,
-    worker::Workers,
+    storage::Location,
 };
 
 /// Serves until SIGTERM or SIGINT, and then until the requests in flight have ended or the grace
@@ -38,53 +31,12 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
 
-    let state = StateDirectory::open(&arguments.state)?;
-    let configured = configured(&arguments)?;
-    // Shorter than a request, so that the request can still report that the store failed.
-    let call_limit = storage::MAX_CALL.min(arguments.request_timeout / 2);
-    let opened = tokio::select! {
-        opened = storage::open(&state, &arguments.store, configured, call_limit) => opened?,
+    let builder = builder(&arguments)?;
+    let domains = tokio::select! {
+        domains = builder.build() => domains?,
         // Waiting for a store may take long.
         () = &mut shutdown => return Ok(()),
     };
-    let of_the_gateway = Settings::of_the_gateway(arguments.request_timeout);
-    let settings = opened.settings.or(of_the_gateway);
-    let names: Vec<_> = settings.iter().map(|(name, _)| name).collect();
-    tracing::info!(settings = %names.join(", "), "configured");
-
-    let builds = engine::find_builds(arguments.component)?;
-    let concurrent_requests = arguments.max_concurrent_requests.get();
-    let program = {
-        let cache = state.cache()?;
-        // Idle instances were in use before, and are reused before new ones are created. So there
-        // are never more instances than concurrent requests.
-        let max_instances = u32::from(concurrent_requests);
-        let load = move || Program::load(&builds, cache, max_instances);
-        Arc::new(tokio::task::spawn_blocking(load).await??)
-    };
-    let settings = Arc::new(settings);
-    let shared = Shared {
-        store: opened.store,
-        settings: Arc::clone(&settings),
-        memory: Memory::new(arguments.max_memory),
-    };
-    let scheduler = Scheduler::new(std::thread::available_parallelism().map_or(1, usize::from));
-    let workers = Workers::new(program, shared, scheduler, arguments.request_timeout);
-    // If the component cannot be instantiated, fail now and not at the first request.
-    workers
-        .instantiate()
-        .await
-        .map_err(anyhow::Error::from)
-        .context("the component cannot be instantiated")?;
-
-    let service = Service::new(
-        workers,
-        Limits {
-            concurrent_requests: usize::from(concurrent_requests),
-            request_timeout: arguments.request_timeout,
-        },
-        settings.get("admin_token"),
-    );
     let connections = Connections {
         max: usize::from(arguments.max_connections.get()),
         max_per_client: arguments.max_connections_per_client,
@@ -96,8 +48,26 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     writeln!(out, "listening on http://{address}")?;
     out.flush()?;
     drop(out);
-    serve(listener, service, connections, shutdown).await;
+    serve(listener, domains.into_service(), connections, shutdown).await;
     Ok(())
+}
+
+/// What the arguments say of everything but connections.
+fn builder(arguments: &Arguments) -> anyhow::Result<Builder> {
+    let mut builder = Domains::builder()
+        .state_directory(&arguments.state)
+        .settings(configured(arguments)?)
+        .max_concurrent_requests(arguments.max_concurrent_requests)
+        .request_timeout(arguments.request_timeout)
+        .max_memory(arguments.max_memory);
+    if let Some(component) = &arguments.component {
+        builder = builder.component(component);
+    }
+    if let Some(address) = arguments.store.address()? {
+        let location = Location::Redis(address, arguments.store.connect_timeout);
+        builder = builder.location(Ok(location));
+    }
+    Ok(builder)
 }
 
 /// The settings from the command line, the environment and the file.
@@ -145,4 +115,16 @@ fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
             std::process::exit(1);
         });
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_have_the_builders_defaults() {
+        let arguments = Arguments::from_words(["gateway"]).unwrap();
+        let builder = builder(&arguments).unwrap();
+        assert_eq!(format!("{builder:?}"), format!("{:?}", Domains::builder()));
+    }
 }

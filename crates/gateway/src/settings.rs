@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 pub const ENVIRONMENT_PREFIX: &str = "ANONYMOUS_DOMAINS_";
 
 /// The settings that the component knows.
-pub const NAMES: [&str; 17] = [
+pub const NAMES: [&str; 18] = [
     "admin_token",
     "auth_audience",
     "auth_issuer",
@@ -29,12 +29,16 @@ pub const NAMES: [&str; 17] = [
     "max_domains",
     "max_key_versions_per_day",
     "public_origin",
+    PUBLIC_PATH_PREFIX,
     REQUEST_TIMEOUT,
 ];
 
 /// How long a request may take, in whole seconds. The environment variable of this name belongs to
 /// the gateway's own flag, from which the setting follows.
 const REQUEST_TIMEOUT: &str = "request_timeout";
+
+/// What precedes the component's paths. The gateway removes it from requests.
+pub const PUBLIC_PATH_PREFIX: &str = "public_path_prefix";
 
 /// The settings that may not be on the command line, where every user of the machine can read them.
 const SECRETS: [&str; 3] = ["admin_token", "ca_private_key", "key_encryption_key"];

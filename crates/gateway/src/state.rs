@@ -67,20 +67,13 @@ impl StateDirectory {
         self.path.join(STORE)
     }
 
-    /// The directory for compiled components, which exists. Its files are run as native code, so no
-    /// other user may write there.
+    /// The directory for compiled components, which exists ([`make_cache`]).
     ///
     /// # Errors
     ///
     /// If it cannot be created.
     pub fn cache(&self) -> anyhow::Result<PathBuf> {
-        let path = self.path.join(CACHE);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path)
-            .with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(path)
+        make_cache(&self.path.join(CACHE))
     }
 
     /// Keeps other gateways from reading or creating secrets in the directory, until the lock is
@@ -298,6 +291,22 @@ impl Locked {
             .extend(files.iter().map(|(name, _)| self.directory.path.join(name)));
         Ok(())
     }
+}
+
+/// Creates a directory for compiled components (mode 0700) if there is none. Its files are run as
+/// native code, so no other user may write there. Returns its absolute path.
+///
+/// # Errors
+///
+/// If it cannot be created.
+pub fn make_cache(path: &Path) -> anyhow::Result<PathBuf> {
+    let shown = path.display();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .and_then(|()| path.canonicalize())
+        .with_context(|| format!("cannot make {shown}"))
 }
 
 /// 32 random bytes as 64 hexadecimal digits.

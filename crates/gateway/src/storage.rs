@@ -2,15 +2,18 @@
 //!
 //! The content of a store needs one key-encryption key, and all gateways on it need one CA. If the
 //! store is a file, both are in its directory. A Redis is claimed ([`RedisStore::claim`]): only the
-//! gateway that claims an empty one may create secrets. It writes them to the disk before the claim,
-//! so that after a crash in between it still has them and can claim the store later.
+//! gateway that claims an empty one may create secrets. It writes them to the disk before the
+//! claim, so that after a crash in between it still has them and can claim the store later.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 
 use crate::{
-    cli::StoreArguments,
     settings::Settings,
     state::{Locked, StateDirectory},
     store::{
@@ -28,78 +31,150 @@ pub struct Opened {
     pub settings: Settings,
 }
 
+impl Opened {
+    fn new(store: Arc<dyn Store>, settings: Settings, call_limit: Duration) -> Self {
+        Self {
+            store: Arc::new(Bounded::new(store, call_limit)),
+            settings,
+        }
+    }
+}
+
 /// The longest that a call to the store may take.
 pub const MAX_CALL: Duration = Duration::from_secs(10);
 
-/// Opens the store of the arguments: a Redis, or the file in the state directory. Each call to it
-/// ends within `call_limit`.
+/// Where the tables are.
+pub enum Location {
+    /// In this SQLite file.
+    File(PathBuf),
+    /// In a Redis, to which the start may take so long to connect.
+    Redis(Address, Duration),
+    /// In a store of the program that embeds the gateway.
+    Own(Arc<dyn Store>),
+}
+
+/// Opens the store at `location`. Each call to it ends within `call_limit`. The secrets come from
+/// `state`, if there is one, or are all configured.
 ///
 /// # Errors
 ///
 /// If the store cannot be opened, or if a secret that its content needs is missing or different.
 pub async fn open(
-    state: &StateDirectory,
-    arguments: &StoreArguments,
+    state: Option<&StateDirectory>,
+    location: Location,
     configured: Settings,
     call_limit: Duration,
 ) -> anyhow::Result<Opened> {
-    let Some(address) = arguments.address()? else {
-        let state = state.clone();
-        // This blocks while another gateway is starting.
-        return tokio::task::spawn_blocking(move || open_file(&state, configured, call_limit))
-            .await?;
-    };
-    tracing::info!(store = %address, "using a store that others may share");
-    if state.store().exists() {
-        tracing::warn!(file = %state.store().display(), "this store is there too, and is not used");
+    match location {
+        Location::File(path) => {
+            let state = state.cloned();
+            let open = move || open_file(state.as_ref(), &path, configured, call_limit);
+            // This blocks while another gateway is starting.
+            tokio::task::spawn_blocking(open).await?
+        }
+        Location::Redis(address, connect_timeout) => {
+            open_redis(state, &address, connect_timeout, configured, call_limit).await
+        }
+        Location::Own(store) => open_own(state, store, configured, call_limit).await,
     }
-    let store = RedisStore::connect(&address, arguments.connect_timeout)
-        .await
-        .context("cannot open the store")?;
-    let mut locked = {
-        let state = state.clone();
-        // The holder of the lock waits for the store, and if it is in this process it needs this
-        // thread to go on.
-        tokio::task::spawn_blocking(move || state.lock()).await??
-    };
-    let claimed = store.is_claimed().await.context("cannot open the store")?;
-    let in_use = claimed.then(|| format!("the store {address}"));
-    let settings = locked.complete(configured, in_use)?;
-    claim(&store, &address, &mut locked, &settings).await?;
-    drop(locked);
-    Ok(Opened {
-        store: Arc::new(Bounded::new(store, call_limit)),
-        settings,
-    })
 }
 
-/// Opens the store in the state directory. The directory stays locked until the store's file exists:
-/// of gateways that start at the same time, the later ones find it, and create no secrets.
+/// Opens the store in a file. The directory stays locked until the store's file exists: of gateways
+/// that start at the same time, the later ones find it, and create no secrets.
 fn open_file(
-    state: &StateDirectory,
+    state: Option<&StateDirectory>,
+    path: &Path,
     configured: Settings,
     call_limit: Duration,
 ) -> anyhow::Result<Opened> {
-    let mut locked = state.lock()?;
-    let path = state.store();
+    let mut locked = state.map(StateDirectory::lock).transpose()?;
     let in_use = path
         .exists()
         .then(|| format!("the store {}", path.display()));
-    let settings = locked.complete(configured, in_use)?;
+    let settings = complete(locked.as_mut(), configured, in_use)?;
     // Half of a call's time to begin, after which it is certain that nothing was done; half to end.
-    let store = SqliteStore::open_with(&path, call_limit / 2).context("cannot open the store")?;
+    let store = SqliteStore::open_with(path, call_limit / 2).context("cannot open the store")?;
     drop(locked);
-    Ok(Opened {
-        store: Arc::new(Bounded::new(store, call_limit)),
-        settings,
-    })
+    Ok(Opened::new(Arc::new(store), settings, call_limit))
+}
+
+async fn open_redis(
+    state: Option<&StateDirectory>,
+    address: &Address,
+    connect_timeout: Duration,
+    configured: Settings,
+    call_limit: Duration,
+) -> anyhow::Result<Opened> {
+    tracing::info!(store = %address, "using a store that others may share");
+    if let Some(file) = state
+        .map(StateDirectory::store)
+        .filter(|file| file.exists())
+    {
+        tracing::warn!(file = %file.display(), "this store is there too, and is not used");
+    }
+    let store = RedisStore::connect(address, connect_timeout)
+        .await
+        .context("cannot open the store")?;
+    let mut locked = lock(state).await?;
+    let claimed = store.is_claimed().await.context("cannot open the store")?;
+    let in_use = claimed.then(|| format!("the store {address}"));
+    let settings = complete(locked.as_mut(), configured, in_use)?;
+    claim(&store, address, locked.as_mut(), &settings).await?;
+    drop(locked);
+    Ok(Opened::new(Arc::new(store), settings, call_limit))
+}
+
+/// Takes a store that may have content: then no secrets are created.
+async fn open_own(
+    state: Option<&StateDirectory>,
+    store: Arc<dyn Store>,
+    configured: Settings,
+    call_limit: Duration,
+) -> anyhow::Result<Opened> {
+    let mut locked = lock(state).await?;
+    let page = store
+        .list_keys(None)
+        .await
+        .context("cannot read the store")?;
+    let in_use = (!page.keys.is_empty()).then(|| "the store".to_owned());
+    let settings = complete(locked.as_mut(), configured, in_use)?;
+    drop(locked);
+    Ok(Opened::new(store, settings, call_limit))
+}
+
+/// Locks the state directory. The holder of the lock waits for the store, and if it is in this
+/// process it needs this thread to go on.
+async fn lock(state: Option<&StateDirectory>) -> anyhow::Result<Option<Locked>> {
+    let Some(state) = state.cloned() else {
+        return Ok(None);
+    };
+    let locked = tokio::task::spawn_blocking(move || state.lock()).await??;
+    Ok(Some(locked))
+}
+
+/// Adds the secrets of the state directory. Without one, what the content of a store needs must be
+/// configured.
+fn complete(
+    locked: Option<&mut Locked>,
+    configured: Settings,
+    in_use: Option<String>,
+) -> anyhow::Result<Settings> {
+    if let Some(locked) = locked {
+        return locked.complete(configured, in_use);
+    }
+    for name in ["ca_certificate", "ca_private_key", "key_encryption_key"] {
+        if configured.get(name).is_none() {
+            bail!("{name} is not set, and there is no state directory that may have it");
+        }
+    }
+    Ok(configured)
 }
 
 /// Claims the store for the key-encryption key.
 async fn claim(
     store: &RedisStore,
     address: &Address,
-    locked: &mut Locked,
+    locked: Option<&mut Locked>,
     settings: &Settings,
 ) -> anyhow::Result<()> {
     let key = settings
@@ -111,21 +186,22 @@ async fn claim(
         return Ok(());
     }
     let claim = store.claim(key).await.context("cannot claim the store")?;
-    match claim {
-        Claim::First => {
+    let has_created = locked.filter(|locked| locked.has_created_any());
+    match (claim, has_created) {
+        (Claim::First, _) => {
             tracing::info!(store = %address, "claimed the store for the key-encryption key");
             Ok(())
         }
-        Claim::Same if !locked.has_created_any() => Ok(()),
+        (Claim::Same, None) => Ok(()),
         // Another gateway was faster, so its secrets are the ones in use.
-        Claim::Same | Claim::Other if locked.has_created_any() => {
+        (Claim::Same | Claim::Other, Some(locked)) => {
             locked.remove_created()?;
             bail!(
                 "another gateway began to use the store {address} at the same time: copy ca.pem, \
                  ca-key.pem and key-encryption-key from its state directory, or configure them"
             )
         }
-        _ => bail!(
+        (Claim::Other, None) => bail!(
             "the store {address} belongs to another key-encryption key: gateways on one store \
              need the same one, and it cannot be changed"
         ),
@@ -139,15 +215,18 @@ mod tests {
     use zeroize::Zeroizing;
 
     use super::*;
-    use crate::{cli::Arguments, store::redis::testing::TestRedis};
+    use crate::store::redis::{Credentials, testing::TestRedis};
+
+    /// How long a test waits for its Redis.
+    const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
     fn start(
         server: &TestRedis,
         directory: &Path,
         key_encryption_key: Option<&str>,
     ) -> impl Future<Output = anyhow::Result<Settings>> + use<> {
-        let words = ["gateway", "--store", &server.url()].map(str::to_owned);
-        let arguments = Arguments::from_words(words).unwrap().store;
+        let address = Address::new(&server.url(), Credentials::default()).unwrap();
+        let location = Location::Redis(address, CONNECT_TIMEOUT);
         let state = StateDirectory::open(directory).unwrap();
         let mut configured = Settings::default();
         if let Some(key) = key_encryption_key {
@@ -155,9 +234,8 @@ mod tests {
             configured.set("key_encryption_key", key).unwrap();
         }
         async move {
-            Ok(open(&state, &arguments, configured, MAX_CALL)
-                .await?
-                .settings)
+            let opened = open(Some(&state), location, configured, MAX_CALL).await?;
+            Ok(opened.settings)
         }
     }
 
@@ -216,7 +294,8 @@ mod tests {
         assert!(text.contains("another key-encryption key"), "{text}");
         assert!(!text.contains(&other), "{text}");
 
-        // A gateway with the same secrets may use the store. One without them may not create others.
+        // A gateway with the same secrets may use the store. One without them may not create
+        // others.
         let second = tempfile::tempdir().unwrap();
         let error = start(&server, second.path(), None).await.unwrap_err();
         assert!(format!("{error:#}").contains("is in use"), "{error:#}");
@@ -240,8 +319,9 @@ mod tests {
         let state = StateDirectory::open(directory.path()).unwrap();
         // Another gateway is starting, and all its secrets are configured.
         let locked = state.lock().unwrap();
-        let arguments = Arguments::from_words(["gateway"]).unwrap().store;
-        let mut start = Box::pin(open(&state, &arguments, Settings::default(), MAX_CALL));
+        let location = Location::File(state.store());
+        let configured = Settings::default();
+        let mut start = Box::pin(open(Some(&state), location, configured, MAX_CALL));
         let polled =
             std::future::poll_fn(|cx| std::task::Poll::Ready(start.as_mut().poll(cx).is_pending()));
         assert!(polled.await, "it does not wait for the lock");
@@ -258,8 +338,8 @@ mod tests {
         let tasks = [(); 4].map(|()| {
             let state = StateDirectory::open(directory.path()).unwrap();
             tokio::spawn(async move {
-                let arguments = Arguments::from_words(["gateway"]).unwrap().store;
-                open(&state, &arguments, Settings::default(), MAX_CALL).await
+                let location = Location::File(state.store());
+                open(Some(&state), location, Settings::default(), MAX_CALL).await
             })
         });
         let mut started = Vec::new();

@@ -176,6 +176,7 @@ impl Precondition for Always {
 fn policy() -> Policy {
     Policy {
         public_origin: None,
+        public_path_prefix: String::new(),
         clock_tolerance_s: 300,
         auto_create_domains: true,
         machine_trust_anchors: None,

@@ -3,17 +3,20 @@
 //! - [`Guarantee`]: the server's guarantees, as the README lists them
 //! - [`Process`], [`free_port`]: child processes that do not outlive a test
 //! - [`Gateway`]: a running gateway, or another server that prints where it listens
+//! - [`domain_life`], [`program`]: devices, by their command; where a test finds programs
 //! - [`RedisServer`]: a Redis server for one test
 //! - [`Latencies`]: a histogram of response times
 
 #![forbid(unsafe_code)]
 
+mod device;
 mod gateway;
 mod guarantee;
 mod latencies;
 mod process;
 mod redis;
 
+pub use device::{domain_life, program};
 pub use gateway::Gateway;
 pub use guarantee::Guarantee;
 pub use latencies::Latencies;

@@ -35,8 +35,10 @@ fn architecture() -> String {
 fn crates() -> Vec<PathBuf> {
     let root = root();
     let mut folders = vec![PathBuf::new(), PathBuf::from("xtask")];
-    for entry in std::fs::read_dir(root.join("crates")).expect("there is a folder crates/") {
-        folders.push(Path::new("crates").join(entry.unwrap().file_name()));
+    for parent in ["crates", "examples"].map(Path::new) {
+        for entry in std::fs::read_dir(root.join(parent)).expect("there is such a folder") {
+            folders.push(parent.join(entry.unwrap().file_name()));
+        }
     }
     folders.sort();
     let files = |folder: &PathBuf| ["lib.rs", "main.rs"].map(|file| folder.join("src").join(file));

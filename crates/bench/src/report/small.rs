@@ -110,7 +110,7 @@ fn instantiation_us(component: &Path, state: &Path) -> anyhow::Result<f64> {
         .enable_all()
         .build()?;
     let state = StateDirectory::open(state)?;
-    let program = Program::load(&[component.to_owned()], state.cache()?, 8)?;
+    let program = Program::load(&[component.to_owned()], Some(state.cache()?), 8)?;
     let shared = Shared {
         store: Arc::new(SqliteStore::open(&state.store())?),
         settings: Arc::new(Settings::default()),

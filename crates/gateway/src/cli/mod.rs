@@ -140,7 +140,7 @@ pub enum LogFormat {
 const AFTER_HELP: &str = "\
 Settings of the component:
   ca_certificate, ca_private_key, key_encryption_key, admin_token, public_origin,
-  domain_key_type, credential_ttl_days, clock_tolerance, auto_create_domains,
+  public_path_prefix, domain_key_type, credential_ttl_days, clock_tolerance, auto_create_domains,
   machine_trust_anchors, auth_jwks, auth_issuer, auth_audience, auth_namespace_claim,
   max_domains, max_key_versions_per_day, request_timeout
 

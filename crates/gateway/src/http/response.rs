@@ -87,6 +87,17 @@ impl UnsentResponse {
         Ok(self)
     }
 
+    /// The body as bytes, which keep its memory reserved until they are dropped.
+    pub(super) fn into_bytes(self) -> Bytes {
+        match self.lease {
+            Some(lease) if !self.bytes.is_empty() => Bytes::from_owner(Leased {
+                bytes: self.bytes,
+                _lease: lease,
+            }),
+            _ => self.bytes,
+        }
+    }
+
     /// The body as the response to a request of this version.
     pub(super) fn send(self, mut exchange: Exchange, version: Version) -> ResponseBody {
         let progress = exchange.begin_response();
@@ -101,6 +112,18 @@ impl UnsentResponse {
             }),
             deadline: None,
         }
+    }
+}
+
+/// Bytes, and the memory for them.
+struct Leased {
+    bytes: Bytes,
+    _lease: Lease,
+}
+
+impl AsRef<[u8]> for Leased {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -256,6 +279,20 @@ mod tests {
         drop(response);
         assert!(memory.in_use() >= 100_000);
         drop(part);
+        assert_eq!(memory.in_use(), 0);
+    }
+
+    #[test]
+    fn bytes_keep_their_memory() {
+        let memory = ResponseMemory::default();
+        let reserve = || memory.reserve(connection().client).unwrap();
+        let bytes = reserve().fill(Bytes::from(vec![1; 100_000])).unwrap();
+        let bytes = bytes.into_bytes().slice(99_990..);
+        assert_eq!(bytes, [1; 10][..]);
+        assert!(memory.in_use() >= 100_000);
+        drop(bytes);
+        assert_eq!(memory.in_use(), 0);
+        assert!(reserve().into_bytes().is_empty());
         assert_eq!(memory.in_use(), 0);
     }
 

@@ -2,23 +2,34 @@
 
 use std::{
     convert::Infallible,
-    sync::Arc,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
+use http_body::Body;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
 use super::{
+    client::Client,
     connection::Connection,
     problem::Problem,
     request_body::RequestReader,
     response::{ResponseBody, ResponseMemory, UnsentResponse},
     target::make_absolute,
 };
-use crate::{guest::Failure, worker::Workers};
+use crate::{
+    guest::Failure,
+    settings::{PUBLIC_PATH_PREFIX, Settings},
+    worker::Workers,
+};
 
 /// How long a request may wait until it is admitted.
 const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -39,22 +50,29 @@ pub struct Service {
     permits: Arc<Semaphore>,
     reader: Arc<RequestReader>,
     response_memory: ResponseMemory,
+    path_prefix: Arc<str>,
+    /// The numbers of requests that come over no connection of the gateway's.
+    numbers: Arc<AtomicU64>,
 }
 
 impl Service {
-    /// A service that passes requests to `workers` within `limits`. Without an `admin_token` no body
-    /// is read under `/admin/v1`.
-    pub fn new(workers: Workers, limits: Limits, admin_token: Option<&str>) -> Self {
+    /// A service that passes requests to `workers` within `limits`. Without an `admin_token` in the
+    /// settings no body is read under `/admin/v1`.
+    pub fn new(workers: Workers, limits: Limits, settings: &Settings) -> Self {
+        let admin_token = settings.get("admin_token");
+        let path_prefix = settings.get(PUBLIC_PATH_PREFIX).unwrap_or_default();
         Self {
             workers,
             permits: Arc::new(Semaphore::new(limits.concurrent_requests)),
             reader: Arc::new(RequestReader::new(limits.request_timeout, admin_token)),
             response_memory: ResponseMemory::default(),
+            path_prefix: path_prefix.trim().trim_end_matches('/').into(),
+            numbers: Arc::default(),
         }
     }
 
-    /// Answers one request that came over `connection`, and logs it. Every failure becomes a problem
-    /// document.
+    /// Answers one request that came over `connection`, and logs it. Every failure becomes a
+    /// problem document.
     ///
     /// # Errors
     ///
@@ -66,27 +84,57 @@ impl Service {
     ) -> Result<Response<ResponseBody>, Infallible> {
         let exchange = connection.begin();
         let version = request.version();
+        let (client, local) = (connection.client, Some(connection.local));
+        let response = self.respond(request, client, local).await;
+        Ok(response.map(|unsent| unsent.send(exchange, version)))
+    }
+
+    /// Answers one request that came over a connection of another server, and logs it. It counts as
+    /// a client of its own, because that server may have a proxy in front.
+    pub(crate) async fn answer_alone<B>(self, request: Request<B>) -> Response<Bytes>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+    {
+        let client = Client::Local(self.numbers.fetch_add(1, Ordering::Relaxed));
+        let response = self.respond(request, client, None).await;
+        response.map(UnsentResponse::into_bytes)
+    }
+
+    /// Answers one request of `client`, which reached the server at the address `local`, and logs
+    /// it.
+    async fn respond<B>(
+        &self,
+        request: Request<B>,
+        client: Client,
+        local: Option<SocketAddr>,
+    ) -> Response<UnsentResponse>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+    {
         let mut access = Access::new(&request);
-        let response = match self.handle(request, &connection).await {
+        let response = match self.handle(request, client, local).await {
             Ok(response) => response,
             Err(problem) => problem.into_response().map(UnsentResponse::from),
         };
         access.status = Some(response.status());
-        Ok(response.map(|unsent| unsent.send(exchange, version)))
+        response
     }
 
-    async fn handle(
+    async fn handle<B>(
         &self,
-        mut request: Request<Incoming>,
-        connection: &Connection,
-    ) -> Result<Response<UnsentResponse>, Problem> {
-        make_absolute(&mut request, connection.local)?;
-        let client = connection.client;
+        mut request: Request<B>,
+        client: Client,
+        local: Option<SocketAddr>,
+    ) -> Result<Response<UnsentResponse>, Problem>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+    {
+        make_absolute(&mut request, local, &self.path_prefix)?;
         let (mut parts, body) = request.into_parts();
         let body = self.reader.read(client, &mut parts, body).await?;
         let unsent = self.response_memory.reserve(client)?;
-        // Both in the order in which requests came. If the client disconnects meanwhile, its request
-        // is not begun.
+        // Both in the order in which requests came. If the client disconnects meanwhile, its
+        // request is not begun.
         let admitted = async {
             let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
             Some((permit, self.workers.acquire_core().await))

@@ -3,6 +3,8 @@
 //! The component gets the host only from the scheme and authority of the request: HTTP/1.1's `Host`
 //! header does not reach it.
 
+use std::net::SocketAddr;
+
 use http::{
     Method, Request, Uri, Version,
     header::HOST,
@@ -11,9 +13,12 @@ use http::{
 
 use super::problem::Problem;
 
-/// Makes the request's URI absolute, from its `Host` header (RFC 9112 section 3.2, RFC 9113
-/// section 8.3.1). The scheme is always `http`; the setting `public_origin` gives the origin that a
-/// proxy serves. An HTTP/1.0 request may have no such header. Then `local` is the host.
+/// Makes the request's URI absolute, from its `Host` header (RFC 9112 section 3.2, RFC 9113 section
+/// 8.3.1). The scheme is always `http`; the setting `public_origin` gives the origin that a proxy
+/// serves. An HTTP/1.0 request may have no such header. Then `local` is the host, if it is known.
+///
+/// Removes `prefix`, the setting `public_path_prefix`, from the path, if a router or proxy has not
+/// removed it before. No path of the component begins with it.
 ///
 /// # Errors
 ///
@@ -21,7 +26,8 @@ use super::problem::Problem;
 /// authority in the URI, or if the target is not a path.
 pub(super) fn make_absolute<B>(
     request: &mut Request<B>,
-    local: std::net::SocketAddr,
+    local: Option<SocketAddr>,
+    prefix: &str,
 ) -> Result<(), Problem> {
     if request.method() == Method::CONNECT {
         return Err(Problem::BadTarget("this server is no proxy"));
@@ -48,7 +54,10 @@ pub(super) fn make_absolute<B>(
         }
         (Some(uri), None, _) => uri,
         (None, Some(host), _) => host,
-        (None, None, Version::HTTP_10 | Version::HTTP_09) => parse(local.to_string().as_bytes())?,
+        (None, None, Version::HTTP_10 | Version::HTTP_09) => {
+            let local = local.ok_or(Problem::BadTarget("the Host header is missing"))?;
+            parse(local.to_string().as_bytes())?
+        }
         (None, None, _) => return Err(Problem::BadTarget("the authority is missing")),
     };
     let path = match request.uri().path_and_query() {
@@ -58,6 +67,7 @@ pub(super) fn make_absolute<B>(
         None => PathAndQuery::from_static("/"),
         Some(_) => return Err(Problem::BadTarget("the target is no path")),
     };
+    let path = without_prefix(path, prefix);
     *request.uri_mut() = Uri::builder()
         .scheme(Scheme::HTTP)
         .authority(authority)
@@ -65,6 +75,17 @@ pub(super) fn make_absolute<B>(
         .build()
         .map_err(|_| Problem::BadTarget("the target is no URI"))?;
     Ok(())
+}
+
+/// The path without `prefix`, if that is followed by another path.
+fn without_prefix(path: PathAndQuery, prefix: &str) -> PathAndQuery {
+    if prefix.is_empty() {
+        return path;
+    }
+    let rest = path.as_str().strip_prefix(prefix);
+    rest.filter(|rest| rest.starts_with('/'))
+        .and_then(|rest| rest.parse().ok())
+        .unwrap_or(path)
 }
 
 /// A host with an optional port, without user information.
@@ -99,7 +120,8 @@ mod tests {
             request = request.header(HOST, *host);
         }
         let mut request = request.body(()).unwrap();
-        make_absolute(&mut request, ([127, 0, 0, 1], 3000).into())?;
+        let local = ([127, 0, 0, 1], 3000).into();
+        make_absolute(&mut request, Some(local), "/x")?;
         Ok(request.uri().to_string())
     }
 
@@ -125,6 +147,16 @@ mod tests {
         }
         assert!(get("*", &["h"]).is_err());
         assert!(absolute(Version::HTTP_11, Method::CONNECT, "h:80", &["h:80"]).is_err());
+    }
+
+    #[test]
+    fn a_prefix_is_removed_once_if_it_is_there() {
+        let path = |uri| absolute(Version::HTTP_11, Method::GET, uri, &["h"]).unwrap();
+        assert_eq!(path("/x/a?b=/x/"), "http://h/a?b=/x/");
+        assert_eq!(path("http://h/x/x//a%20b"), "http://h/x//a%20b");
+        for other in ["/a", "/x", "/x?a", "/xa", "/X/a"] {
+            assert_eq!(path(other), format!("http://h{other}"));
+        }
     }
 
     #[test]

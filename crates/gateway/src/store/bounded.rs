@@ -42,7 +42,7 @@ impl Store for Silent {
 
 #[tokio::test]
 async fn every_call_ends() {
-    let store = Bounded::new(Silent, Duration::from_millis(1));
+    let store = Bounded::new(Arc::new(Silent), Duration::from_millis(1));
     let version = Version(0);
     let ends = [
         store.get("k").await.err(),

@@ -9,10 +9,11 @@
 pub mod redis;
 pub mod sqlite;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use thiserror::Error;
+
+pub use async_trait::async_trait;
 
 /// The longest key that the gateway stores, in bytes of UTF-8.
 pub const MAX_KEY_BYTES: usize = 1024;
@@ -26,6 +27,19 @@ pub const KEYS_PER_PAGE: usize = 1000;
 /// Identifies one write of one value. Opaque: versions have no order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Version(i64);
+
+impl Version {
+    /// The version that a store calls by this number. A key must not get the same number twice, also
+    /// if it was deleted in between, unless that happens by chance once in many billions of writes.
+    pub const fn new(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+}
 
 /// A stored value and its version.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -87,6 +101,8 @@ pub enum StoreError {
 /// Every write is durable before it returns, and every read that starts after that sees the write.
 /// After [`StoreError::Unavailable`] a write may have happened or not, or may still happen. After
 /// every other error it has not happened.
+///
+/// An implementation has the attribute [`async_trait`](macro@async_trait), as the trait has.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// The value of `key`, or `None` if there is none.
@@ -150,15 +166,15 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// A store with a time limit on every call.
-pub struct Bounded<S> {
-    store: S,
+pub struct Bounded {
+    store: Arc<dyn Store>,
     limit: Duration,
 }
 
-impl<S> Bounded<S> {
+impl Bounded {
     /// Limits the calls of `store`: each that takes longer than `limit` fails with
     /// [`StoreError::Unavailable`].
-    pub fn new(store: S, limit: Duration) -> Self {
+    pub fn new(store: Arc<dyn Store>, limit: Duration) -> Self {
         Self { store, limit }
     }
 
@@ -177,7 +193,7 @@ impl<S> Bounded<S> {
 }
 
 #[async_trait]
-impl<S: Store> Store for Bounded<S> {
+impl Store for Bounded {
     async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
         self.within(self.store.get(key)).await
     }
