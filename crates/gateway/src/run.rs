@@ -64,7 +64,7 @@ fn builder(arguments: &Arguments) -> anyhow::Result<Builder> {
         builder = builder.component(component);
     }
     if let Some(address) = arguments.store.address()? {
-        let location = Location::Redis(address, arguments.store.connect_timeout);
+        let location = Location::Redis(Box::new(address), arguments.store.connect_timeout);
         builder = builder.location(Ok(location));
     }
     Ok(builder)

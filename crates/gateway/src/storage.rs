@@ -48,7 +48,7 @@ pub enum Location {
     /// In this SQLite file.
     File(PathBuf),
     /// In a Redis, to which the start may take so long to connect.
-    Redis(Address, Duration),
+    Redis(Box<Address>, Duration),
     /// In a store of the program that embeds the gateway.
     Own(Arc<dyn Store>),
 }
@@ -226,7 +226,7 @@ mod tests {
         key_encryption_key: Option<&str>,
     ) -> impl Future<Output = anyhow::Result<Settings>> + use<> {
         let address = Address::new(&server.url(), Credentials::default()).unwrap();
-        let location = Location::Redis(address, CONNECT_TIMEOUT);
+        let location = Location::Redis(Box::new(address), CONNECT_TIMEOUT);
         let state = StateDirectory::open(directory).unwrap();
         let mut configured = Settings::default();
         if let Some(key) = key_encryption_key {

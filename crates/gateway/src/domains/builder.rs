@@ -134,7 +134,7 @@ impl Builder {
     /// The tables are in a Redis or Valkey, with credentials that the URL does not have.
     pub fn redis_with(self, url: &str, credentials: Credentials) -> Self {
         let address = Address::new(url, credentials);
-        self.location(address.map(|address| Location::Redis(address, CONNECT_TIMEOUT)))
+        self.location(address.map(|address| Location::Redis(Box::new(address), CONNECT_TIMEOUT)))
     }
 
     /// Sets one of the component's settings: the names in `docs/reference/settings.md`, and values,
