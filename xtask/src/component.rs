@@ -59,6 +59,22 @@ struct Build {
     options: &'static [&'static str],
 }
 
+impl Build {
+    /// The arguments of cargo, but for the build directory.
+    fn arguments(&self) -> Vec<&'static str> {
+        let always = [
+            "build",
+            "--profile",
+            PROFILE,
+            "--target",
+            TARGET,
+            "--locked",
+        ];
+        let package = ["--package", self.package.name];
+        [&always[..], &package, self.options].concat()
+    }
+}
+
 /// For any host with WASI 0.3.
 const PORTABLE: Build = Build {
     package: &SERVER,
@@ -282,8 +298,8 @@ impl Way {
             command.env("CARGO_ENCODED_RUSTFLAGS", all.join("\x1f"));
         }
         let target = workspace.target.join(directory);
-        command.args(["--package", build.package.name]);
-        command.args(build.options).arg("--target-dir").arg(&target);
+        command.args(build.arguments());
+        command.arg("--target-dir").arg(&target);
         process::run(&mut command)?;
         Ok(target.join(TARGET).join(PROFILE).join(build.package.file))
     }
@@ -350,14 +366,6 @@ fn component_cargo(cargo: &str, root: &Path) -> Command {
     ] {
         command.env_remove(name);
     }
-    command.args([
-        "build",
-        "--profile",
-        PROFILE,
-        "--locked",
-        "--target",
-        TARGET,
-    ]);
     command
 }
 
@@ -406,4 +414,39 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     ));
     std::fs::write(&new, built)?;
     std::fs::rename(&new, to).with_context(|| format!("cannot write {}", to.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `spin build` makes what `cargo xtask component` makes, where the manifest looks for it.
+    #[test]
+    fn spins_manifests_build_the_same() {
+        let manifests = [
+            (&P2, include_str!("../../spin.toml")),
+            (&PORTABLE, include_str!("../../spin-p3.toml")),
+        ];
+        for (build, manifest) in manifests {
+            let value = |name: &str| {
+                let start = format!("{name} = \"");
+                let mut lines = manifest.lines();
+                let line = lines.find_map(|line| line.strip_prefix(&start)).unwrap();
+                line.strip_suffix('"').unwrap().to_owned()
+            };
+            let mut directory = "target".to_owned();
+            let mut expected = build.arguments();
+            if !build.directory.is_empty() {
+                directory = format!("{directory}/{}", build.directory);
+                expected.extend(["--target-dir", &directory]);
+            }
+            let command = value("command");
+            let mut words: Vec<_> = command.split(' ').skip(1).collect();
+            words.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(words, expected, "{command}");
+            let file = format!("{directory}/{TARGET}/{PROFILE}/{}", build.package.file);
+            assert_eq!(value("source"), file);
+        }
+    }
 }
