@@ -4,7 +4,7 @@ use anonymous_domains_protocol::{problem::ErrorName, response::RegisterResponse,
 
 use crate::{
     context::RequestContext,
-    credential::delivery::{CredentialsAbove, Delivery},
+    credential::delivery::{Credentials, Delivery, private_key_set},
     device_request::Registration,
     domain::insertion,
     environment::Environment,
@@ -27,7 +27,7 @@ use crate::{
 pub async fn register<S: Store, E: Environment, I: Issuer>(
     context: &RequestContext<'_, S, E, I>,
     request: &Registration,
-) -> Result<RegisterResponse<CredentialsAbove>, Error> {
+) -> Result<RegisterResponse<Credentials>, Error> {
     let tables = context.tables;
 
     // A machine that is a member may be given no other domain's credentials.
@@ -74,14 +74,15 @@ pub async fn register<S: Store, E: Environment, I: Issuer>(
                 None => domain_keys::read_or_roll_over(tables, &domain, url, issuer).await?,
             };
             let keys = domain_keys::renew_certificates(tables, &domain, url, issuer, keys).await?;
-            let delivery = Delivery::new(issuer, &request.domain, &keys)?;
+            let delivery = Delivery::new(issuer, &request.domain, keys);
             context.credential_cache.insert(&domain, delivery)
         }
     };
 
     // 5. For each key, a domain credential.
     let version = request.known_key_version.unwrap_or(0);
-    let encrypted_keys = match delivery.key_set_above(version)? {
+    let versions = delivery.above(context.issuer, version)?;
+    let encrypted_keys = match private_key_set(&versions)? {
         Some(key_set) => Some(context.issuer.encrypt(key_set, &request.machine_key)?),
         None => None,
     };
@@ -91,7 +92,7 @@ pub async fn register<S: Store, E: Environment, I: Issuer>(
         new_member: admitted.is_new,
         registered_at: rfc3339(admitted.member.registered_at_s),
         key_version: delivery.newest_version(),
-        credentials: CredentialsAbove { delivery, version },
+        credentials: Credentials(versions),
         encrypted_keys,
     })
 }

@@ -1,6 +1,6 @@
 //! Domain credentials on their way to a machine.
 
-use std::{fmt, rc::Rc};
+use std::{cell::OnceCell, fmt, rc::Rc};
 
 use anonymous_domains_protocol::{base64url, ids::DomainName, response::Credential, time::rfc3339};
 use serde::{Serialize, Serializer};
@@ -14,17 +14,27 @@ use crate::{
     tables::domain_keys::{DomainKey, DomainKeys},
 };
 
-/// A domain's credentials, opened and written out: all of an answer that is the same for every
-/// machine. The [`CredentialCache`](super::cache::CredentialCache) keeps it for an instance's life.
+/// A domain's keys, and what of them was opened and written out: all of an answer that is the same for
+/// every machine. The [`CredentialCache`](super::cache::CredentialCache) keeps it for an instance's
+/// life. A version is opened when a machine first needs it: most know the old ones.
 pub struct Delivery {
     /// How many of the domain's departures the newest key covers.
     pub departures_covered: u64,
     /// From when on a certificate should be renewed, in seconds since 1970, if ever.
     pub renewable_from_s: Option<i64>,
-    /// A [`Credential`] for each version.
-    credentials: Vec<Box<RawValue>>,
-    /// For each version, with the `kid` and `x5c` of its credential.
-    private_jwks: Vec<PrivateJwk>,
+    domain: DomainName,
+    keys: DomainKeys,
+    /// For each version, the first one first.
+    opened: Vec<OnceCell<Rc<Opened>>>,
+    size: usize,
+}
+
+/// One version, written out.
+pub struct Opened {
+    /// A [`Credential`].
+    credential: Box<RawValue>,
+    /// With the `kid` and `x5c` of the credential.
+    private_jwk: PrivateJwk,
 }
 
 impl fmt::Debug for Delivery {
@@ -33,90 +43,105 @@ impl fmt::Debug for Delivery {
     }
 }
 
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Opened({})", self.credential)
+    }
+}
+
 impl Delivery {
-    /// Opens and writes out a domain's keys.
-    ///
-    /// # Errors
-    /// A fault, when a key does not open under the configured key-encryption key.
-    pub fn new(
-        issuer: &impl Issuer,
-        domain: &DomainName,
-        keys: &DomainKeys,
-    ) -> Result<Self, Error> {
-        let mut credentials = Vec::new();
-        let mut private_jwks = Vec::new();
-        for (version, key) in keys.above(0) {
-            let credential = credential(domain, version, keys, key);
-            let sealed = issuer.open(domain, version, &key.sealed)?;
-            private_jwks.push(PrivateJwk::new(&sealed, &credential)?);
-            credentials.push(serde_json::value::to_raw_value(&credential).map_err(unwritable)?);
-        }
-        Ok(Self {
+    /// Takes a domain's keys, without opening one.
+    pub fn new(issuer: &impl Issuer, domain: &DomainName, keys: DomainKeys) -> Self {
+        Self {
             departures_covered: keys.departures_covered(),
             renewable_from_s: keys.renewable_from_s(issuer),
-            credentials,
-            private_jwks,
-        })
+            domain: domain.clone(),
+            opened: keys.above(0).map(|_| OnceCell::new()).collect(),
+            size: keys.above(0).map(|(_, key)| size(&keys, key)).sum(),
+            keys,
+        }
     }
 
     /// The newest key's version.
     pub fn newest_version(&self) -> u64 {
-        self.credentials.len() as u64
+        u64::from(self.keys.newest_version())
     }
 
-    /// How much memory it takes, in bytes.
+    /// How much memory it takes when every version is opened, about, in bytes.
     pub fn size(&self) -> usize {
-        let credentials = self.credentials.iter().map(|json| json.get().len());
-        let private_jwks = self.private_jwks.iter().map(PrivateJwk::len);
-        credentials.chain(private_jwks).sum()
+        self.size
     }
 
-    /// The private keys of the versions above `version`, as the text of a JWK Set (RFC 7517 section
-    /// 5); `None` where there are none.
+    /// The versions above `version`, ascending.
     ///
     /// # Errors
-    /// None in practice.
-    pub fn key_set_above(&self, version: u64) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
-        match above(&self.private_jwks, version) {
-            [] => Ok(None),
-            keys => key_set(keys).map(Some),
-        }
+    /// A fault, when a key does not open under the configured key-encryption key.
+    pub fn above(&self, issuer: &impl Issuer, version: u64) -> Result<Vec<Rc<Opened>>, Error> {
+        let known = usize::try_from(version).unwrap_or(usize::MAX);
+        let versions = self.keys.above(version).zip(self.opened.iter().skip(known));
+        versions
+            .map(|((version, key), kept)| {
+                if let Some(opened) = kept.get() {
+                    return Ok(Rc::clone(opened));
+                }
+                let opened = Rc::new(self.open(issuer, version, key)?);
+                // It was empty just now.
+                let _ = kept.set(Rc::clone(&opened));
+                Ok(opened)
+            })
+            .collect()
     }
+
+    fn open(&self, issuer: &impl Issuer, version: u32, key: &DomainKey) -> Result<Opened, Error> {
+        let credential = credential(&self.domain, version, &self.keys, key);
+        let sealed = issuer.open(&self.domain, version, &key.sealed)?;
+        Ok(Opened {
+            private_jwk: PrivateJwk::new(&sealed, &credential)?,
+            credential: serde_json::value::to_raw_value(&credential).map_err(unwritable)?,
+        })
+    }
+}
+
+/// How much a version takes: sealed and opened, and its certificates as DER and twice as text.
+fn size(keys: &DomainKeys, key: &DomainKey) -> usize {
+    const NAMES: usize = 1024;
+    let certificates: usize = keys.certificates(key).map(<[u8]>::len).sum();
+    2 * key.sealed.len() + 4 * certificates + NAMES
 }
 
 #[cfg(test)]
 impl Delivery {
     /// One that takes so much memory.
     pub(super) fn of_size(size: usize) -> Self {
-        let json = format!("\"{}\"", "x".repeat(size - 2));
         Self {
             departures_covered: 0,
             renewable_from_s: None,
-            credentials: vec![RawValue::from_string(json).unwrap()],
-            private_jwks: Vec::new(),
+            domain: DomainName::parse("attic").unwrap(),
+            keys: DomainKeys::default(),
+            opened: Vec::new(),
+            size,
         }
     }
 }
 
-/// The [`Credential`]s of the versions above one, as JSON.
+/// The private keys of versions, as the text of a JWK Set (RFC 7517 section 5); `None` where there
+/// are none.
+///
+/// # Errors
+/// None in practice.
+pub fn private_key_set(versions: &[Rc<Opened>]) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+    let jwks: Vec<_> = versions.iter().map(|opened| &opened.private_jwk).collect();
+    (!jwks.is_empty()).then(|| key_set(&jwks)).transpose()
+}
+
+/// The [`Credential`]s of versions, as JSON.
 #[derive(Debug)]
-pub struct CredentialsAbove {
-    /// All of the domain's.
-    pub delivery: Rc<Delivery>,
-    /// The version above which they are wanted.
-    pub version: u64,
-}
+pub struct Credentials(pub Vec<Rc<Opened>>);
 
-impl Serialize for CredentialsAbove {
+impl Serialize for Credentials {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(above(&self.delivery.credentials, self.version))
+        serializer.collect_seq(self.0.iter().map(|opened| &opened.credential))
     }
-}
-
-/// What there is of the versions above `version`; the first is version 1.
-fn above<T>(all: &[T], version: u64) -> &[T] {
-    let known = usize::try_from(version).unwrap_or(usize::MAX);
-    all.get(known..).unwrap_or_default()
 }
 
 fn credential(domain: &DomainName, version: u32, keys: &DomainKeys, key: &DomainKey) -> Credential {

@@ -55,7 +55,7 @@ impl Drop for PrivateJwk {
 }
 
 /// The text of a JWK Set (RFC 7517 section 5).
-pub(super) fn key_set(keys: &[PrivateJwk]) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub(super) fn key_set(keys: &[&PrivateJwk]) -> Result<Zeroizing<Vec<u8>>, Error> {
     #[derive(Serialize)]
     struct KeySet<'a> {
         keys: Vec<&'a RawValue>,
@@ -142,7 +142,7 @@ mod tests {
     fn a_key_set_has_what_was_sealed_and_the_names() {
         let sealed = br#"{"kty":"EC","d":"c2VjcmV0"}"#;
         let keys = [1, 2].map(|version| PrivateJwk::new(sealed, &credential(version)).unwrap());
-        let set = key_set(&keys).unwrap();
+        let set = key_set(&keys.each_ref()).unwrap();
         assert_eq!(
             std::str::from_utf8(&set).unwrap(),
             r#"{"keys":[{"kty":"EC","d":"c2VjcmV0","kid":"attic/1","x5c":["AQID","BAUG"]},"#
