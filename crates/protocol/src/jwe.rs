@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
-    base64url, json,
+    base_point, base64url, json,
     jwk::{PrivateKey, PublicKey},
     random,
 };
@@ -73,7 +73,7 @@ pub fn encrypt(
         PublicKey::P256(recipient) => {
             header["alg"] = ECDH_ES.into();
             let ephemeral = p256::SecretKey::generate_from_rng(&mut rng);
-            header["epk"] = PublicKey::P256(ephemeral.public_key()).to_jwk();
+            header["epk"] = PublicKey::P256(base_point::public_key(&ephemeral)).to_jwk();
             (agree(&ephemeral, recipient, b"", b""), Vec::new())
         }
     };

@@ -21,4 +21,5 @@ pub mod request;
 pub mod response;
 pub mod time;
 
+mod base_point;
 mod random;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::{JwkError, KeyType, PublicKey, RSA_MAX_BITS, member};
-use crate::{base64url, random};
+use crate::{base_point, base64url, random};
 
 /// A private key within the limits of [`PublicKey`]. It is wiped when dropped, and shows no more
 /// than its kind in `Debug`.
@@ -141,7 +141,7 @@ impl PrivateKey {
     pub fn public_key(&self) -> PublicKey {
         match self {
             Self::Rsa(key) => PublicKey::Rsa(key.to_public_key()),
-            Self::P256(key) => PublicKey::P256(key.public_key()),
+            Self::P256(key) => PublicKey::P256(base_point::public_key(key)),
         }
     }
 
