@@ -7,6 +7,15 @@ use std::{
 
 use anyhow::ensure;
 
+/// The component, and the command `domain-device`, where `cargo xtask test` names both. See
+/// [`program`].
+pub fn component_and_device() -> Option<(PathBuf, PathBuf)> {
+    Some((
+        program("ANONYMOUS_DOMAINS_COMPONENT")?,
+        program("ANONYMOUS_DOMAINS_DEVICE")?,
+    ))
+}
+
 /// A program or component that `cargo xtask test` names by an environment variable. Without it this
 /// says so: the test that needs it is not run.
 pub fn program(variable: &str) -> Option<PathBuf> {

@@ -16,7 +16,7 @@ mod latencies;
 mod process;
 mod redis;
 
-pub use device::{domain_life, program};
+pub use device::{component_and_device, domain_life, program};
 pub use gateway::Gateway;
 pub use guarantee::Guarantee;
 pub use latencies::Latencies;

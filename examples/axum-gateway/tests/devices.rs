@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use anonymous_domains_testkit::{Gateway, domain_life, program};
+use anonymous_domains_testkit::{Gateway, component_and_device, domain_life};
 
 /// The whole response to `GET` of a path.
 fn get(server: &Gateway, path: &str) -> String {
@@ -27,10 +27,7 @@ fn get(server: &Gateway, path: &str) -> String {
 
 #[test]
 fn devices_join_and_leave_beside_other_routes() {
-    let (Some(component), Some(device)) = (
-        program("ANONYMOUS_DOMAINS_COMPONENT"),
-        program("ANONYMOUS_DOMAINS_DEVICE"),
-    ) else {
+    let Some((component, device)) = component_and_device() else {
         return;
     };
     let directory = tempfile::tempdir().unwrap();

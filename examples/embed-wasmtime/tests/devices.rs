@@ -5,14 +5,11 @@
 
 use std::process::Command;
 
-use anonymous_domains_testkit::{Gateway, domain_life, program};
+use anonymous_domains_testkit::{Gateway, component_and_device, domain_life};
 
 #[test]
 fn devices_join_and_leave() {
-    let (Some(component), Some(device)) = (
-        program("ANONYMOUS_DOMAINS_COMPONENT"),
-        program("ANONYMOUS_DOMAINS_DEVICE"),
-    ) else {
+    let Some((component, device)) = component_and_device() else {
         return;
     };
     let directory = tempfile::tempdir().unwrap();
