@@ -25,6 +25,7 @@ pub mod issuer;
 pub mod machine_trust;
 pub mod membership;
 pub mod registration;
+pub mod rotation;
 pub mod settings;
 pub mod store;
 pub mod tables;

@@ -16,6 +16,8 @@ use crate::{
     authentication::BearerToken,
     environment::Environment,
     error::Error,
+    issuer::Issuer,
+    rotation::Rotation,
     settings::AdminToken,
     store::Store,
 };
@@ -43,8 +45,9 @@ pub fn authenticate(token: Option<&AdminToken>, headers: &HeaderMap) -> Result<(
 }
 
 /// Answers an operator.
-pub async fn answer<S: Store, E: Environment>(
+pub async fn answer<S: Store, E: Environment, I: Issuer>(
     administration: &Administration<'_, S, E>,
+    rotation: &Rotation<'_, S, E, I>,
     route: AdminRoute<'_>,
     head: &Parts,
     body: impl Body,
@@ -104,6 +107,11 @@ pub async fn answer<S: Store, E: Environment>(
                 .require_rollover(&domain_name(domain)?)
                 .await?;
             Ok(empty(StatusCode::ACCEPTED))
+        }
+        AdminRoute::Reissue(domain) => json(&rotation.reissue(&domain_name(domain)?).await?, true),
+        AdminRoute::Reseal => {
+            let page = Query::of(head)?.page(|after| Ok(after.to_owned()))?;
+            json(&rotation.reseal(page).await?, true)
         }
         AdminRoute::Keys(domain) => json(&administration.keys(&domain_name(domain)?).await?, true),
     }

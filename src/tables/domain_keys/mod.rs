@@ -12,15 +12,21 @@
 //! A claim has its time in the row. So every request sees alike when it is overdue, also one that
 //! comes long after the maker died, and none has to wait for that time again.
 //!
+//! A maker asks after its claim under which key-encryption key to seal ([`super::ownership`]).
+//!
 //! There is no way out of "earlier": devices get every version for ever, so that what was bound to
 //! an old one stays playable.
 
+mod rotation;
 mod row;
 
 use self::row::Claim;
-pub use self::row::{DomainKey, DomainKeys};
+pub use self::{
+    rotation::{Resealed, reissue, renew_certificates, reseal},
+    row::{DomainKey, DomainKeys},
+};
 use super::{
-    Tables,
+    Tables, directory,
     domain_server_info::{self, Domain},
 };
 use crate::{
@@ -94,12 +100,19 @@ pub async fn read_or_roll_over<S: Store, E: Environment, I: Issuer>(
         let Some((claim, version)) = claim(tables, domain, keys.claim).await? else {
             continue;
         };
-        let made = issuer.make(&CertificateOrder {
-            domain: &domain.info.domain,
-            server_url,
-            version,
-            now_s: tables.env.now_s(),
-        });
+        // Not before the claim: whoever reseals the domain's keys waits for claims that it finds.
+        let made = match directory::sealing_key(tables).await {
+            Ok(seal_under) => issuer.make(
+                &CertificateOrder {
+                    domain: &domain.info.domain,
+                    server_url,
+                    version,
+                    now_s: tables.env.now_s(),
+                },
+                &seal_under,
+            ),
+            Err(error) => Err(error),
+        };
         let made = match made {
             Ok(made) => made,
             Err(error) => {
@@ -212,50 +225,4 @@ async fn save<S: Store, E: Environment>(
             Ok(Change::Write(()))
         })
         .await
-}
-
-/// Renews the certificates among `keys` that run out, and keeps them. A key stays the same key.
-///
-/// Devices that ask at the same time may each sign; one signature is kept.
-pub async fn renew_certificates<S: Store, E: Environment, I: Issuer>(
-    tables: &Tables<S, E>,
-    domain: &Domain,
-    server_url: &str,
-    issuer: &I,
-    keys: DomainKeys,
-) -> Result<DomainKeys, Error> {
-    let now_s = tables.env.now_s();
-    let runs_out = |key: &DomainKey| key.renewable_from_s(issuer).is_some_and(|s| s <= now_s);
-    let mut renewed = Vec::new();
-    for (version, key) in keys.above(0).filter(|(_, key)| runs_out(key)) {
-        let order = CertificateOrder {
-            domain: &domain.info.domain,
-            server_url,
-            version,
-            now_s,
-        };
-        renewed.push((version, issuer.renew(&order, &key.certificate)?));
-    }
-    if renewed.is_empty() {
-        return Ok(keys);
-    }
-    tables
-        .update(TABLE, domain.info.keys, |keys: &mut DomainKeys| {
-            if keys.erased {
-                return Ok(Change::Keep(()));
-            }
-            for (version, certificate) in &renewed {
-                let chain = keys.chain_index(certificate.chain.clone());
-                let key = &mut keys.keys[*version as usize - 1];
-                if runs_out(key) {
-                    key.certificate = certificate.der.clone().into();
-                    key.not_before_s = certificate.not_before_s;
-                    key.not_after_s = certificate.not_after_s;
-                    key.chain = chain;
-                }
-            }
-            Ok(Change::Write(()))
-        })
-        .await?;
-    read(tables, domain).await
 }

@@ -5,7 +5,7 @@ use serde_bytes::ByteBuf;
 
 use crate::{
     error::{Error, RateLimit},
-    issuer::{Issuer, NewKey},
+    issuer::{Issuer, NewCertificate, NewKey},
     tables::domain_server_info::DomainServerInfo,
 };
 
@@ -52,7 +52,7 @@ pub struct DomainKey {
     pub not_after_s: i64,
     /// Whether an operator's wish made it necessary.
     by_operator: bool,
-    pub(super) chain: u32,
+    chain: u32,
 }
 
 impl DomainKey {
@@ -170,8 +170,36 @@ impl DomainKeys {
         self.departures_by_operators_covered < departures_by_operators
     }
 
-    pub(super) fn chain_index(&mut self, chain: Vec<Vec<u8>>) -> u32 {
-        let chain: Vec<ByteBuf> = chain.into_iter().map(ByteBuf::from).collect();
+    /// The key of a version.
+    pub(super) fn key(&self, version: u32) -> Option<&DomainKey> {
+        self.keys.get((version as usize).checked_sub(1)?)
+    }
+
+    /// Replaces the certificate of a version that exists.
+    pub(super) fn set_certificate(&mut self, version: u32, certificate: &NewCertificate) {
+        let chain = self.chain_index(certificate.chain.clone());
+        let key = &mut self.keys[version as usize - 1];
+        key.certificate = certificate.der.clone().into();
+        key.not_before_s = certificate.not_before_s;
+        key.not_after_s = certificate.not_after_s;
+        key.chain = chain;
+    }
+
+    /// Forgets the issuers that have issued no certificate that is left.
+    pub(super) fn forget_unused_chains(&mut self) {
+        let chains = std::mem::take(&mut self.chains);
+        for at in 0..self.keys.len() {
+            let chain = chains.get(self.keys[at].chain as usize);
+            let chain = chain.cloned().unwrap_or_default();
+            self.keys[at].chain = self.chain_number(chain);
+        }
+    }
+
+    fn chain_index(&mut self, chain: Vec<Vec<u8>>) -> u32 {
+        self.chain_number(chain.into_iter().map(ByteBuf::from).collect())
+    }
+
+    fn chain_number(&mut self, chain: Vec<ByteBuf>) -> u32 {
         let known = self.chains.iter().position(|known| *known == chain);
         known.unwrap_or_else(|| {
             self.chains.push(chain);
