@@ -12,7 +12,6 @@ use crate::{
     environment::Environment,
     error::Error,
     issuer::{Issuer, KeyDigest},
-    membership::OVERDUE_MS,
     store::Store,
     tables::{Tables, directory, domain_keys, domain_server_info, ownership::Resealed},
 };
@@ -34,8 +33,7 @@ impl<S: Store, E: Environment, I: Issuer> Rotation<'_, S, E, I> {
     /// `after`, but none is passed over that no page before has come to. When nothing remains, the
     /// other key-encryption keys are needed no more.
     ///
-    /// A page ends before its limit where it takes long, and where a request is making a key: then
-    /// the next page begins there.
+    /// A page ends before its limit where it takes long.
     ///
     /// # Errors
     /// A fault where a key does not open under any configured key-encryption key, or the store
@@ -92,12 +90,7 @@ impl<S: Store, E: Environment, I: Issuer> Rotation<'_, S, E, I> {
         for (name, id) in domains {
             let domain = domain_server_info::read_now(tables, id).await?;
             if domain.exists() {
-                let done =
-                    domain_keys::reseal(tables, &domain, self.issuer, newest, OVERDUE_MS).await?;
-                resealed += done.keys;
-                if done.is_one_being_made {
-                    return Ok((resealed, Resealed::Until(reached)));
-                }
+                resealed += domain_keys::reseal(tables, &domain, self.issuer, newest).await?;
             }
             reached = Some(name);
             if tables.env.now_ms() - started_ms > PAGE_MS {

@@ -47,9 +47,9 @@ fn contention() -> Error {
     ))
 }
 
-/// A request that began longer ago than this has died, in milliseconds: longer than any request
-/// takes, and than clocks differ. An intent that is older is finished by whoever reads it.
-pub const OVERDUE_MS: u64 = 120_000;
+/// An intent that is older than this is finished by whoever reads it, in milliseconds: its request
+/// has died. Longer than any request takes, and than clocks differ.
+const OVERDUE_MS: u64 = 120_000;
 
 impl Intent {
     /// Whether its request has probably died.

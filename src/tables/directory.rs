@@ -31,6 +31,10 @@ const ROOM_RETRY_AFTER_S: u32 = 3600;
 /// So long an instance remembers that there is no room for another domain, in milliseconds.
 const FULL_FOR_MS: i64 = 5_000;
 
+/// For an operator whose server has another key-encryption key.
+const NOT_OURS: &str = "the store belongs to another key_encryption_key: what it holds was sealed \
+                        under that one, and nothing may be added under this one";
+
 /// Where a domain's row is, and whether the domain was deleted since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
@@ -104,16 +108,24 @@ fn check_keys<S, E>(tables: &Tables<S, E>, ownership: &Ownership) -> Result<(), 
     }
     Err(Error::fault(
         match needed.iter().any(|key| tables.keys.contains(key)) {
-            false => {
-                "the store belongs to another key_encryption_key: what it holds was sealed under \
-                 that one, and nothing may be added under this one"
-            }
+            false => NOT_OURS,
             true => {
                 "the store belongs to another key_encryption_key as well: not everything that was \
                  sealed under that one is resealed"
             }
         },
     ))
+}
+
+/// Checks that a key-encryption key is configured.
+///
+/// # Errors
+/// A fault, where it is not.
+pub fn check_key<S, E>(tables: &Tables<S, E>, key: &KeyDigest) -> Result<(), Error> {
+    match tables.keys.contains(key) {
+        true => Ok(()),
+        false => Err(Error::fault(NOT_OURS)),
+    }
 }
 
 fn newest_key<S, E>(tables: &Tables<S, E>) -> Result<KeyDigest, Error> {

@@ -11,12 +11,12 @@
 //! One(old) ──begin──▶ Rotation { to: new, from: [old], until } ──end──▶ One(new)
 //! ```
 //!
-//! 1. It begins by naming the new key. From then on whoever makes a key seals it under that: a
-//!    maker reads this row, by a read that is never stale, after it has claimed the key in its
-//!    domain's row ([`super::domain_keys`]). One that does not have the new key is refused.
-//! 2. Then the domains are walked, ascending by name. Before the walk passes a domain, all keys in
-//!    its row are under the new key, and no claim stands there: a request that claims later reads
-//!    this row later. `until` says how far the walk has come, so anyone may go on with it.
+//! 1. It begins by naming the new key. From then on the first key of a domain is sealed under that:
+//!    its maker reads this row, by a read that is never stale, when the domain is in the directory.
+//! 2. Then the domains are walked, ascending by name, by reads that are never stale. One write to a
+//!    domain's row in [`super::domain_keys`] seals all its keys under the new key, and says so
+//!    there: whoever saves another one, however late, seals it under what the row says by then, or
+//!    is refused. `until` says how far the walk has come, so anyone may go on with it.
 //! 3. When it has passed the last domain the old key is named no more.
 //!
 //! So the keys that this row names are at every moment enough to open every domain key.

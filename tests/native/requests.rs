@@ -104,10 +104,10 @@ fn what_each_flow_costs_the_store() {
         "a departure"
     );
     // The keys are read before anything is changed, then to see what is due, to claim it, to save it
-    // and to answer; and the cell of the root and the directory, to see what it is sealed under.
+    // and to answer.
     assert_eq!(
         cost(&app, &|app| drop(first.join(app))),
-        (9, 2),
+        (7, 2),
         "a rollover"
     );
     // The cell of the root, the directory, which is also asked whose store it is, and the keys

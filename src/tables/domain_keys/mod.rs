@@ -12,7 +12,9 @@
 //! A claim has its time in the row. So every request sees alike when it is overdue, also one that
 //! comes long after the maker died, and none has to wait for that time again.
 //!
-//! A maker asks after its claim under which key-encryption key to seal ([`super::ownership`]).
+//! The row also says under which key-encryption key its keys are sealed. The maker of the first one
+//! asks the directory, after its claim ([`super::ownership`]). A key that is saved under another one
+//! than the row says is resealed by the same write.
 //!
 //! There is no way out of "earlier": devices get every version for ever, so that what was bound to
 //! an old one stays playable.
@@ -20,9 +22,11 @@
 mod rotation;
 mod row;
 
+use serde_bytes::ByteArray;
+
 use self::row::Claim;
 pub use self::{
-    rotation::{Resealed, reissue, renew_certificates, reseal},
+    rotation::{reissue, renew_certificates, reseal},
     row::{DomainKey, DomainKeys},
 };
 use super::{
@@ -32,7 +36,7 @@ use super::{
 use crate::{
     environment::Environment,
     error::Error,
-    issuer::{CertificateOrder, Issuer, NewKey},
+    issuer::{CertificateOrder, Issuer, KeyDigest, NewKey},
     store::{
         Store,
         rows::{Change, Table},
@@ -97,30 +101,10 @@ pub async fn read_or_roll_over<S: Store, E: Environment, I: Issuer>(
             return Ok(keys);
         }
         issuer.check(tables.env.now_s())?;
-        let Some((claim, version)) = claim(tables, domain, keys.claim).await? else {
+        let Some((claim, next)) = claim(tables, domain, keys.claim).await? else {
             continue;
         };
-        // Not before the claim: whoever reseals the domain's keys waits for claims that it finds.
-        let made = match directory::sealing_key(tables).await {
-            Ok(seal_under) => issuer.make(
-                &CertificateOrder {
-                    domain: &domain.info.domain,
-                    server_url,
-                    version,
-                    now_s: tables.env.now_s(),
-                },
-                &seal_under,
-            ),
-            Err(error) => Err(error),
-        };
-        let made = match made {
-            Ok(made) => made,
-            Err(error) => {
-                let _ = release(tables, domain, claim).await;
-                return Err(error);
-            }
-        };
-        if let Err(error) = save(tables, domain, version, made).await {
+        if let Err(error) = make(tables, domain, server_url, issuer, next).await {
             // It may be saved yet; if not, another request need not wait for it.
             let _ = release(tables, domain, claim).await;
             return Err(error);
@@ -159,13 +143,44 @@ async fn wait<S: Store, E: Environment>(
     Ok(keys)
 }
 
+/// What the next key is to be.
+#[derive(Debug, Clone, Copy)]
+struct Next {
+    version: u32,
+    /// Under which key-encryption key it is to be sealed, where the row says so.
+    seal_under: Option<KeyDigest>,
+}
+
+/// Makes the next key, and saves it.
+async fn make<S: Store, E: Environment, I: Issuer>(
+    tables: &Tables<S, E>,
+    domain: &Domain,
+    server_url: &str,
+    issuer: &I,
+    next: Next,
+) -> Result<(), Error> {
+    let seal_under = match next.seal_under {
+        Some(key) => key,
+        None => directory::sealing_key(tables).await?,
+    };
+    directory::check_key(tables, &seal_under)?;
+    let order = CertificateOrder {
+        domain: &domain.info.domain,
+        server_url,
+        version: next.version,
+        now_s: tables.env.now_s(),
+    };
+    let made = issuer.make(&order, &seal_under)?;
+    save(tables, domain, issuer, next.version, made, seal_under).await
+}
+
 /// Claims the next key from `former`, which is nobody or a maker whose key did not come; also gives
-/// the version to make it for.
+/// what it is to be.
 async fn claim<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     domain: &Domain,
     former: Option<Claim>,
-) -> Result<Option<(Claim, u32)>, Error> {
+) -> Result<Option<(Claim, Next)>, Error> {
     let claim = Claim {
         maker: tables.env.random_u64(),
         since_ms: tables.env.now_ms(),
@@ -177,7 +192,11 @@ async fn claim<S: Store, E: Environment>(
             }
             keys.claim = Some(claim);
             // Not what was read before: another key may have been saved since.
-            Ok(Change::Write(Some((claim, keys.newest_version() + 1))))
+            let next = Next {
+                version: keys.newest_version() + 1,
+                seal_under: keys.sealed_under.map(ByteArray::into_array),
+            };
+            Ok(Change::Write(Some((claim, next))))
         })
         .await
 }
@@ -202,11 +221,17 @@ async fn release<S: Store, E: Environment>(
 /// Saves a key under the version it was made for, unless that has one or the key is not required
 /// any more. A maker that was overdue may still save it, if it is the first: its key is as good as
 /// that of whoever took over, and nobody waits in vain.
-async fn save<S: Store, E: Environment>(
+///
+/// # Errors
+/// The issuer's, where the others are sealed under a key-encryption key by now that it does not
+/// have.
+async fn save<S: Store, E: Environment, I: Issuer>(
     tables: &Tables<S, E>,
     domain: &Domain,
+    issuer: &I,
     version: u32,
     made: NewKey,
+    sealed_under: KeyDigest,
 ) -> Result<(), Error> {
     let now_s = tables.env.now_s();
     let info = &domain.info;
@@ -217,8 +242,15 @@ async fn save<S: Store, E: Environment>(
             if !is_wanted {
                 return Ok(Change::Keep(()));
             }
+            let mut made = made.clone();
+            let under = *keys
+                .sealed_under
+                .get_or_insert(ByteArray::new(sealed_under));
+            if let Some(sealed) = issuer.reseal(&info.domain, version, &made.sealed, &under)? {
+                made.sealed = sealed;
+            }
             let by_operator = keys.is_by_operator(info.departures_by_operators);
-            keys.push(made.clone(), now_s, by_operator);
+            keys.push(made, now_s, by_operator);
             keys.departures_covered = info.departures;
             keys.departures_by_operators_covered = info.departures_by_operators;
             keys.claim = None;

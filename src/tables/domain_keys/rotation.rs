@@ -1,6 +1,8 @@
 //! Sealing a domain's keys under another key-encryption key, and having their certificates signed
 //! by another domain CA. A key stays the same key.
 
+use serde_bytes::ByteArray;
+
 use super::{
     TABLE, read,
     row::{DomainKey, DomainKeys},
@@ -16,18 +18,8 @@ use crate::{
     },
 };
 
-/// What has become of a domain's keys.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Resealed {
-    /// How many were sealed under another key-encryption key.
-    pub keys: u64,
-    /// Whether a request is making another one, which may be sealed under a former
-    /// key-encryption key.
-    pub is_one_being_made: bool,
-}
-
-/// Seals all of a domain's keys under the key-encryption key with this digest. A request that has
-/// claimed the next key more than `overdue_ms` ago has died.
+/// Seals all of a domain's keys under the key-encryption key with this digest, and says how many
+/// were under another. One that is being made meanwhile will be under it when it is saved.
 ///
 /// # Errors
 /// The issuer's, when a key does not open; then nothing of this domain has changed.
@@ -36,30 +28,26 @@ pub async fn reseal<S: Store, E: Environment, I: Issuer>(
     domain: &Domain,
     issuer: &I,
     under: &KeyDigest,
-    overdue_ms: u64,
-) -> Result<Resealed, Error> {
+) -> Result<u64, Error> {
     let name = &domain.info.domain;
-    let now_ms = tables.env.now_ms();
+    let sealed_under = Some(ByteArray::new(*under));
     tables
         .update(TABLE, domain.info.keys, |keys: &mut DomainKeys| {
             if keys.erased {
-                return Ok(Change::Keep(Resealed::default()));
+                return Ok(Change::Keep(0));
             }
-            let lives = |since_ms: i64| now_ms.abs_diff(since_ms) <= overdue_ms;
-            let mut resealed = Resealed {
-                keys: 0,
-                is_one_being_made: keys.claim.is_some_and(|claim| lives(claim.since_ms)),
-            };
+            let mut resealed = 0;
             for (version, key) in (1..).zip(&mut keys.keys) {
                 if let Some(sealed) = issuer.reseal(name, version, &key.sealed, under)? {
                     key.sealed = sealed.into();
-                    resealed.keys += 1;
+                    resealed += 1;
                 }
             }
-            Ok(match resealed.keys {
-                0 => Change::Keep(resealed),
-                _ => Change::Write(resealed),
-            })
+            if resealed == 0 && keys.sealed_under == sealed_under {
+                return Ok(Change::Keep(0));
+            }
+            keys.sealed_under = sealed_under;
+            Ok(Change::Write(resealed))
         })
         .await
 }

@@ -1,7 +1,7 @@
 //! The row of a domain in `DomainKeys`, and what it says by itself.
 
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
+use serde_bytes::{ByteArray, ByteBuf};
 
 use crate::{
     error::{Error, RateLimit},
@@ -16,6 +16,9 @@ const DAY_S: i64 = 24 * 60 * 60;
 pub struct DomainKeys {
     /// The keys; the first is version 1.
     pub(super) keys: Vec<DomainKey>,
+    /// The digest of the key-encryption key that all of them are sealed under, once there is one or
+    /// they were resealed: then the next one must be too.
+    pub(super) sealed_under: Option<ByteArray<32>>,
     /// The issuers of the certificates, each list from the issuer up to the domain CA, as DER.
     pub(super) chains: Vec<Vec<ByteBuf>>,
     /// How many of the domain's departures were counted when the newest key began to be made.
@@ -74,6 +77,7 @@ impl Default for DomainKeys {
     fn default() -> Self {
         Self {
             keys: Vec::new(),
+            sealed_under: None,
             chains: Vec::new(),
             departures_covered: 0,
             departures_by_operators_covered: 0,
