@@ -8,6 +8,9 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 
+/// Tells key-encryption keys apart, and nothing else of them: a SHA-256 of a label and the key.
+pub type KeyDigest = [u8; 32];
+
 /// A key pair that was just made, with its certificate.
 #[derive(Debug, Clone)]
 pub struct NewKey {
@@ -48,17 +51,37 @@ pub struct CertificateOrder<'a> {
 /// Makes domain keys and signs their certificates: the domain CA, or what a simulation puts in its
 /// place.
 pub trait Issuer {
-    /// A new key pair, its private key sealed, and the certificate over it.
+    /// A new key pair, its private key sealed under the key-encryption key with this digest, and
+    /// the certificate over it.
     ///
     /// # Errors
     /// A fault, when the settings do not do.
-    fn make(&self, order: &CertificateOrder<'_>) -> Result<NewKey, Error>;
+    fn make(&self, order: &CertificateOrder<'_>, seal_under: &KeyDigest) -> Result<NewKey, Error>;
 
     /// A new certificate over the key of an old one.
     ///
     /// # Errors
     /// A fault, when the settings or the old certificate do not do.
     fn renew(&self, order: &CertificateOrder<'_>, old: &[u8]) -> Result<NewCertificate, Error>;
+
+    /// A new certificate over the key of an old one, that names the domain server URL that the old
+    /// one names; `server_url` of the order does not count.
+    ///
+    /// # Errors
+    /// A fault, when the settings or the old certificate do not do.
+    fn reissue(&self, order: &CertificateOrder<'_>, old: &[u8]) -> Result<NewCertificate, Error>;
+
+    /// Seals a private key under the key-encryption key with this digest; `None` where it is.
+    ///
+    /// # Errors
+    /// A fault, when the key does not open.
+    fn reseal(
+        &self,
+        domain: &DomainName,
+        version: u32,
+        sealed: &[u8],
+        under: &KeyDigest,
+    ) -> Result<Option<Vec<u8>>, Error>;
 
     /// Opens a sealed private key: the JSON text of a private JWK, without `kid` and `x5c`.
     ///

@@ -26,6 +26,7 @@ pub mod journal;
 pub mod machine_trust;
 pub mod membership;
 pub mod registration;
+pub mod rotation;
 pub mod settings;
 pub mod store;
 pub mod tables;

@@ -68,6 +68,7 @@ pub async fn register<S: Store, E: Environment, I: Issuer>(
         Some(_) => None,
         None => Some(read_and_check(context, &domain).await?),
     };
+    let reissues = domain.info.reissues;
 
     // 3. Look the GUID up in DomainMembership, and add it if it is new.
     let (admitted, domain) = join::find_or_add(tables, domain, &request.machine).await?;
@@ -78,7 +79,10 @@ pub async fn register<S: Store, E: Environment, I: Issuer>(
         Some(delivery) => delivery,
         None => {
             let (url, issuer) = (request.server_url.as_str(), context.issuer);
-            let keys = match keys.filter(|keys| !keys.key_required(&domain.info)) {
+            let is_current = |keys: &DomainKeys| {
+                !keys.key_required(&domain.info) && domain.info.reissues == reissues
+            };
+            let keys = match keys.filter(is_current) {
                 Some(keys) => keys,
                 None => {
                     let journal = context.journal;
@@ -86,7 +90,7 @@ pub async fn register<S: Store, E: Environment, I: Issuer>(
                 }
             };
             let keys = domain_keys::renew_certificates(tables, &domain, url, issuer, keys).await?;
-            let delivery = Delivery::new(issuer, &request.domain, keys);
+            let delivery = Delivery::new(issuer, &domain, keys);
             context.credential_cache.insert(&domain, delivery)
         }
     };

@@ -1,4 +1,4 @@
-//! Domain private keys at rest: sealed under the key-encryption key of the configuration.
+//! Domain private keys at rest: sealed under the key-encryption keys of the configuration.
 
 use aes_gcm::{
     Aes256Gcm, KeyInit,
@@ -7,10 +7,14 @@ use aes_gcm::{
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::error::Error;
+use crate::{error::Error, issuer::KeyDigest};
 
-/// The length of the key-encryption key, in bytes.
+/// The length of a key-encryption key, in bytes.
 pub const KEY_LEN: usize = 32;
+
+/// How much of its digest names the key that a private key is sealed under, in bytes; it stands
+/// before the nonce.
+const KEY_NAME_LEN: usize = 8;
 
 /// The length of AES-GCM's nonce, in bytes; it stands before the ciphertext.
 const NONCE_LEN: usize = 12;
@@ -21,8 +25,13 @@ const DIGEST_LABEL: &[u8] = b"anonymous-domains key-encryption key\n";
 /// Seals domain private keys with AES-256-GCM, each bound to its domain and version, so that a
 /// sealed key that was moved to another row opens nowhere.
 pub struct Vault {
+    /// The newest first.
+    keys: Vec<Key>,
+}
+
+struct Key {
+    digest: KeyDigest,
     cipher: Aes256Gcm,
-    key_digest: [u8; 32],
 }
 
 impl std::fmt::Debug for Vault {
@@ -32,22 +41,41 @@ impl std::fmt::Debug for Vault {
 }
 
 impl Vault {
-    /// The vault of a key-encryption key.
-    pub fn new(key: &[u8; KEY_LEN]) -> Self {
-        let digest = Sha256::new().chain_update(DIGEST_LABEL).chain_update(key);
+    /// The vault of key-encryption keys, the newest first.
+    pub fn new<'a>(keys: impl IntoIterator<Item = &'a [u8; KEY_LEN]>) -> Self {
+        let key = |key: &[u8; KEY_LEN]| {
+            let digest = Sha256::new().chain_update(DIGEST_LABEL).chain_update(key);
+            Key {
+                digest: digest.finalize().into(),
+                cipher: Aes256Gcm::new(key.into()),
+            }
+        };
         Self {
-            cipher: Aes256Gcm::new(key.into()),
-            key_digest: digest.finalize().into(),
+            keys: keys.into_iter().map(key).collect(),
         }
     }
 
-    /// Tells key-encryption keys apart, and nothing else of them: a SHA-256 of a label and the key.
-    pub fn key_digest(&self) -> [u8; 32] {
-        self.key_digest
+    /// The digests of the keys, the newest first.
+    pub fn key_digests(&self) -> Vec<KeyDigest> {
+        self.keys.iter().map(|key| key.digest).collect()
     }
 
-    /// Seals a private key. The result is a random nonce of 12 bytes, then the ciphertext and tag.
-    pub fn seal(&self, domain: &str, version: u32, secret: &[u8]) -> Result<Vec<u8>, Error> {
+    /// Seals a private key under the key with this digest. The result is the first bytes of the
+    /// digest, a random nonce of 12 bytes, then the ciphertext and tag.
+    ///
+    /// # Errors
+    /// A fault, when that is none of the vault's keys.
+    pub fn seal(
+        &self,
+        domain: &str,
+        version: u32,
+        secret: &[u8],
+        under: &KeyDigest,
+    ) -> Result<Vec<u8>, Error> {
+        let mut keys = self.keys.iter();
+        let key = keys
+            .find(|key| key.digest == *under)
+            .ok_or_else(|| Error::fault("a domain key is to be sealed under an unknown key"))?;
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce)
             .map_err(|error| Error::fault(format!("no random numbers: {error}")))?;
@@ -55,18 +83,18 @@ impl Vault {
             msg: secret,
             aad: &associated_data(domain, version),
         };
-        let sealed = self
+        let sealed = key
             .cipher
             .encrypt(&nonce.into(), payload)
             .map_err(|_| Error::fault("a domain key cannot be sealed"))?;
-        Ok([nonce.as_slice(), &sealed].concat())
+        Ok([&name(under)[..], &nonce, &sealed].concat())
     }
 
     /// Opens what [`seal`](Self::seal) made.
     ///
     /// # Errors
-    /// A fault, when it was sealed under another key-encryption key or for another domain or
-    /// version, or was changed.
+    /// A fault, when it was sealed under a key that the vault does not have, or for another domain
+    /// or version, or was changed.
     pub fn open(
         &self,
         domain: &str,
@@ -79,18 +107,46 @@ impl Vault {
                  configured key_encryption_key"
             ))
         };
-        let (nonce, sealed) = sealed
-            .split_first_chunk::<NONCE_LEN>()
+        let (named, rest) = sealed
+            .split_first_chunk::<KEY_NAME_LEN>()
             .ok_or_else(refused)?;
+        let mut keys = self.keys.iter();
+        let key = keys
+            .find(|key| name(&key.digest) == *named)
+            .ok_or_else(refused)?;
+        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(refused)?;
         let payload = Payload {
-            msg: sealed,
+            msg: ciphertext,
             aad: &associated_data(domain, version),
         };
-        self.cipher
+        key.cipher
             .decrypt(nonce.into(), payload)
             .map(Zeroizing::new)
             .map_err(|_| refused())
     }
+
+    /// Seals what [`seal`](Self::seal) made under another key; `None` where it is under that one.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open) and [`seal`](Self::seal).
+    pub fn reseal(
+        &self,
+        domain: &str,
+        version: u32,
+        sealed: &[u8],
+        under: &KeyDigest,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        if sealed.starts_with(&name(under)) {
+            return Ok(None);
+        }
+        let secret = self.open(domain, version, sealed)?;
+        self.seal(domain, version, &secret, under).map(Some)
+    }
+}
+
+/// What names a key in what is sealed under it.
+fn name(digest: &KeyDigest) -> [u8; KEY_NAME_LEN] {
+    std::array::from_fn(|at| digest[at])
 }
 
 fn associated_data(domain: &str, version: u32) -> Vec<u8> {
@@ -101,28 +157,69 @@ fn associated_data(domain: &str, version: u32) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    const OLD: &[u8; KEY_LEN] = &[7; KEY_LEN];
+    const NEW: &[u8; KEY_LEN] = &[8; KEY_LEN];
+
+    fn digest(key: &[u8; KEY_LEN]) -> KeyDigest {
+        Vault::new([key]).key_digests()[0]
+    }
+
     #[test]
     fn opens_only_what_was_sealed_for_the_same_domain_and_version_under_the_same_key() {
-        let vault = Vault::new(&[7; KEY_LEN]);
-        let sealed = vault.seal("living-room", 1, b"secret").unwrap();
+        let vault = Vault::new([OLD]);
+        let sealed = vault
+            .seal("living-room", 1, b"secret", &digest(OLD))
+            .unwrap();
         assert_eq!(*vault.open("living-room", 1, &sealed).unwrap(), b"secret");
 
         assert!(vault.open("living-room", 2, &sealed).is_err());
         assert!(vault.open("kitchen", 1, &sealed).is_err());
-        let other = Vault::new(&[8; KEY_LEN]);
-        assert!(other.open("living-room", 1, &sealed).is_err());
-        assert!(vault.open("living-room", 1, &sealed[..11]).is_err());
-        let mut changed = sealed.clone();
-        *changed.last_mut().unwrap() ^= 1;
-        assert!(vault.open("living-room", 1, &changed).is_err());
+        assert!(Vault::new([NEW]).open("living-room", 1, &sealed).is_err());
+        for length in [0, KEY_NAME_LEN - 1, KEY_NAME_LEN + NONCE_LEN - 1] {
+            assert!(vault.open("living-room", 1, &sealed[..length]).is_err());
+        }
+        for at in [0, KEY_NAME_LEN, sealed.len() - 1] {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(vault.open("living-room", 1, &changed).is_err(), "{at}");
+        }
+        assert!(
+            vault
+                .seal("living-room", 1, b"secret", &digest(NEW))
+                .is_err()
+        );
     }
 
     #[test]
     fn seals_the_same_key_differently_each_time() {
-        let vault = Vault::new(&[7; KEY_LEN]);
-        assert_ne!(
-            vault.seal("a", 1, b"secret").unwrap(),
-            vault.seal("a", 1, b"secret").unwrap()
-        );
+        let vault = Vault::new([OLD]);
+        let seal = || vault.seal("a", 1, b"secret", &digest(OLD)).unwrap();
+        assert_ne!(seal(), seal());
+    }
+
+    #[test]
+    fn of_several_keys_each_opens_what_was_sealed_under_it() {
+        let both = Vault::new([NEW, OLD]);
+        assert_eq!(both.key_digests(), [digest(NEW), digest(OLD)]);
+        for key in [NEW, OLD] {
+            let sealed = both.seal("a", 1, b"secret", &digest(key)).unwrap();
+            assert_eq!(*both.open("a", 1, &sealed).unwrap(), b"secret");
+            assert_eq!(*Vault::new([key]).open("a", 1, &sealed).unwrap(), b"secret");
+        }
+    }
+
+    #[test]
+    fn what_is_resealed_opens_under_the_new_key_alone_and_stays_bound_to_its_row() {
+        let (both, old, new) = (Vault::new([NEW, OLD]), Vault::new([OLD]), Vault::new([NEW]));
+        let sealed = old.seal("a", 1, b"secret", &digest(OLD)).unwrap();
+        let resealed = both.reseal("a", 1, &sealed, &digest(NEW)).unwrap().unwrap();
+        assert_eq!(*new.open("a", 1, &resealed).unwrap(), b"secret");
+        assert!(old.open("a", 1, &resealed).is_err());
+        assert!(new.open("a", 2, &resealed).is_err());
+        assert!(new.open("b", 1, &resealed).is_err());
+        // Once is enough, and a key in the wrong row is not made one of the right row.
+        assert_eq!(both.reseal("a", 1, &resealed, &digest(NEW)).unwrap(), None);
+        assert!(both.reseal("b", 1, &sealed, &digest(NEW)).is_err());
+        assert!(new.reseal("a", 1, &sealed, &digest(NEW)).is_err());
     }
 }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::{at_rest::Vault, ca_key::CaKey, certificate};
 use crate::{
     error::Error,
-    issuer::{CertificateOrder, Issuer, NewCertificate, NewKey},
+    issuer::{CertificateOrder, Issuer, KeyDigest, NewCertificate, NewKey},
 };
 
 /// How far back a certificate is dated, for devices whose clocks are slow, in seconds.
@@ -26,7 +26,7 @@ const DAY_S: i64 = 24 * 60 * 60;
 
 /// The domain CA's certificates and its key.
 pub struct Authority {
-    /// As configured: the CA, its own issuers, former CAs.
+    /// The CA, then its own issuers and former CAs as configured.
     published: Vec<Certificate>,
     /// From the CA up, as DER.
     chain: Vec<Vec<u8>>,
@@ -49,14 +49,14 @@ impl Authority {
     /// What is wrong with which of the two settings, for the operator.
     pub fn from_pem(certificates: &str, key: &str) -> Result<Self, String> {
         let key = CaKey::from_pem(key)?;
-        let published = Certificate::load_pem_chain(certificates.as_bytes())
-            .map_err(|error| format!("ca_certificate holds no certificates in PEM: {error}"))?;
-        let certificate = published
+        let mut published = read_pem(certificates, "ca_certificate")?;
+        let current = published
             .iter()
-            .find(|certificate| is_over(certificate, key.public()))
-            .ok_or("no certificate of ca_certificate is over the public key of ca_private_key")?
-            .clone();
-        check_is_ca(&certificate)?;
+            .position(|certificate| is_over(certificate, key.public()))
+            .ok_or("no certificate of ca_certificate is over the public key of ca_private_key")?;
+        published[..=current].rotate_right(1);
+        let certificate = published[0].clone();
+        check_is_ca(&certificate, "ca_certificate")?;
         let chain = chain(&certificate, &published)?;
         Ok(Self {
             published,
@@ -66,12 +66,9 @@ impl Authority {
         })
     }
 
-    /// The configured certificates, as PEM.
+    /// The configured certificates as PEM, the CA's first.
     pub fn to_pem(&self) -> Result<String, Error> {
-        self.published
-            .iter()
-            .map(|certificate| certificate.to_pem(LineEnding::LF))
-            .collect::<Result<_, _>>()
+        write_pem(&self.published)
             .map_err(|error| Error::fault(format!("ca_certificate cannot be written: {error}")))
     }
 
@@ -147,13 +144,14 @@ impl DomainCa {
 }
 
 impl Issuer for DomainCa {
-    fn make(&self, order: &CertificateOrder<'_>) -> Result<NewKey, Error> {
+    fn make(&self, order: &CertificateOrder<'_>, seal_under: &KeyDigest) -> Result<NewKey, Error> {
         let key = PrivateKey::generate(self.key_type);
         let certificate = self.certify(order, &key.public_key())?;
         let sealed = self.vault.seal(
             order.domain.as_str(),
             order.version,
             key.to_jwk().as_bytes(),
+            seal_under,
         )?;
         Ok(NewKey {
             key_type: self.key_type,
@@ -163,15 +161,33 @@ impl Issuer for DomainCa {
     }
 
     fn renew(&self, order: &CertificateOrder<'_>, old: &[u8]) -> Result<NewCertificate, Error> {
-        let unreadable = |error: &dyn std::fmt::Display| {
-            Error::fault(format!(
-                "the certificate of version {} of domain {} cannot be read: {error}",
-                order.version, order.domain
-            ))
-        };
-        let old = Certificate::from_der(old).map_err(|error| unreadable(&error))?;
-        let key = public_key(&old).map_err(|error| unreadable(&error))?;
+        let (_, key) = read_old(order, old)?;
         self.certify(order, &key)
+    }
+
+    fn reissue(&self, order: &CertificateOrder<'_>, old: &[u8]) -> Result<NewCertificate, Error> {
+        let (old, key) = read_old(order, old)?;
+        let server_url = certificate::server_url(&old, order.version).ok_or_else(|| {
+            unreadable(
+                order,
+                &"it does not name the domain server URL and the version",
+            )
+        })?;
+        let order = CertificateOrder {
+            server_url: &server_url,
+            ..*order
+        };
+        self.certify(&order, &key)
+    }
+
+    fn reseal(
+        &self,
+        domain: &DomainName,
+        version: u32,
+        sealed: &[u8],
+        under: &KeyDigest,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        self.vault.reseal(domain.as_str(), version, sealed, under)
     }
 
     fn open(
@@ -222,6 +238,46 @@ pub fn takeover_s(key_type: KeyType) -> u32 {
     }
 }
 
+/// Reads the setting that announces the domain CA's next certificate: that, and its issuers if
+/// they follow. Gives them as PEM.
+///
+/// # Errors
+/// What is wrong with the setting, for the operator.
+pub fn read_next(certificates: &str) -> Result<String, String> {
+    let setting = "ca_certificate_next";
+    let certificates = read_pem(certificates, setting)?;
+    let next = certificates.first();
+    check_is_ca(next.ok_or("ca_certificate_next is empty")?, setting)?;
+    write_pem(&certificates)
+        .map_err(|error| format!("ca_certificate_next cannot be written: {error}"))
+}
+
+fn read_pem(text: &str, setting: &str) -> Result<Vec<Certificate>, String> {
+    Certificate::load_pem_chain(text.as_bytes())
+        .map_err(|error| format!("{setting} holds no certificates in PEM: {error}"))
+}
+
+fn write_pem(certificates: &[Certificate]) -> x509_cert::der::Result<String> {
+    certificates
+        .iter()
+        .map(|certificate| certificate.to_pem(LineEnding::LF))
+        .collect()
+}
+
+/// A certificate that is to be replaced, and the key that it is over.
+fn read_old(order: &CertificateOrder<'_>, old: &[u8]) -> Result<(Certificate, PublicKey), Error> {
+    let old = Certificate::from_der(old).map_err(|error| unreadable(order, &error))?;
+    let key = public_key(&old).map_err(|error| unreadable(order, &error))?;
+    Ok((old, key))
+}
+
+fn unreadable(order: &CertificateOrder<'_>, why: &dyn std::fmt::Display) -> Error {
+    Error::fault(format!(
+        "the certificate of version {} of domain {} cannot be read: {why}",
+        order.version, order.domain
+    ))
+}
+
 fn public_key(certificate: &Certificate) -> Result<PublicKey, String> {
     let spki = certificate.tbs_certificate().subject_public_key_info();
     let der = spki.to_der().map_err(|error| error.to_string())?;
@@ -233,18 +289,22 @@ fn is_over(certificate: &Certificate, key: &PublicKey) -> bool {
 }
 
 /// RFC 5280 sections 4.2.1.3 and 4.2.1.9.
-fn check_is_ca(certificate: &Certificate) -> Result<(), String> {
+fn check_is_ca(certificate: &Certificate, setting: &str) -> Result<(), String> {
     let tbs = certificate.tbs_certificate();
-    let unreadable = |error| format!("an extension of ca_certificate cannot be read: {error}");
+    let unreadable = |error| format!("an extension of {setting} cannot be read: {error}");
     let constraints = tbs
         .get_extension::<BasicConstraints>()
         .map_err(unreadable)?;
     if !constraints.is_some_and(|(_, constraints)| constraints.ca) {
-        return Err("ca_certificate is not a CA's: basicConstraints has no CA:TRUE".into());
+        return Err(format!(
+            "{setting} is not a CA's: basicConstraints has no CA:TRUE"
+        ));
     }
     let usage = tbs.get_extension::<KeyUsage>().map_err(unreadable)?;
     if usage.is_some_and(|(_, usage)| !usage.key_cert_sign()) {
-        return Err("ca_certificate is not a CA's: keyUsage has no keyCertSign".into());
+        return Err(format!(
+            "{setting} is not a CA's: keyUsage has no keyCertSign"
+        ));
     }
     Ok(())
 }

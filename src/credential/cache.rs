@@ -12,7 +12,8 @@ const CAPACITY_BYTES: usize = 16 * 1024 * 1024;
 ///
 /// A key is only ever added when there are departures that the newest does not cover, and covers
 /// them then. So the number of departures, which every request reads, tells whether what is
-/// remembered is still all there is. A domain that is deleted is not found in `DomainServerInfo`,
+/// remembered is still all there is; and the number of times that an operator has had its
+/// certificates signed again, whether they are still those. A domain that is deleted is not found in `DomainServerInfo`,
 /// and one that takes its name is another generation.
 #[derive(Debug, Default)]
 pub struct CredentialCache(RefCell<Contents>);
@@ -29,7 +30,8 @@ impl CredentialCache {
     pub fn get(&self, domain: &Domain, now_s: i64) -> Option<Rc<Delivery>> {
         let contents = self.0.borrow();
         let delivery = contents.deliveries.get(&domain.generation())?;
-        let is_current = delivery.departures_covered == domain.info.departures;
+        let is_current = delivery.departures_covered == domain.info.departures
+            && delivery.reissues == domain.info.reissues;
         let is_fresh = delivery
             .renewable_from_s
             .is_none_or(|from_s| now_s < from_s);

@@ -83,6 +83,18 @@ pub fn sign(
         .map_err(|error| unsignable(&error))
 }
 
+/// The domain server URL that a certificate of a version names.
+pub fn server_url(certificate: &Certificate, version: u32) -> Option<String> {
+    let (_, SubjectAltName(names)) = certificate.tbs_certificate().get_extension().ok()??;
+    names.iter().find_map(|name| match name {
+        GeneralName::UniformResourceIdentifier(uri) => uri
+            .as_str()
+            .strip_suffix(&format!("#v{version}"))
+            .map(str::to_owned),
+        _ => None,
+    })
+}
+
 /// `CN={name}`. Put together rather than read from text: the reader knows every attribute by name,
 /// which makes the component larger by their table.
 fn common_name(name: &str) -> x509_cert::der::Result<Name> {

@@ -11,7 +11,10 @@ use super::private_jwk::{PrivateJwk, key_set};
 use crate::{
     error::Error,
     issuer::Issuer,
-    tables::domain_keys::{DomainKey, DomainKeys},
+    tables::{
+        domain_keys::{DomainKey, DomainKeys},
+        domain_server_info::Domain,
+    },
 };
 
 /// A domain's keys, and what of them was opened and written out: all of an answer that is the same for
@@ -20,6 +23,8 @@ use crate::{
 pub struct Delivery {
     /// How many of the domain's departures the newest key covers.
     pub departures_covered: u64,
+    /// How often an operator had had the certificates signed again before they were read.
+    pub reissues: u64,
     /// From when on a certificate should be renewed, in seconds since 1970, if ever.
     pub renewable_from_s: Option<i64>,
     domain: DomainName,
@@ -50,12 +55,13 @@ impl fmt::Debug for Opened {
 }
 
 impl Delivery {
-    /// Takes a domain's keys, without opening one.
-    pub fn new(issuer: &impl Issuer, domain: &DomainName, keys: DomainKeys) -> Self {
+    /// Takes a domain's keys, which were read after the domain, without opening one.
+    pub fn new(issuer: &impl Issuer, domain: &Domain, keys: DomainKeys) -> Self {
         Self {
             departures_covered: keys.departures_covered(),
+            reissues: domain.info.reissues,
             renewable_from_s: keys.renewable_from_s(issuer),
-            domain: domain.clone(),
+            domain: domain.info.domain.clone(),
             opened: keys.above(0).map(|_| OnceCell::new()).collect(),
             size: keys.above(0).map(|(_, key)| size(&keys, key)).sum(),
             keys,
@@ -115,6 +121,7 @@ impl Delivery {
     pub(super) fn of_size(size: usize) -> Self {
         Self {
             departures_covered: 0,
+            reissues: 0,
             renewable_from_s: None,
             domain: DomainName::parse("attic").unwrap(),
             keys: DomainKeys::default(),

@@ -16,7 +16,9 @@ use crate::{
     authentication::BearerToken,
     environment::Environment,
     error::Error,
+    issuer::Issuer,
     journal::Actor,
+    rotation::Rotation,
     settings::{AdminTokens, Scope},
     store::Store,
 };
@@ -61,8 +63,9 @@ pub fn authenticate(tokens: &AdminTokens, head: &Parts) -> Result<Actor, (Error,
 }
 
 /// Answers an operator.
-pub async fn answer<S: Store, E: Environment>(
+pub async fn answer<S: Store, E: Environment, I: Issuer>(
     administration: &Administration<'_, S, E>,
+    rotation: &Rotation<'_, S, E, I>,
     route: AdminRoute<'_>,
     head: &Parts,
     body: impl Body,
@@ -122,6 +125,11 @@ pub async fn answer<S: Store, E: Environment>(
                 .require_rollover(&domain_name(domain)?)
                 .await?;
             Ok(empty(StatusCode::ACCEPTED))
+        }
+        AdminRoute::Reissue(domain) => json(&rotation.reissue(&domain_name(domain)?).await?, true),
+        AdminRoute::Reseal => {
+            let page = Query::of(head)?.page(|after| Ok(after.to_owned()))?;
+            json(&rotation.reseal(page).await?, true)
         }
         AdminRoute::Keys(domain) => json(&administration.keys(&domain_name(domain)?).await?, true),
     }

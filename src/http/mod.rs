@@ -23,6 +23,7 @@ use crate::{
     error::Error,
     health,
     journal::{Actor, Event, Journal, Kind},
+    rotation::Rotation,
     settings::Settings,
     store::Store,
     tables::Tables,
@@ -30,6 +31,9 @@ use crate::{
 
 const JSON: &str = "application/json";
 const PEM: &str = "application/pem-certificate-chain";
+
+/// Where the CA that is to replace the domain CA is announced (RFC 8288).
+const NEXT_CA_LINK: &str = "<ca-next.pem>; rel=\"next\"";
 
 /// The server as HTTP sees it: the tables, and the settings if they can be used.
 #[derive(Debug)]
@@ -142,6 +146,7 @@ impl<S: Store, E: Environment> App<S, E> {
             Route::Health => self.health().await,
             Route::OpenApi => response(StatusCode::OK, JSON, openapi::DOCUMENT.to_vec(), false),
             Route::CaCertificate => self.ca_certificate(),
+            Route::NextCaCertificate => self.next_ca_certificate(),
             Route::Domain(domain) => {
                 let name = domain_name(domain)?;
                 json(&description::describe(&self.tables, &name).await?, true)
@@ -151,8 +156,12 @@ impl<S: Store, E: Environment> App<S, E> {
                     tables: &self.tables,
                     journal,
                 };
+                let rotation = Rotation {
+                    tables: &self.tables,
+                    issuer: &self.settings()?.ca,
+                };
                 let route = route.ok_or_else(nothing_here)?;
-                admin::answer(&administration, route, head, body).await
+                admin::answer(&administration, &rotation, route, head, body).await
             }
             Route::Register(domain) => device::register(self, head, domain, body, journal).await,
             Route::Deregister(domain) => {
@@ -189,8 +198,21 @@ impl<S: Store, E: Environment> App<S, E> {
     }
 
     fn ca_certificate(&self) -> Result<Response<Vec<u8>>, Error> {
-        let pem = self.settings()?.ca.authority.to_pem()?;
-        response(StatusCode::OK, PEM, pem.into_bytes(), false)
+        let settings = self.settings()?;
+        let pem = settings.ca.authority.to_pem()?;
+        let mut response = response(StatusCode::OK, PEM, pem.into_bytes(), false)?;
+        if settings.ca_next.is_some() {
+            let link = HeaderValue::from_static(NEXT_CA_LINK);
+            response.headers_mut().insert(header::LINK, link);
+        }
+        Ok(response)
+    }
+
+    fn next_ca_certificate(&self) -> Result<Response<Vec<u8>>, Error> {
+        let next = self.settings()?.ca_next.as_ref().ok_or_else(|| {
+            Error::refused(ErrorName::NotFound, "no other domain CA is announced")
+        })?;
+        response(StatusCode::OK, PEM, next.clone().into_bytes(), false)
     }
 
     async fn health(&self) -> Result<Response<Vec<u8>>, Error> {

@@ -1,6 +1,6 @@
 //! Where things are.
 
-use anonymous_domains_protocol::ids::CA_CERTIFICATE_SEGMENT;
+use anonymous_domains_protocol::ids::{CA_CERTIFICATE_SEGMENT, NEXT_CA_CERTIFICATE_SEGMENT};
 
 const DOMAIN_SERVER: &str = "/flashaccess/domainserver/";
 
@@ -17,6 +17,8 @@ pub enum Route<'a> {
     Domain(&'a str),
     /// `/flashaccess/domainserver/ca.pem`.
     CaCertificate,
+    /// `/flashaccess/domainserver/ca-next.pem`.
+    NextCaCertificate,
     /// `/healthz`.
     Health,
     /// `/openapi.json`.
@@ -45,6 +47,10 @@ pub enum AdminRoute<'a> {
     Rollover(&'a str),
     /// `/domains/{domain}/keys`.
     Keys(&'a str),
+    /// `/domains/{domain}/reissue`.
+    Reissue(&'a str),
+    /// `/reseal`.
+    Reseal,
 }
 
 impl<'a> AdminRoute<'a> {
@@ -59,6 +65,8 @@ impl<'a> AdminRoute<'a> {
             ["domains", domain, "blocked", guid] => Some(Self::BlockedMachine(domain, guid)),
             ["domains", domain, "rollover"] => Some(Self::Rollover(domain)),
             ["domains", domain, "keys"] => Some(Self::Keys(domain)),
+            ["domains", domain, "reissue"] => Some(Self::Reissue(domain)),
+            ["reseal"] => Some(Self::Reseal),
             _ => None,
         }
     }
@@ -71,7 +79,7 @@ impl<'a> AdminRoute<'a> {
             Self::Domain(_) => "GET, HEAD, PUT, DELETE",
             Self::Member(..) => "DELETE",
             Self::BlockedMachine(..) => "PUT, DELETE",
-            Self::Rollover(_) => "POST",
+            Self::Rollover(_) | Self::Reissue(_) | Self::Reseal => "POST",
         }
     }
 }
@@ -99,6 +107,7 @@ impl<'a> Route<'a> {
         let Some(action) = action else {
             return Some(match domain {
                 CA_CERTIFICATE_SEGMENT => Self::CaCertificate,
+                NEXT_CA_CERTIFICATE_SEGMENT => Self::NextCaCertificate,
                 _ => Self::Domain(domain),
             });
         };
@@ -122,7 +131,11 @@ impl<'a> Route<'a> {
     pub fn allow(self) -> &'static str {
         match self {
             Self::Register(_) | Self::Deregister(_) => "POST",
-            Self::Domain(_) | Self::CaCertificate | Self::Health | Self::OpenApi => "GET, HEAD",
+            Self::Domain(_)
+            | Self::CaCertificate
+            | Self::NextCaCertificate
+            | Self::Health
+            | Self::OpenApi => "GET, HEAD",
             Self::Admin(Some(route)) => route.allow(),
             Self::Admin(None) => "",
         }

@@ -131,8 +131,14 @@ catalogue! {
          `keyUsage`). Its issuers, which devices get in `x5c`, and former CAs may follow.";
     CA_PRIVATE_KEY: Text = "ca_private_key", secret("PEM, required"),
         "The CA's key without a passphrase: P-256, or RSA of 2048 to 4096 bits.";
-    KEY_ENCRYPTION_KEY: Text = "key_encryption_key", secret("64 hexadecimal digits, required"),
-        "Encrypts domain private keys in the store, with AES-256-GCM. It cannot be changed.";
+    CA_CERTIFICATE_NEXT: Text = "ca_certificate_next", text("PEM"),
+        "The certificate of a CA that is to replace the domain CA, to announce it to devices. Its \
+         issuers may follow.";
+    KEY_ENCRYPTION_KEY: Text = "key_encryption_key",
+        secret("64 hexadecimal digits, or several such lines, required"),
+        "Encrypts domain private keys in the store, with AES-256-GCM. Several keys, the newest \
+         first, all open; the first seals, in a store that is in use from the moment that \
+         [resealing](../operate/rotation.md) begins.";
     ADMIN_TOKEN: Text = "admin_token", secret("lines of at least 32 characters"),
         "The operators' bearer tokens, one a line: letters, digits and `-._~+/`, with `=` at the \
          end. Without a token there is no `/admin/v1`.";

@@ -14,10 +14,10 @@ use zeroize::Zeroizing;
 
 use self::catalogue::{
     ADMIN_READ_TOKEN, ADMIN_TOKEN, AUTH_AUDIENCE, AUTH_ISSUER, AUTH_JWKS, AUTH_NAMESPACE_CLAIM,
-    AUTO_CREATE_DOMAINS, CA_CERTIFICATE, CA_PRIVATE_KEY, CLOCK_TOLERANCE, CREDENTIAL_TTL_DAYS,
-    DOMAIN_KEY_TYPE, Flag, KEY_ENCRYPTION_KEY, MACHINE_TRUST_ANCHORS, MAX_DOMAINS,
-    MAX_KEY_VERSIONS_PER_DAY, Number, OptionalNumber, PUBLIC_ORIGIN, PUBLIC_PATH_PREFIX,
-    REQUEST_TIMEOUT, Setting, Text,
+    AUTO_CREATE_DOMAINS, CA_CERTIFICATE, CA_CERTIFICATE_NEXT, CA_PRIVATE_KEY, CLOCK_TOLERANCE,
+    CREDENTIAL_TTL_DAYS, DOMAIN_KEY_TYPE, Flag, KEY_ENCRYPTION_KEY, MACHINE_TRUST_ANCHORS,
+    MAX_DOMAINS, MAX_KEY_VERSIONS_PER_DAY, Number, OptionalNumber, PUBLIC_ORIGIN,
+    PUBLIC_PATH_PREFIX, REQUEST_TIMEOUT, Setting, Text,
 };
 pub use self::{
     admin_tokens::{AdminTokens, Operator, Scope},
@@ -27,10 +27,14 @@ use crate::{
     authentication::{DEFAULT_NAMESPACE_CLAIM, KeySet, TokenVerifier},
     credential::{
         at_rest::{KEY_LEN, Vault},
-        authority::{Authority, DomainCa, takeover_s},
+        authority::{Authority, DomainCa, read_next, takeover_s},
     },
+    issuer::KeyDigest,
     machine_trust::TrustAnchors,
 };
+
+/// How many key-encryption keys there may be.
+const MOST_KEYS: usize = 16;
 
 /// What the server was told.
 #[derive(Debug)]
@@ -38,6 +42,9 @@ pub struct Settings {
     /// `ca_certificate`, `ca_private_key`, `key_encryption_key`, `domain_key_type`,
     /// `credential_ttl_days`.
     pub ca: DomainCa,
+    /// `ca_certificate_next`: the certificate that is to replace the domain CA's, as PEM, where one
+    /// is announced.
+    pub ca_next: Option<String>,
     /// What requests are held against.
     pub policy: Policy,
     /// `admin_token` and `admin_read_token`. Without any there is no operators' interface.
@@ -71,9 +78,10 @@ pub struct Policy {
 }
 
 impl Settings {
-    /// Whose store these settings may use: the digest of the key-encryption key.
-    pub fn owner(&self) -> [u8; 32] {
-        self.ca.vault.key_digest()
+    /// Whose store these settings may use: the digests of the key-encryption keys, the newest
+    /// first.
+    pub fn key_digests(&self) -> Vec<KeyDigest> {
+        self.ca.vault.key_digests()
     }
 
     /// Reads the settings; `get` gives the text of a name.
@@ -86,6 +94,7 @@ impl Settings {
             wrong: Vec::new(),
         };
         let authority = reader.authority();
+        let ca_next = reader.ca_next();
         let vault = reader.vault();
         let key_type = reader.key_type();
         reader.check_request_timeout(key_type);
@@ -114,6 +123,7 @@ impl Settings {
                     key_type,
                     credential_ttl_days,
                 },
+                ca_next,
                 policy,
                 admin_tokens,
             }),
@@ -155,16 +165,26 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
             .ok()
     }
 
+    fn ca_next(&mut self) -> Option<String> {
+        let certificates = self.text(&CA_CERTIFICATE_NEXT)?;
+        read_next(&certificates)
+            .map_err(|error| self.wrong.push(error))
+            .ok()
+    }
+
     fn vault(&mut self) -> Option<Vault> {
         let text = self.required(&KEY_ENCRYPTION_KEY)?;
-        let key = key_from_hex(&text);
-        if key.is_none() {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let keys: Option<Vec<_>> = lines.map(key_from_hex).collect();
+        let keys = keys.filter(|keys| keys.len() <= MOST_KEYS && !has_twice(keys));
+        if keys.is_none() {
             self.wrong.push(format!(
-                "key_encryption_key is not {} hexadecimal digits",
+                "key_encryption_key is not {} hexadecimal digits, or up to {MOST_KEYS} such lines \
+                 that differ",
                 2 * KEY_LEN
             ));
         }
-        Some(Vault::new(&*key?))
+        Some(Vault::new(keys?.iter().map(|key| &**key)))
     }
 
     fn key_type(&mut self) -> KeyType {
@@ -276,6 +296,10 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
                 .unwrap_or_else(|| DEFAULT_NAMESPACE_CLAIM.to_owned()),
         })
     }
+}
+
+fn has_twice(keys: &[Zeroizing<[u8; KEY_LEN]>]) -> bool {
+    (1..keys.len()).any(|at| keys[..at].contains(&keys[at]))
 }
 
 fn key_from_hex(text: &str) -> Option<Zeroizing<[u8; KEY_LEN]>> {

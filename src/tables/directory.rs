@@ -1,21 +1,23 @@
-//! The directory: which domains there are, ordered by name, and whose store it is.
+//! The directory: which domains there are, ordered by name, and whose store it is ([`ownership`]).
 //!
-//! The row that the directory begins with names the owner of the store: a digest of the
-//! key-encryption key that domain keys are sealed under. It is written before the root cell names
-//! that row, so the first to use a store claims it by the same swap. An instance with another key
-//! is refused before it reads or writes anything: a key that it sealed would open for nobody else.
+//! [`ownership`]: super::ownership
 
 use anonymous_domains_protocol::ids::DomainName;
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteArray;
 
-use super::{Tables, handle::OwnerDigest};
+use super::{
+    Tables,
+    ownership::{Ownership, Resealed},
+};
 use crate::{
     environment::Environment,
     error::{Error, RateLimit},
+    issuer::KeyDigest,
     store::{
         Store, root,
         rows::{Change, RowId, Table},
-        tree::{Header, Node, Tree},
+        tree::{Node, Tree},
     },
 };
 
@@ -29,19 +31,9 @@ const ROOM_RETRY_AFTER_S: u32 = 3600;
 /// So long an instance remembers that there is no room for another domain, in milliseconds.
 const FULL_FOR_MS: i64 = 5_000;
 
-/// What the directory's first row says of the store.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Ownership {
-    /// The digest of the owner's key-encryption key. Only the root has it.
-    #[serde(with = "serde_bytes")]
-    owner: Option<OwnerDigest>,
-}
-
-impl Header for Ownership {
-    fn halves(&self) -> [Self; 2] {
-        [Self::default(), Self::default()]
-    }
-}
+/// For an operator whose server has another key-encryption key.
+const NOT_OURS: &str = "the store belongs to another key_encryption_key: what it holds was sealed \
+                        under that one, and nothing may be added under this one";
 
 /// Where a domain's row is, and whether the domain was deleted since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,8 +63,8 @@ fn directory<S: Store, E: Environment>(tables: &Tables<S, E>, root: RowId) -> Di
 /// The root of the directory; `None` where the store was never used.
 ///
 /// # Errors
-/// A fault when the store belongs to another key-encryption key: then nothing of it may be read,
-/// and nothing written.
+/// A fault when the store needs a key-encryption key that is not configured: then nothing of it may
+/// be read, and nothing written.
 pub async fn open<S: Store, E: Environment>(tables: &Tables<S, E>) -> Result<Option<RowId>, Error> {
     match root::find(&tables.store).await? {
         Some(root) => check_owner(tables, root).await.map(|()| Some(root)),
@@ -87,12 +79,8 @@ pub async fn open<S: Store, E: Environment>(tables: &Tables<S, E>) -> Result<Opt
 pub async fn open_or_create<S: Store, E: Environment>(
     tables: &Tables<S, E>,
 ) -> Result<Directory<'_, S, E>, Error> {
-    if tables.owner.is_none() {
-        return Err(Error::fault("there is no key_encryption_key"));
-    }
-    let first = Node::<String, Place, Ownership>::root(Ownership {
-        owner: tables.owner,
-    });
+    let first = Ownership::One(ByteArray::new(newest_key(tables)?));
+    let first = Node::<String, Place, Ownership>::root(first);
     let root = root::find_or_create(tables, TABLE, first).await?;
     check_owner(tables, root).await?;
     Ok(directory(tables, root))
@@ -104,18 +92,120 @@ async fn check_owner<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     root: RowId,
 ) -> Result<(), Error> {
-    if tables.is_owned.get() || tables.owner.is_none() {
+    if tables.is_owned.get() || tables.keys.is_empty() {
         return Ok(());
     }
-    let found = tree(tables, root).root_header().await?.owner;
-    if found != tables.owner {
-        return Err(Error::fault(
-            "the store belongs to another key_encryption_key: what it holds was sealed under that \
-             one, and nothing may be added under this one",
-        ));
-    }
+    check_keys(tables, &tree(tables, root).root_header().await?)?;
     tables.is_owned.set(true);
     Ok(())
+}
+
+/// Checks that all keys are configured that the store needs.
+fn check_keys<S, E>(tables: &Tables<S, E>, ownership: &Ownership) -> Result<(), Error> {
+    let needed = ownership.keys();
+    if !needed.is_empty() && needed.iter().all(|key| tables.keys.contains(key)) {
+        return Ok(());
+    }
+    Err(Error::fault(
+        match needed.iter().any(|key| tables.keys.contains(key)) {
+            false => NOT_OURS,
+            true => {
+                "the store belongs to another key_encryption_key as well: not everything that was \
+                 sealed under that one is resealed"
+            }
+        },
+    ))
+}
+
+/// Checks that a key-encryption key is configured.
+///
+/// # Errors
+/// A fault, where it is not.
+pub fn check_key<S, E>(tables: &Tables<S, E>, key: &KeyDigest) -> Result<(), Error> {
+    match tables.keys.contains(key) {
+        true => Ok(()),
+        false => Err(Error::fault(NOT_OURS)),
+    }
+}
+
+fn newest_key<S, E>(tables: &Tables<S, E>) -> Result<KeyDigest, Error> {
+    let newest = tables.keys.first().copied();
+    newest.ok_or_else(|| Error::fault("there is no key_encryption_key"))
+}
+
+/// The digest of the key-encryption key under which a domain key must be sealed that is made now.
+/// The read is never stale.
+///
+/// # Errors
+/// Those of [`open`], whatever was found before.
+pub async fn sealing_key<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+) -> Result<KeyDigest, Error> {
+    let ownership = change_ownership(tables, |_| false).await?;
+    let ownership = ownership.ok_or_else(|| Error::Unavailable("the root is not there".into()))?;
+    check_keys(tables, &ownership)?;
+    let key = ownership.sealing_key();
+    key.ok_or_else(|| Error::fault("the store belongs to no key_encryption_key"))
+}
+
+/// Begins to seal all domain keys under the newest key-encryption key, unless that has begun or is
+/// done; says how far it has come. `None` where the store was never used.
+///
+/// # Errors
+/// Those of [`open`].
+pub async fn begin_reseal<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+) -> Result<Option<(KeyDigest, Resealed)>, Error> {
+    let newest = newest_key(tables)?;
+    let ownership = change_ownership(tables, |ownership| {
+        let begins =
+            check_keys(tables, ownership).is_ok() && ownership.progress_to(&newest).is_none();
+        if begins {
+            ownership.begin(&newest);
+        }
+        begins
+    })
+    .await?;
+    let Some(ownership) = ownership else {
+        return Ok(None);
+    };
+    check_keys(tables, &ownership)?;
+    let progress = ownership.progress_to(&newest);
+    Ok(progress.map(|progress| (newest, progress)))
+}
+
+/// Notes that the domain keys of all domains after `after` up to `reached`, where `Whole` is the
+/// end, are sealed under a key; says how far that has come in all, `None` where another key is to
+/// be used by now.
+pub async fn note_resealed<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    key: &KeyDigest,
+    after: Option<&str>,
+    reached: &Resealed,
+) -> Result<Option<Resealed>, Error> {
+    let ownership =
+        change_ownership(tables, |ownership| ownership.advance(key, after, reached)).await?;
+    Ok(ownership.and_then(|ownership| ownership.progress_to(key)))
+}
+
+/// Lets `decide` change what the directory's first row says of the store, and say whether it did;
+/// gives what it says then.
+async fn change_ownership<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    mut decide: impl FnMut(&mut Ownership) -> bool,
+) -> Result<Option<Ownership>, Error> {
+    let Some(root) = root::find(&tables.store).await? else {
+        return Ok(None);
+    };
+    let tree = tree(tables, root);
+    let changed = tree.update_root_header(|ownership| {
+        let writes = decide(ownership);
+        match writes {
+            true => Change::Write(ownership.clone()),
+            false => Change::Keep(ownership.clone()),
+        }
+    });
+    changed.await.map(Some)
 }
 
 /// Where a domain's row in `DomainServerInfo` is; `None` for a domain that never was.
@@ -270,4 +360,57 @@ pub async fn scan<S: Store, E: Environment>(
             Err(error) => Err(Error::fault(format!("in the directory: {error}"))),
         })
         .collect()
+}
+
+/// The rows of domains with names above `after` as [`scan`] gives them, but by reads that are never
+/// stale, and whether these are the last; as many as come with one row or a few, and `limit` at
+/// most.
+pub async fn walk<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<(Vec<(String, RowId)>, bool), Error> {
+    let Some(root) = open(tables).await? else {
+        return Ok((Vec::new(), true));
+    };
+    let mut from = after.map(str::to_owned);
+    let mut found = Vec::new();
+    loop {
+        let (entries, upper) = tree(tables, root)
+            .update_leaf(from.as_ref(), |leaf| Change::Keep(leaf.entries.clone()))
+            .await?;
+        let entries = entries.into_iter().map(|(name, place)| (name, place.id));
+        found.extend(entries.filter(|(name, _)| after.is_none_or(|after| name.as_str() > after)));
+        if found.len() > limit {
+            found.truncate(limit);
+            return Ok((found, false));
+        }
+        match upper {
+            Some(upper) => from = Some(upper),
+            None => return Ok((found, true)),
+        }
+    }
+}
+
+/// How many domains there are with names above `after`, deleted ones among them. Looks at every row
+/// of the directory after that.
+pub async fn count_after<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    after: Option<&str>,
+) -> Result<u64, Error> {
+    let Some(root) = open(tables).await? else {
+        return Ok(0);
+    };
+    let mut from = after.map(str::to_owned);
+    let mut domains = 0;
+    loop {
+        let leaf = tree(tables, root).leaf(from.as_ref()).await?;
+        let is_after = |name: &str| after.is_none_or(|after| name > after);
+        let entries = leaf.entries.iter();
+        domains += entries.filter(|(name, _)| is_after(name)).count() as u64;
+        match leaf.upper {
+            Some(upper) => from = Some(upper),
+            None => return Ok(domains),
+        }
+    }
 }

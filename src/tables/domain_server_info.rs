@@ -37,6 +37,8 @@ pub struct DomainServerInfo {
     pub max_membership: Option<u64>,
     /// How often an operator has set these settings.
     pub settings_revision: u64,
+    /// How often an operator has had the certificates of its keys signed again.
+    pub reissues: u64,
     /// How many departures and rollovers asked for there have been. A key must cover them all: the
     /// reference implementation's Key Rollover Required is `departures` above what the newest key
     /// covers.
@@ -147,6 +149,7 @@ impl DomainServerInfo {
             auth_namespace: None,
             max_membership: None,
             settings_revision: 0,
+            reissues: 0,
             departures: 0,
             departures_by_operators: 0,
             count: Count::None,
@@ -323,6 +326,36 @@ async fn update_row<S: Store, E: Environment>(
     let info = tables.update(TABLE, domain.id, decide).await?;
     let id = domain.id;
     Ok(Domain { id, info })
+}
+
+/// [`read`], but the read is never stale.
+pub async fn read_now<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    id: RowId,
+) -> Result<Domain, Error> {
+    let info = tables
+        .update(TABLE, id, |info: &mut DomainServerInfo| {
+            Ok(Change::Keep(info.clone()))
+        })
+        .await?;
+    Ok(Domain { id, info })
+}
+
+/// Notes that the certificates of the domain's keys were signed again, after they are saved:
+/// whoever remembers them reads them anew.
+///
+/// # Errors
+/// `UNKNOWN_DOMAIN` when the domain was deleted since.
+pub async fn note_reissue<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    domain: &Domain,
+) -> Result<(), Error> {
+    let note = |info: &mut DomainServerInfo| {
+        info.reissues += 1;
+        Ok(Change::Write(()))
+    };
+    update(tables, domain, note).await?;
+    Ok(())
 }
 
 /// Sets Key Rollover Required on an operator's word.

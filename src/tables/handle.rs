@@ -3,10 +3,10 @@
 use std::{cell::Cell, ops::Deref};
 
 use super::places::PlaceCache;
-use crate::store::rows::{Limits, RowId, Rows};
-
-/// A SHA-256 digest of the key-encryption key that a store belongs to.
-pub type OwnerDigest = [u8; 32];
+use crate::{
+    issuer::KeyDigest,
+    store::rows::{Limits, RowId, Rows},
+};
 
 /// The tables in a host's store, and what an instance remembers of them.
 ///
@@ -16,19 +16,21 @@ pub struct Tables<S, E> {
     rows: Rows<S, E>,
     /// Where the directory said that domains are.
     pub(super) places: PlaceCache,
-    /// Whose store this must be, where a key-encryption key is configured.
-    pub(super) owner: Option<OwnerDigest>,
-    /// Whether the store was found to be the owner's.
+    /// The configured key-encryption keys, the newest first: the store must be theirs. None where
+    /// the settings cannot be used.
+    pub(super) keys: Vec<KeyDigest>,
+    /// Whether the store was found to be theirs.
     pub(super) is_owned: Cell<bool>,
 }
 
 impl<S, E> Tables<S, E> {
-    /// The tables in a store, for the owner of a key-encryption key with this digest.
-    pub fn new(store: S, env: E, owner: Option<OwnerDigest>, limits: Limits) -> Self {
+    /// The tables in a store, for the owner of key-encryption keys with these digests, the newest
+    /// first.
+    pub fn new(store: S, env: E, keys: Vec<KeyDigest>, limits: Limits) -> Self {
         Self {
             rows: Rows::new(store, env, limits),
             places: PlaceCache::default(),
-            owner,
+            keys,
             is_owned: Cell::new(false),
         }
     }

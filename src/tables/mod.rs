@@ -17,6 +17,7 @@ pub mod domain_keys;
 pub mod domain_membership;
 pub mod domain_server_info;
 mod handle;
+pub mod ownership;
 mod places;
 
-pub use handle::{OwnerDigest, Tables};
+pub use handle::Tables;

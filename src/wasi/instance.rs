@@ -19,8 +19,9 @@ pub fn app() -> Rc<App<KeyValue, Wasi>> {
         Some(app) => Rc::clone(app),
         None => {
             let settings = Settings::read(setting);
-            let owner = settings.as_ref().ok().map(Settings::owner);
-            let tables = Tables::new(KeyValue::open(), Wasi, owner, Limits::default());
+            let keys = settings.as_ref().map(Settings::key_digests);
+            let keys = keys.unwrap_or_default();
+            let tables = Tables::new(KeyValue::open(), Wasi, keys, Limits::default());
             let app = Rc::new(App::new(tables, settings));
             match &app.settings {
                 Ok(_) if app.tables.store.is_open() => *kept = Some(Rc::clone(&app)),

@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from certificates import new_ca
 from openapi_world import DOMAINS, GUIDS, populate
 
 HERE = Path(__file__).parent
@@ -87,7 +89,10 @@ def schemathesis(own_gateway, tmp_path):
     """Runs it; gives each request that it sent: its operation, the status and the error."""
 
     def run(configuration: str, *arguments: str, **environment: str) -> list[tuple]:
-        gateway = own_gateway()
+        certificate, _ = new_ca("Next CA")
+        announced = tmp_path / "ca-next.pem"
+        announced.write_bytes(certificate.public_bytes(Encoding.PEM))
+        gateway = own_gateway(ca_certificate_next=f"@{announced}")
         populate(gateway)
         (tmp_path / "schemathesis.toml").write_text(configuration)
         log = tmp_path / "requests"

@@ -1,8 +1,9 @@
 use std::sync::LazyLock;
 
 use anonymous_domains::{
-    credential::delivery,
-    issuer::{CertificateOrder, Issuer},
+    credential::{authority::DomainCa, delivery},
+    error::Error,
+    issuer::{CertificateOrder, Issuer, NewKey},
     settings::Settings,
 };
 use anonymous_domains_protocol::{
@@ -35,6 +36,10 @@ fn order(version: u32) -> CertificateOrder<'static> {
     }
 }
 
+fn make(ca: &DomainCa, version: u32) -> Result<NewKey, Error> {
+    ca.make(&order(version), &ca.vault.key_digests()[0])
+}
+
 fn settings(ca: &Ca, replaced: &[(&str, &str)]) -> Settings {
     support::settings(ca, replaced).unwrap()
 }
@@ -47,7 +52,7 @@ fn spki(certificate: &Certificate) -> Vec<u8> {
 #[test]
 fn a_domain_credential_says_what_the_protocol_says() {
     let ca = self_signed(ca_params("Domain CA"));
-    let made = settings(&ca, &[]).ca.make(&order(7)).unwrap();
+    let made = make(&settings(&ca, &[]).ca, 7).unwrap();
     let certificate = Certificate::from_der(&made.certificate.der).unwrap();
     let tbs = certificate.tbs_certificate();
     assert_eq!(tbs.subject().to_string(), "CN=living-room");
@@ -95,12 +100,12 @@ fn a_domain_credential_says_what_the_protocol_says() {
 fn a_certificate_ends_with_its_lifetime_or_with_the_ca() {
     let ca = self_signed(ca_params("Domain CA"));
     let month = settings(&ca, &[("credential_ttl_days", "30")]).ca;
-    let made = month.make(&order(1)).unwrap().certificate;
+    let made = make(&month, 1).unwrap().certificate;
     assert_eq!(made.not_before_s, NOW_S - 300);
     assert_eq!(made.not_after_s, NOW_S + 30 * DAY_S);
 
     let century = settings(&ca, &[("credential_ttl_days", "36525")]).ca;
-    let made = century.make(&order(1)).unwrap().certificate;
+    let made = make(&century, 1).unwrap().certificate;
     assert_eq!(made.not_after_s, 2_398_377_600, "2046-01-01");
 }
 
@@ -109,13 +114,13 @@ fn a_ca_out_of_date_signs_nothing() {
     let mut params = ca_params("Old CA");
     params.not_after = rcgen::date_time_ymd(2026, 2, 1);
     let old = settings(&self_signed(params), &[]);
-    assert!(old.ca.make(&order(1)).is_err());
+    assert!(make(&old.ca, 1).is_err());
 }
 
 #[test]
 fn a_renewed_certificate_is_over_the_same_key() {
     let ca = settings(&self_signed(ca_params("Domain CA")), &[]).ca;
-    let old = ca.make(&order(1)).unwrap().certificate.der;
+    let old = make(&ca, 1).unwrap().certificate.der;
     let new = ca.renew(&order(1), &old).unwrap().der;
     let [old, new] = [old, new].map(|der| Certificate::from_der(&der).unwrap());
     assert_eq!(spki(&old), spki(&new));
@@ -126,14 +131,42 @@ fn a_renewed_certificate_is_over_the_same_key() {
 }
 
 #[test]
+fn a_reissued_certificate_is_the_new_cas_and_names_what_the_old_one_named() {
+    let old = settings(&self_signed(ca_params("Old CA")), &[]).ca;
+    let new = settings(&self_signed(ca_params("New CA")), &[]).ca;
+    let before = make(&old, 3).unwrap().certificate.der;
+    let elsewhere = CertificateOrder {
+        server_url: "https://elsewhere.example/",
+        ..order(3)
+    };
+    let after = new.reissue(&elsewhere, &before).unwrap();
+    let [before, reissued] = [&before, &after.der].map(|der| Certificate::from_der(der).unwrap());
+    assert_eq!(spki(&before), spki(&reissued));
+    let issuer = reissued.tbs_certificate().issuer().to_string();
+    assert_eq!(issuer, "CN=New CA");
+    assert_eq!(after.chain.len(), 1);
+    let names = |certificate: &Certificate| {
+        let (_, names) = certificate
+            .tbs_certificate()
+            .get_extension::<SubjectAltName>()
+            .unwrap()
+            .unwrap();
+        names
+    };
+    assert_eq!(names(&before), names(&reissued));
+    // Not of another version, and not of what is no certificate.
+    assert!(new.reissue(&order(4), &after.der).is_err());
+    assert!(new.reissue(&order(3), b"nonsense").is_err());
+}
+
+#[test]
 fn the_chain_goes_from_the_issuer_to_the_root() {
     let root = self_signed(ca_params("Root"));
     let former = self_signed(ca_params("Former CA"));
     let issuing = signed_by(ca_params("Domain CA"), &root);
     let bundle = format!("{}{}{}", former.pem, root.pem, issuing.pem);
     let ca = settings(&issuing, &[("ca_certificate", &bundle)]).ca;
-    let names: Vec<String> = ca
-        .make(&order(1))
+    let names: Vec<String> = make(&ca, 1)
         .unwrap()
         .certificate
         .chain
@@ -154,7 +187,7 @@ fn every_kind_of_domain_key_fits_its_certificate_once_it_is_opened() {
     let ca = self_signed(ca_params("Domain CA"));
     for kind in [KeyType::Rsa2048, KeyType::EcP256] {
         let ca = settings(&ca, &[("domain_key_type", kind.as_str())]).ca;
-        let made = ca.make(&order(1)).unwrap();
+        let made = make(&ca, 1).unwrap();
         let opened = ca.vault.open("living-room", 1, &made.sealed).unwrap();
         let key = PrivateKey::from_jwk(&serde_json::from_slice(&opened).unwrap()).unwrap();
         let certificate = Certificate::from_der(&made.certificate.der).unwrap();

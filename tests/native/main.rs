@@ -9,6 +9,7 @@ mod health;
 mod limits;
 mod machine_trust;
 mod requests;
+mod rotation;
 mod settings;
 mod stored_bytes;
 mod support;

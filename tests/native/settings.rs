@@ -140,6 +140,17 @@ fn each_setting_that_cannot_be_used_is_named_and_its_text_is_not_repeated() {
         ("key_encryption_key", &"0".repeat(63)),
         ("key_encryption_key", &"0".repeat(65)),
         ("key_encryption_key", &"g".repeat(64)),
+        (
+            "key_encryption_key",
+            &[&"0".repeat(64), "swordfish"].join("\n"),
+        ),
+        (
+            "key_encryption_key",
+            &[&*"0".repeat(64), &"0".repeat(64)].join("\n"),
+        ),
+        ("ca_certificate_next", "swordfish"),
+        ("ca_certificate_next", not_a_ca.as_str()),
+        ("ca_certificate_next", unsigning.as_str()),
         ("domain_key_type", "swordfish"),
         ("domain_key_type", "RSA-1024"),
         ("credential_ttl_days", "0"),
@@ -203,6 +214,24 @@ fn a_request_may_take_longer_than_a_key_is_waited_for() {
         // What the gateway lets a request take where nothing else is said.
         assert!(read(30).is_ok(), "{key_type}");
     }
+}
+
+#[test]
+fn several_key_encryption_keys_are_one_a_line() {
+    let ca = self_signed(ca_params("Domain CA"));
+    let [old, new] = ["0", "1"].map(|digit| digit.repeat(64));
+    let digests = |text: &str| {
+        settings(&ca, &[("key_encryption_key", text)])
+            .unwrap()
+            .key_digests()
+    };
+    let [old_only, new_only] = [&old, &new].map(|key| digests(key));
+    let both = [new_only, old_only].concat();
+    for text in [format!("{new}\n{old}"), format!("\n{new} \r\n\n{old}\r\n")] {
+        assert_eq!(digests(&text), both);
+    }
+    let many: String = (0..17).map(|number| format!("{number:064}\n")).collect();
+    assert!(settings(&ca, &[("key_encryption_key", &many)]).is_err());
 }
 
 #[test]

@@ -16,7 +16,7 @@ use anonymous_domains::{
     device_request::{Deregistration, Registration},
     environment::Environment,
     error::Error,
-    issuer::{CertificateOrder, Issuer, NewCertificate, NewKey},
+    issuer::{CertificateOrder, Issuer, KeyDigest, NewCertificate, NewKey},
     journal::{Actor, Journal},
     registration::register,
     settings::Policy,
@@ -61,7 +61,7 @@ impl Environment for Fixed {
 struct Named;
 
 impl Issuer for Named {
-    fn make(&self, order: &CertificateOrder<'_>) -> Result<NewKey, Error> {
+    fn make(&self, order: &CertificateOrder<'_>, _: &KeyDigest) -> Result<NewKey, Error> {
         Ok(NewKey {
             key_type: KeyType::EcP256,
             sealed: format!("sealed {}/{}", order.domain, order.version).into(),
@@ -76,6 +76,20 @@ impl Issuer for Named {
             not_before_s: order.now_s,
             not_after_s: order.now_s + 1_000_000,
         })
+    }
+
+    fn reissue(&self, order: &CertificateOrder<'_>, _: &[u8]) -> Result<NewCertificate, Error> {
+        self.renew(order, b"")
+    }
+
+    fn reseal(
+        &self,
+        _: &DomainName,
+        _: u32,
+        _: &[u8],
+        _: &KeyDigest,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        Ok(None)
     }
 
     fn open(&self, _: &DomainName, _: u32, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
@@ -190,8 +204,8 @@ async fn stored_bytes() {
         branch_children: 3,
         revisions_kept: 2,
     };
-    let (store, owner) = (MemoryStore::default(), Some([7; 32]));
-    let tables = Tables::new(store, Fixed::default(), owner, limits);
+    let (store, keys) = (MemoryStore::default(), vec![[7; 32]]);
+    let tables = Tables::new(store, Fixed::default(), keys, limits);
     fill(&tables).await.unwrap();
     let mut stored = String::new();
     for (key, value) in tables.store.rows.borrow().iter() {

@@ -197,11 +197,11 @@ impl Environment for TestEnvironment {
 pub type TestApp = App<MemoryStore, TestEnvironment>;
 
 pub fn app(settings: Result<Settings, Vec<String>>) -> TestApp {
-    let owner = settings.as_ref().ok().map(Settings::owner);
+    let keys = settings.as_ref().map(Settings::key_digests);
     let tables = Tables::new(
         MemoryStore::default(),
         TestEnvironment::default(),
-        owner,
+        keys.unwrap_or_default(),
         Limits::default(),
     );
     App::new(tables, settings)

@@ -69,7 +69,7 @@ fn work(
     let rows = Tables::new(
         Sqlite(store),
         Native,
-        Some(settings.owner()),
+        settings.key_digests(),
         Limits::default(),
     );
     let app = Rc::new(Server::new(rows, Ok(settings)));

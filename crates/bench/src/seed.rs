@@ -65,7 +65,7 @@ pub fn seed(directory: &Path, seed: &Seed) -> anyhow::Result<BTreeMap<String, Si
         let rows = Tables::new(
             Memory::default(),
             Native,
-            Some(settings.owner()),
+            settings.key_digests(),
             Limits::default(),
         );
         fill(&rows, &settings, seed)

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 pub const ENVIRONMENT_PREFIX: &str = "ANONYMOUS_DOMAINS_";
 
 /// The settings that the component knows.
-pub const NAMES: [&str; 19] = [
+pub const NAMES: [&str; 20] = [
     "admin_read_token",
     "admin_token",
     "auth_audience",
@@ -21,6 +21,7 @@ pub const NAMES: [&str; 19] = [
     "auth_namespace_claim",
     "auto_create_domains",
     "ca_certificate",
+    "ca_certificate_next",
     "ca_private_key",
     "clock_tolerance",
     "credential_ttl_days",

@@ -150,6 +150,28 @@ pub struct DomainKeyList {
     pub keys: Vec<DomainKeyDescription>,
 }
 
+/// What has become of a page of domains whose keys are to be sealed under the newest
+/// key-encryption key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResealPage {
+    /// How many keys were sealed under it.
+    pub resealed: u64,
+    /// How many domains are still to be looked at; 0 if, and only if, the store needs no other
+    /// key-encryption key any more.
+    pub remaining: u64,
+    /// What the next page comes after; `null` where nothing remains.
+    pub next: Option<String>,
+}
+
+/// That a domain's certificates were signed again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reissued {
+    /// How many.
+    pub reissued: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,15 +12,19 @@ pub const DOMAIN_NAME_MAX_BYTES: usize = 128;
 /// have it.
 pub const CA_CERTIFICATE_SEGMENT: &str = "ca.pem";
 
-/// A domain's name: `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`, case-sensitive, and never `ca.pem`, whose
-/// place in a URL is the domain CA's certificate.
+/// The name of the path segment under which the certificate of the CA is served that is to replace
+/// the domain CA; no domain can have it.
+pub const NEXT_CA_CERTIFICATE_SEGMENT: &str = "ca-next.pem";
+
+/// A domain's name: `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`, case-sensitive, and never `ca.pem` or
+/// `ca-next.pem`, whose places in a URL are the domain CA's certificates.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DomainName(String);
 
 /// The text is not a domain name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a domain name is 1 to 128 letters, digits, '.', '_' or '-', begins with a letter or digit, and is not ca.pem"
+    "a domain name is 1 to 128 letters, digits, '.', '_' or '-', begins with a letter or digit, and is neither ca.pem nor ca-next.pem"
 )]
 pub struct InvalidDomainName;
 
@@ -39,7 +43,7 @@ impl DomainName {
             && rest
                 .iter()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
-            && text != CA_CERTIFICATE_SEGMENT;
+            && ![CA_CERTIFICATE_SEGMENT, NEXT_CA_CERTIFICATE_SEGMENT].contains(&text);
         if valid {
             Ok(Self(text.to_owned()))
         } else {
@@ -202,8 +206,22 @@ mod tests {
         }
         let too_long = "a".repeat(DOMAIN_NAME_MAX_BYTES + 1);
         for name in [
-            "", ".", "..", ".a", "-a", "_a", "a b", "a/b", "a%41", "a\n", "a\0", "é", "aé",
-            "ca.pem", &too_long,
+            "",
+            ".",
+            "..",
+            ".a",
+            "-a",
+            "_a",
+            "a b",
+            "a/b",
+            "a%41",
+            "a\n",
+            "a\0",
+            "é",
+            "aé",
+            "ca.pem",
+            "ca-next.pem",
+            &too_long,
         ] {
             assert_eq!(DomainName::parse(name), Err(InvalidDomainName), "{name:?}");
         }

@@ -171,7 +171,14 @@ impl Case {
     /// All cases.
     pub fn all() -> Vec<Self> {
         let others = vec![Self::overtaken_count()];
-        [Self::pairs(), Self::first_uses(), Self::splits(), others].concat()
+        [
+            Self::pairs(),
+            Self::first_uses(),
+            Self::splits(),
+            Self::reseals(),
+            others,
+        ]
+        .concat()
     }
 
     /// The cases whose names contain this. They include a case that only the mutants need.
@@ -263,6 +270,29 @@ impl Case {
             Self::new("split: delete, join", &three, &[&[delete], &[join(3)]])
                 .with_small_leaves()
                 .with(&[Bounds::preemptions(2, Faults::Crashes), ONE_FAILED_CALL]),
+        ]
+    }
+
+    /// The key-encryption key is replaced while other requests make keys, insert domains and delete
+    /// them.
+    fn reseals() -> Vec<Self> {
+        let reseal = Op::Reseal {
+            page: 1,
+            to_end: true,
+        };
+        let elsewhere = |machine, domain| Op::Join { machine, domain };
+        let left = [join(0), join(1), leave(1), elsewhere(2, 1)];
+        let case = |name: &str, before: &[Op], other: Op| {
+            let callers: &[&[Op]] = &[from_ref(&reseal), &[other]];
+            Self::new(format!("reseal: {name}"), before, callers).large()
+        };
+        vec![
+            case("join that needs a key", &left, join(0)),
+            case("join", &[join(0)], join(1)),
+            case("reseal", &left, reseal.clone()),
+            case("insert", &[join(0)], elsewhere(4, 1)),
+            case("delete", &left, Op::Delete { domain: 0 }),
+            case("first use", &[], join(0)),
         ]
     }
 

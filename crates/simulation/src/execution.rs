@@ -79,7 +79,7 @@ impl Execution {
 
     /// Adds a request, which has not started.
     pub fn add(&mut self, op: Op) -> TaskId {
-        let instance = self.instances.next(&self.runtime);
+        let instance = self.instances.next(&self.runtime, &op);
         let running = RunningTask::new(op.clone(), &self.runtime, instance);
         let id = running.id();
         self.tasks.push(Task {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use anonymous_domains::{
     error::Error,
-    issuer::{CertificateOrder, Issuer, NewCertificate, NewKey},
+    issuer::{CertificateOrder, Issuer, KeyDigest, NewCertificate, NewKey},
 };
 use anonymous_domains_protocol::{
     base64url,
@@ -38,32 +38,65 @@ pub struct SimIssuer {
     pub runtime: Rc<Runtime>,
     /// Whether certificates expire within a schedule.
     pub short_lived: bool,
-    /// The key-encryption key that it has.
+    /// The key-encryption keys that it has.
     pub owner: Owner,
 }
 
-/// A key-encryption key.
+/// The key-encryption key of a store's owner, at first.
+pub const OLD: u8 = 1;
+
+/// The key-encryption key that replaces it.
+pub const NEW: u8 = 2;
+
+/// The error when a sealed key does not open.
+pub const DOES_NOT_OPEN: &str = "a domain key does not open";
+
+/// Who has which key-encryption keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// The key of the store's owner.
+    /// The owner of the store, who was given the new key already.
     Right,
-    /// Another key: an operator's mistake.
+    /// The owner who replaces the old key by the new one.
+    Rotating,
+    /// The owner when the new key has replaced the old one.
+    Rotated,
+    /// A server of the owner that was not given the new key.
+    Straggler,
+    /// Somebody with another key: an operator's mistake.
     Wrong,
 }
 
 impl Owner {
-    /// The key's digest.
-    pub fn digest(self) -> [u8; 32] {
-        [self as u8 + 1; 32]
-    }
-
-    /// What is sealed under the key begins with this.
-    fn seal(self) -> &'static str {
+    /// The keys, the newest first.
+    fn keys(self) -> &'static [u8] {
         match self {
-            Self::Right => "",
-            Self::Wrong => "sealed under another key: ",
+            Self::Right => &[OLD, NEW],
+            Self::Rotating => &[NEW, OLD],
+            Self::Rotated => &[NEW],
+            Self::Straggler => &[OLD],
+            Self::Wrong => &[9],
         }
     }
+
+    /// The digests of the keys, the newest first.
+    pub fn digests(self) -> Vec<KeyDigest> {
+        self.keys().iter().map(|key| digest(*key)).collect()
+    }
+}
+
+/// The digest of a key.
+pub fn digest(key: u8) -> KeyDigest {
+    [key; 32]
+}
+
+/// The key that something is sealed under, and what it is.
+pub fn unseal(sealed: &[u8]) -> Option<(u8, String)> {
+    let (key, name) = sealed.split_first()?;
+    Some((*key, String::from_utf8_lossy(name).into_owned()))
+}
+
+fn seal(key: u8, name: &str) -> Vec<u8> {
+    [&[key], name.as_bytes()].concat()
 }
 
 impl SimIssuer {
@@ -73,6 +106,13 @@ impl SimIssuer {
         } else {
             1_000_000_000
         }
+    }
+
+    /// What is sealed, if it opens.
+    fn name(&self, sealed: &[u8]) -> Result<String, Error> {
+        let opened = unseal(sealed).filter(|(key, _)| self.owner.keys().contains(key));
+        let opened = opened.ok_or_else(|| Error::fault(DOES_NOT_OPEN))?;
+        Ok(opened.1)
     }
 
     fn certificate(&self, order: &CertificateOrder<'_>, name: &str) -> NewCertificate {
@@ -86,7 +126,7 @@ impl SimIssuer {
 }
 
 impl Issuer for SimIssuer {
-    fn make(&self, order: &CertificateOrder<'_>) -> Result<NewKey, Error> {
+    fn make(&self, order: &CertificateOrder<'_>, seal_under: &KeyDigest) -> Result<NewKey, Error> {
         if self.runtime.key_making_fails.get() && self.runtime.chance(FAILURE_RATE) {
             self.runtime.trace_current(|| FAILURE.to_owned());
             return Err(Error::fault(FAILURE));
@@ -95,7 +135,7 @@ impl Issuer for SimIssuer {
         self.runtime.trace_current(|| format!("makes key {name}"));
         Ok(NewKey {
             key_type: KeyType::EcP256,
-            sealed: format!("{}{name}", self.owner.seal()).into_bytes(),
+            sealed: seal(seal_under[0], &name),
             certificate: self.certificate(order, &name),
         })
     }
@@ -106,12 +146,29 @@ impl Issuer for SimIssuer {
         Ok(self.certificate(order, &name))
     }
 
+    fn reissue(&self, order: &CertificateOrder<'_>, old: &[u8]) -> Result<NewCertificate, Error> {
+        self.renew(order, old)
+    }
+
+    fn reseal(
+        &self,
+        _: &DomainName,
+        _: u32,
+        sealed: &[u8],
+        under: &KeyDigest,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        if sealed.starts_with(&under[..1]) {
+            return Ok(None);
+        }
+        let name = self.name(sealed)?;
+        match self.owner.keys().contains(&under[0]) {
+            true => Ok(Some(seal(under[0], &name))),
+            false => Err(Error::fault(DOES_NOT_OPEN)),
+        }
+    }
+
     fn open(&self, _: &DomainName, _: u32, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let sealed = String::from_utf8_lossy(sealed);
-        let is_other = sealed.starts_with(Owner::Wrong.seal()) != (self.owner == Owner::Wrong);
-        let name = sealed.strip_prefix(self.owner.seal());
-        let name = name.filter(|_| !is_other);
-        let name = name.ok_or_else(|| Error::fault("a domain key does not open"))?;
+        let name = self.name(sealed)?;
         let jwk = json!({ NAME: name });
         Ok(Zeroizing::new(jwk.to_string().into_bytes()))
     }

@@ -25,7 +25,8 @@ pub struct Allowances {
     /// A row may forget a write before its writer has read it back (`REVISIONS_KEPT` is small).
     /// Then a caller may be told a second decision.
     pub forgotten_revisions: bool,
-    /// Requests may have crashed or timed out while they made a key. Then a key pair may be unused.
+    /// Requests may have crashed or timed out while they made a key, or may lack the key-encryption
+    /// key that it is to be sealed under by then. Then a key pair may be unused.
     pub unused_keys: bool,
 }
 

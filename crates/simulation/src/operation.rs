@@ -3,7 +3,7 @@
 use std::{rc::Rc, sync::LazyLock};
 
 use anonymous_domains::{
-    administration::{Administration, Precondition},
+    administration::{Administration, Page, Precondition},
     authentication::Credentials,
     context::RequestContext,
     credential::cache::CredentialCache,
@@ -13,6 +13,7 @@ use anonymous_domains::{
     error::Error,
     journal::{Actor, Journal},
     registration,
+    rotation::Rotation,
     settings::Policy,
     tables::{
         Tables,
@@ -58,6 +59,9 @@ pub enum Op {
     RequireRollover { domain: u8 },
     /// An operator lists the members, in pages of this size.
     List { domain: u8, page: usize },
+    /// An operator has a page of domains resealed under the new key-encryption key, or one page
+    /// after the other.
+    Reseal { page: usize, to_end: bool },
 }
 
 impl Op {
@@ -74,6 +78,15 @@ impl Op {
             | Self::Unblock { domain, .. }
             | Self::RequireRollover { domain }
             | Self::List { domain, .. } => *domain,
+            Self::Reseal { .. } => 0,
+        }
+    }
+
+    /// Who serves the request, where nothing else is said.
+    pub fn owner(&self) -> Owner {
+        match self {
+            Self::Reseal { .. } => Owner::Rotating,
+            _ => Owner::Right,
         }
     }
 
@@ -205,7 +218,7 @@ impl Instance {
             runtime: runtime.clone(),
         };
         Rc::new(Self {
-            rows: Tables::new(store, env, Some(owner.digest()), limits),
+            rows: Tables::new(store, env, owner.digests(), limits),
             credential_cache: CredentialCache::default(),
             issuer: SimIssuer {
                 runtime: runtime.clone(),
@@ -229,6 +242,13 @@ pub async fn run(op: Op, instance: Rc<Instance>) -> Outcome {
             Err(Error::Unavailable(why)) => Outcome::Unavailable(why),
             _ => Outcome::Fault("the store belongs to another, and was used".to_owned()),
         };
+    }
+    if instance.issuer.owner == Owner::Straggler
+        && let Err(Error::Fault(why)) = &result
+        && (why.contains("belongs to another") || why == issuer::DOES_NOT_OPEN)
+    {
+        // Its operator must give it the new key.
+        return Outcome::Unavailable(why.clone());
     }
     match result {
         Ok(outcome) => outcome,
@@ -305,6 +325,23 @@ async fn serve(op: &Op, instance: &Instance, iat_ms: i64) -> Result<Outcome, Err
             administration.unblock(&domain, guid).await?;
         }
         Op::RequireRollover { .. } => administration.require_rollover(&domain).await?,
+        Op::Reseal { page, to_end } => {
+            let rotation = Rotation {
+                tables: rows,
+                issuer: &instance.issuer,
+            };
+            let mut after = None;
+            loop {
+                let done = rotation.reseal(Page { after, limit: page }).await?;
+                if (done.remaining == 0) != done.next.is_none() {
+                    return Err(Error::fault("a reseal ends before its end, or after it"));
+                }
+                after = done.next;
+                if after.is_none() || !to_end {
+                    break;
+                }
+            }
+        }
         Op::List { page, .. } => {
             let Some(domain) = insertion::find(rows, &domain).await? else {
                 return Ok(Outcome::Refused(ErrorName::UnknownDomain));

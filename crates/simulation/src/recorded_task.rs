@@ -9,7 +9,6 @@ use std::{collections::HashMap, rc::Rc};
 use crate::{
     call::Answer,
     host::{Host, MadeKey},
-    issuer::Owner,
     operation::{Instance, Op},
     running_task::{RunningTask, WaitingFor},
     runtime::Runtime,
@@ -121,7 +120,7 @@ impl RecordedTask {
         let mut running = RunningTask::new(
             self.op.clone(),
             &runtime,
-            Instance::new(&runtime, Owner::Right, false),
+            Instance::new(&runtime, self.op.owner(), false),
         );
         for answer in answers.into_iter().rev() {
             running.resume(answer);

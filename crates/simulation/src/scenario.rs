@@ -93,6 +93,8 @@ pub struct Scenario {
     pub key_making_fails: bool,
     /// How often a request goes to an instance with the wrong key-encryption key, in thousandths.
     pub wrong_owner: u32,
+    /// How often a request goes to an instance without the new key-encryption key, in thousandths.
+    pub stragglers: u32,
 }
 
 impl Scenario {
@@ -154,7 +156,25 @@ impl Scenario {
             short_lived_certificates: random.chance(200),
             key_making_fails: random.chance(150),
             wrong_owner: random.pick(&[0, 0, 0, 0, 0, 150]),
+            stragglers: 0,
         }
+    }
+
+    /// Adds to some scenarios an operator who replaces the key-encryption key.
+    pub fn add_rotation(&mut self, random: &mut Random) {
+        if !random.chance(150) {
+            return;
+        }
+        let reseal = |random: &mut Random| Op::Reseal {
+            page: random.pick(&[1, 1, 2, 100]),
+            to_end: random.chance(300),
+        };
+        for _ in 0..random.pick(&[1, 1, 2]) {
+            let count = 1 + random.below(5);
+            self.callers
+                .push((0..count).map(|_| reseal(random)).collect());
+        }
+        self.stragglers = random.pick(&[0, 100, 300]);
     }
 }
 

@@ -49,13 +49,15 @@ impl fmt::Display for Failure {
 /// The first violation.
 pub fn run(seed: u64, options: Options) -> Result<Counts, Box<Failure>> {
     let mut random = Random::new(seed);
-    let scenario = Scenario::draw(&mut random);
+    let mut scenario = Scenario::draw(&mut random);
+    // Also from numbers of its own.
+    scenario.add_rotation(&mut Random::new(seed.rotate_left(32)));
     let host = Host::new(options.store, scenario.limits, options.defect);
     let runtime = Runtime::new(host, 0, seed, options.traced);
     runtime.trace(|| format!("{scenario:#?}"));
     let allowances = Allowances {
         forgotten_revisions: scenario.limits.revisions_kept < 32,
-        unused_keys: !scenario.fault_rates.is_fault_free(),
+        unused_keys: !scenario.fault_rates.is_fault_free() || scenario.stragglers > 0,
     };
     let model = Model::new(scenario.domains, allowances);
     // The instances draw from numbers of their own, so that nothing else depends on their draws.
@@ -65,6 +67,8 @@ pub fn run(seed: u64, options: Options) -> Result<Counts, Box<Failure>> {
         random: random_instances,
         short_lived_certificates: scenario.short_lived_certificates,
         wrong_owner: scenario.wrong_owner,
+        stragglers: scenario.stragglers,
+        rotated: false,
     };
     runtime.key_making_fails.set(scenario.key_making_fails);
     let execution = Execution::new(runtime, model, instances);

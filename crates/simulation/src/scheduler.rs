@@ -101,6 +101,7 @@ impl Scheduler {
             self.execution
                 .register_all(machines, domains, undisturbed)?;
         }
+        self.execution.finish_rotation()?;
         self.execution.wait_long();
         self.execution.register_all(machines, domains, true)?;
         self.execution.check_block_lists(machines, domains)?;

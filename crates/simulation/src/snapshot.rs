@@ -12,10 +12,11 @@ use anonymous_domains::{
     domain::insertion,
     environment::Environment,
     error::Error,
+    issuer::KeyDigest,
     membership::blocking,
     store::{Store, StoreError, Swapped, rows::Limits},
     tables::{
-        Tables, domain_keys, domain_membership,
+        Tables, directory, domain_keys, domain_membership,
         domain_server_info::{Count, Generation},
     },
 };
@@ -24,6 +25,7 @@ use anonymous_domains_testkit::Guarantee;
 
 use crate::{
     host::Host,
+    issuer,
     operation::{domain_name, machine_guid},
     random::Random,
     violation::Violation,
@@ -44,6 +46,8 @@ pub struct DomainSnapshot {
     pub members: Vec<MachineGuid>,
     /// The names of the keys. The first is version 1.
     pub keys: Vec<String>,
+    /// The key-encryption keys that they are sealed under.
+    pub sealed_under: Vec<u8>,
 }
 
 /// A store that reads the host's rows and keeps its writes to itself.
@@ -121,12 +125,34 @@ pub type Snapshots = [Option<Rc<DomainSnapshot>>];
 pub fn take(host: &Host, domains: u8) -> Result<Rc<Snapshots>, Violation> {
     let snapshots =
         (0..domains).map(|domain| Ok(take_one(host, &domain_name(domain))?.map(Rc::new)));
-    snapshots.collect::<Result<_, Error>>().map_err(unreadable)
+    let snapshots: Rc<Snapshots> = snapshots
+        .collect::<Result<_, Error>>()
+        .map_err(unreadable)?;
+    check_key_encryption_keys(host, &snapshots)?;
+    Ok(snapshots)
+}
+
+/// An instance that may use the store can open all keys.
+fn check_key_encryption_keys(host: &Host, snapshots: &Snapshots) -> Result<(), Violation> {
+    let keys = snapshots.iter().flatten().flat_map(|it| &it.sealed_under);
+    let (mut old, mut new) = (false, false);
+    keys.for_each(|key| match *key {
+        issuer::OLD => old = true,
+        _ => new = true,
+    });
+    for (is_needed, other) in [(old, issuer::NEW), (new, issuer::OLD)] {
+        let alone = rows(host, vec![issuer::digest(other)]);
+        if is_needed && at_once(directory::open(&alone)).is_ok() {
+            let text = format!("the store takes key {other} alone, under which not all is sealed");
+            return Err(Violation::of(Guarantee::Recovery, text));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a machine is on the list of blocked machines, or is not blocked.
 pub fn is_listed_if_blocked(host: &Host, domain: u8, machine: u8) -> Result<bool, Violation> {
-    let (rows, guid) = (rows(host), machine_guid(machine));
+    let (rows, guid) = (rows(host, Vec::new()), machine_guid(machine));
     let found = at_once(async {
         let Some(domain) = insertion::find(&rows, &domain_name(domain)).await? else {
             return Ok(true);
@@ -145,7 +171,7 @@ fn unreadable(error: Error) -> Violation {
     Violation::of(Guarantee::Recovery, text)
 }
 
-fn rows(host: &Host) -> Tables<SnapshotStore<'_>, SnapshotEnvironment<'_>> {
+fn rows(host: &Host, keys: Vec<KeyDigest>) -> Tables<SnapshotStore<'_>, SnapshotEnvironment<'_>> {
     let store = SnapshotStore {
         host,
         written: RefCell::default(),
@@ -154,17 +180,19 @@ fn rows(host: &Host) -> Tables<SnapshotStore<'_>, SnapshotEnvironment<'_>> {
         host,
         random: Cell::new(Random::new(0x005e_ed0f_71e5)),
     };
-    Tables::new(store, env, None, Limits::default())
+    Tables::new(store, env, keys, Limits::default())
 }
 
 fn take_one(host: &Host, name: &DomainName) -> Result<Option<DomainSnapshot>, Error> {
-    let rows = rows(host);
+    let rows = rows(host, Vec::new());
     at_once(async {
         let Some(domain) = insertion::find(&rows, name).await? else {
             return Ok(None);
         };
         let members = domain_membership::members(&rows, &domain, None, usize::MAX).await?;
         let keys = domain_keys::read(&rows, &domain).await?;
+        let unseal = |(_, key): (u32, &domain_keys::DomainKey)| issuer::unseal(&key.sealed);
+        let sealed: Vec<(u8, String)> = keys.above(0).filter_map(unseal).collect();
         let departures = domain.info.departures;
         let intents = domain.info.intents.len();
         Ok(Some(DomainSnapshot {
@@ -178,10 +206,8 @@ fn take_one(host: &Host, name: &DomainName) -> Result<Option<DomainSnapshot>, Er
             },
             intents,
             members: members.into_iter().map(|(guid, _)| guid).collect(),
-            keys: keys
-                .above(0)
-                .map(|(_, key)| String::from_utf8_lossy(&key.sealed).into_owned())
-                .collect(),
+            keys: sealed.iter().map(|(_, name)| name.clone()).collect(),
+            sealed_under: sealed.iter().map(|(key, _)| *key).collect(),
         }))
     })
 }

@@ -124,6 +124,19 @@ where
         Ok(root.header)
     }
 
+    /// Lets `decide` change the root's header, whether the root is a leaf or a branch; it runs on a
+    /// read that is never stale.
+    pub async fn update_root_header<R>(
+        &self,
+        mut decide: impl FnMut(&mut H) -> Change<R>,
+    ) -> Result<R, Error> {
+        self.rows
+            .update(self.table, self.root, |root: &mut Node<K, V, H>| {
+                Ok(decide(&mut root.header))
+            })
+            .await
+    }
+
     /// Entries with keys above `after`, ascending, at most `limit` of them. May run again.
     ///
     /// The cost follows what is listed. Every entry that is there all the while is listed once.

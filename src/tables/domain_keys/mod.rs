@@ -12,21 +12,31 @@
 //! A claim has its time in the row. So every request sees alike when it is overdue, also one that
 //! comes long after the maker died, and none has to wait for that time again.
 //!
+//! The row also says under which key-encryption key its keys are sealed. The maker of the first one
+//! asks the directory, after its claim ([`super::ownership`]). A key that is saved under another one
+//! than the row says is resealed by the same write.
+//!
 //! There is no way out of "earlier": devices get every version for ever, so that what was bound to
 //! an old one stays playable.
 
+mod rotation;
 mod row;
 
+use serde_bytes::ByteArray;
+
 use self::row::Claim;
-pub use self::row::{DomainKey, DomainKeys};
+pub use self::{
+    rotation::{reissue, renew_certificates, reseal},
+    row::{DomainKey, DomainKeys},
+};
 use super::{
-    Tables,
+    Tables, directory,
     domain_server_info::{self, Domain},
 };
 use crate::{
     environment::Environment,
     error::Error,
-    issuer::{CertificateOrder, Issuer, NewKey},
+    issuer::{CertificateOrder, Issuer, KeyDigest, NewKey},
     journal::{Event, Journal, Kind},
     store::{
         Store,
@@ -93,39 +103,13 @@ pub async fn read_or_roll_over<S: Store, E: Environment, I: Issuer>(
             return Ok(keys);
         }
         issuer.check(tables.env.now_s())?;
-        let Some((claim, version)) = claim(tables, domain, keys.claim).await? else {
+        let Some((claim, next)) = claim(tables, domain, keys.claim).await? else {
             continue;
         };
-        let began_ms = tables.env.now_ms();
-        let made = issuer.make(&CertificateOrder {
-            domain: &domain.info.domain,
-            server_url,
-            version,
-            now_s: tables.env.now_s(),
-        });
-        let made = match made {
-            Ok(made) => made,
-            Err(error) => {
-                let _ = release(tables, domain, claim).await;
-                return Err(error);
-            }
-        };
-        let key_type = made.key_type;
-        let duration_ms = tables.env.now_ms() - began_ms;
-        match save(tables, domain, version, made).await {
-            Ok(true) => journal.record(&Event {
-                domain: Some(&domain.info.domain),
-                key_version: Some(u64::from(version)),
-                key_type: Some(key_type.as_str()),
-                duration_seconds: Some(duration_ms as f64 / 1000.0),
-                ..Event::new(Kind::KeyGenerated)
-            }),
-            Ok(false) => {}
-            Err(error) => {
-                // It may be saved yet; if not, another request need not wait for it.
-                let _ = release(tables, domain, claim).await;
-                return Err(error);
-            }
+        if let Err(error) = make(tables, domain, server_url, issuer, next, journal).await {
+            // It may be saved yet; if not, another request need not wait for it.
+            let _ = release(tables, domain, claim).await;
+            return Err(error);
         }
     }
     Err(Error::Unavailable(format!(
@@ -161,13 +145,57 @@ async fn wait<S: Store, E: Environment>(
     Ok(keys)
 }
 
+/// What the next key is to be.
+#[derive(Debug, Clone, Copy)]
+struct Next {
+    version: u32,
+    /// Under which key-encryption key it is to be sealed, where the row says so.
+    seal_under: Option<KeyDigest>,
+}
+
+/// Makes the next key, and saves it.
+async fn make<S: Store, E: Environment, I: Issuer>(
+    tables: &Tables<S, E>,
+    domain: &Domain,
+    server_url: &str,
+    issuer: &I,
+    next: Next,
+    journal: Journal<'_, E>,
+) -> Result<(), Error> {
+    let seal_under = match next.seal_under {
+        Some(key) => key,
+        None => directory::sealing_key(tables).await?,
+    };
+    directory::check_key(tables, &seal_under)?;
+    let order = CertificateOrder {
+        domain: &domain.info.domain,
+        server_url,
+        version: next.version,
+        now_s: tables.env.now_s(),
+    };
+    let began_ms = tables.env.now_ms();
+    let made = issuer.make(&order, &seal_under)?;
+    let key_type = made.key_type;
+    let duration_ms = tables.env.now_ms() - began_ms;
+    if save(tables, domain, issuer, next.version, made, seal_under).await? {
+        journal.record(&Event {
+            domain: Some(&domain.info.domain),
+            key_version: Some(u64::from(next.version)),
+            key_type: Some(key_type.as_str()),
+            duration_seconds: Some(duration_ms as f64 / 1000.0),
+            ..Event::new(Kind::KeyGenerated)
+        });
+    }
+    Ok(())
+}
+
 /// Claims the next key from `former`, which is nobody or a maker whose key did not come; also gives
-/// the version to make it for.
+/// what it is to be.
 async fn claim<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     domain: &Domain,
     former: Option<Claim>,
-) -> Result<Option<(Claim, u32)>, Error> {
+) -> Result<Option<(Claim, Next)>, Error> {
     let claim = Claim {
         maker: tables.env.random_u64(),
         since_ms: tables.env.now_ms(),
@@ -179,7 +207,11 @@ async fn claim<S: Store, E: Environment>(
             }
             keys.claim = Some(claim);
             // Not what was read before: another key may have been saved since.
-            Ok(Change::Write(Some((claim, keys.newest_version() + 1))))
+            let next = Next {
+                version: keys.newest_version() + 1,
+                seal_under: keys.sealed_under.map(ByteArray::into_array),
+            };
+            Ok(Change::Write(Some((claim, next))))
         })
         .await
 }
@@ -204,11 +236,17 @@ async fn release<S: Store, E: Environment>(
 /// Saves a key under the version it was made for, unless that has one or the key is not required
 /// any more. A maker that was overdue may still save it, if it is the first: its key is as good as
 /// that of whoever took over, and nobody waits in vain. Also says whether this key is kept.
-async fn save<S: Store, E: Environment>(
+///
+/// # Errors
+/// The issuer's, where the others are sealed under a key-encryption key by now that it does not
+/// have.
+async fn save<S: Store, E: Environment, I: Issuer>(
     tables: &Tables<S, E>,
     domain: &Domain,
+    issuer: &I,
     version: u32,
     made: NewKey,
+    sealed_under: KeyDigest,
 ) -> Result<bool, Error> {
     let now_s = tables.env.now_s();
     let info = &domain.info;
@@ -220,58 +258,19 @@ async fn save<S: Store, E: Environment>(
                 // Nobody may have been told that this very key was saved.
                 return Ok(Change::Keep(keys.has(version, &made)));
             }
+            let mut made = made.clone();
+            let under = *keys
+                .sealed_under
+                .get_or_insert(ByteArray::new(sealed_under));
+            if let Some(sealed) = issuer.reseal(&info.domain, version, &made.sealed, &under)? {
+                made.sealed = sealed;
+            }
             let by_operator = keys.is_by_operator(info.departures_by_operators);
-            keys.push(made.clone(), now_s, by_operator);
+            keys.push(made, now_s, by_operator);
             keys.departures_covered = info.departures;
             keys.departures_by_operators_covered = info.departures_by_operators;
             keys.claim = None;
             Ok(Change::Write(true))
         })
         .await
-}
-
-/// Renews the certificates among `keys` that run out, and keeps them. A key stays the same key.
-///
-/// Devices that ask at the same time may each sign; one signature is kept.
-pub async fn renew_certificates<S: Store, E: Environment, I: Issuer>(
-    tables: &Tables<S, E>,
-    domain: &Domain,
-    server_url: &str,
-    issuer: &I,
-    keys: DomainKeys,
-) -> Result<DomainKeys, Error> {
-    let now_s = tables.env.now_s();
-    let runs_out = |key: &DomainKey| key.renewable_from_s(issuer).is_some_and(|s| s <= now_s);
-    let mut renewed = Vec::new();
-    for (version, key) in keys.above(0).filter(|(_, key)| runs_out(key)) {
-        let order = CertificateOrder {
-            domain: &domain.info.domain,
-            server_url,
-            version,
-            now_s,
-        };
-        renewed.push((version, issuer.renew(&order, &key.certificate)?));
-    }
-    if renewed.is_empty() {
-        return Ok(keys);
-    }
-    tables
-        .update(TABLE, domain.info.keys, |keys: &mut DomainKeys| {
-            if keys.erased {
-                return Ok(Change::Keep(()));
-            }
-            for (version, certificate) in &renewed {
-                let chain = keys.chain_index(certificate.chain.clone());
-                let key = &mut keys.keys[*version as usize - 1];
-                if runs_out(key) {
-                    key.certificate = certificate.der.clone().into();
-                    key.not_before_s = certificate.not_before_s;
-                    key.not_after_s = certificate.not_after_s;
-                    key.chain = chain;
-                }
-            }
-            Ok(Change::Write(()))
-        })
-        .await?;
-    read(tables, domain).await
 }

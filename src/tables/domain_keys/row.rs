@@ -1,11 +1,11 @@
 //! The row of a domain in `DomainKeys`, and what it says by itself.
 
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
+use serde_bytes::{ByteArray, ByteBuf};
 
 use crate::{
     error::{Error, RateLimit},
-    issuer::{Issuer, NewKey},
+    issuer::{Issuer, NewCertificate, NewKey},
     tables::domain_server_info::DomainServerInfo,
 };
 
@@ -16,6 +16,9 @@ const DAY_S: i64 = 24 * 60 * 60;
 pub struct DomainKeys {
     /// The keys; the first is version 1.
     pub(super) keys: Vec<DomainKey>,
+    /// The digest of the key-encryption key that all of them are sealed under, once there is one or
+    /// they were resealed: then the next one must be too.
+    pub(super) sealed_under: Option<ByteArray<32>>,
     /// The issuers of the certificates, each list from the issuer up to the domain CA, as DER.
     pub(super) chains: Vec<Vec<ByteBuf>>,
     /// How many of the domain's departures were counted when the newest key began to be made.
@@ -52,7 +55,7 @@ pub struct DomainKey {
     pub not_after_s: i64,
     /// Whether an operator's wish made it necessary.
     by_operator: bool,
-    pub(super) chain: u32,
+    chain: u32,
 }
 
 impl DomainKey {
@@ -74,6 +77,7 @@ impl Default for DomainKeys {
     fn default() -> Self {
         Self {
             keys: Vec::new(),
+            sealed_under: None,
             chains: Vec::new(),
             departures_covered: 0,
             departures_by_operators_covered: 0,
@@ -170,8 +174,36 @@ impl DomainKeys {
         self.departures_by_operators_covered < departures_by_operators
     }
 
-    pub(super) fn chain_index(&mut self, chain: Vec<Vec<u8>>) -> u32 {
-        let chain: Vec<ByteBuf> = chain.into_iter().map(ByteBuf::from).collect();
+    /// The key of a version.
+    pub(super) fn key(&self, version: u32) -> Option<&DomainKey> {
+        self.keys.get((version as usize).checked_sub(1)?)
+    }
+
+    /// Replaces the certificate of a version that exists.
+    pub(super) fn set_certificate(&mut self, version: u32, certificate: &NewCertificate) {
+        let chain = self.chain_index(certificate.chain.clone());
+        let key = &mut self.keys[version as usize - 1];
+        key.certificate = certificate.der.clone().into();
+        key.not_before_s = certificate.not_before_s;
+        key.not_after_s = certificate.not_after_s;
+        key.chain = chain;
+    }
+
+    /// Forgets the issuers that have issued no certificate that is left.
+    pub(super) fn forget_unused_chains(&mut self) {
+        let chains = std::mem::take(&mut self.chains);
+        for at in 0..self.keys.len() {
+            let chain = chains.get(self.keys[at].chain as usize);
+            let chain = chain.cloned().unwrap_or_default();
+            self.keys[at].chain = self.chain_number(chain);
+        }
+    }
+
+    fn chain_index(&mut self, chain: Vec<Vec<u8>>) -> u32 {
+        self.chain_number(chain.into_iter().map(ByteBuf::from).collect())
+    }
+
+    fn chain_number(&mut self, chain: Vec<ByteBuf>) -> u32 {
         let known = self.chains.iter().position(|known| *known == chain);
         known.unwrap_or_else(|| {
             self.chains.push(chain);
@@ -182,7 +214,7 @@ impl DomainKeys {
     /// Whether a version is this key.
     pub(super) fn has(&self, version: u32, made: &NewKey) -> bool {
         let key = self.keys.get(version as usize - 1);
-        key.is_some_and(|key| key.sealed.as_slice() == made.sealed)
+        key.is_some_and(|key| key.certificate.as_slice() == made.certificate.der)
     }
 
     pub(super) fn push(&mut self, made: NewKey, created_at_s: i64, by_operator: bool) {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use anonymous_domains_testkit::Guarantee;
 
-use super::{Execution, Next};
+use super::{Execution, Next, Task};
 use crate::{
     host::Fault,
     issuer,
@@ -64,6 +64,7 @@ impl Execution {
         self.runtime.trace(|| "the system is quiescent".to_owned());
         self.runtime.key_making_fails.set(false);
         self.instances.wrong_owner = 0;
+        self.instances.stragglers = 0;
         for domain in 0..domains {
             for machine in 0..machines {
                 let registers =
@@ -102,6 +103,25 @@ impl Execution {
             {
                 return recovery("the list is not the roster");
             }
+        }
+        Ok(())
+    }
+
+    /// If a request has begun to reseal the keys, one does so to the end. From then on the old
+    /// key-encryption key is gone.
+    pub fn finish_rotation(&mut self) -> Result<(), Violation> {
+        let begins = |task: &Task| matches!(task.op, Op::Reseal { .. });
+        if !self.tasks.iter().any(begins) {
+            return Ok(());
+        }
+        self.instances.wrong_owner = 0;
+        let to_end = Op::Reseal {
+            page: 2,
+            to_end: true,
+        };
+        match &*self.run_alone(to_end)? {
+            Outcome::Done => self.instances.rotate(),
+            outcome => return recovery(format!("a quiescent reseal: {}", outcome.show())),
         }
         Ok(())
     }

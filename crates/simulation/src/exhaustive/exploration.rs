@@ -87,6 +87,7 @@ pub fn check_end(execution: &mut Execution) -> Result<(), Violation> {
     let machines = 1 + (0..8).filter(|it| execution.knows(*it)).max().unwrap_or(0);
     let domains = execution.model.domains();
     execution.register_all(machines, domains, false)?;
+    execution.finish_rotation()?;
     execution.wait_long();
     execution.register_all(machines, domains, true)?;
     execution.check_end(machines, domains)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anonymous_domains_protocol::{
     admin::{
         BlockedMachine, BlockedPage, Domain, DomainKeyDescription, DomainKeyList, DomainPage,
-        DomainSettings, Member, MemberPage,
+        DomainSettings, Member, MemberPage, Reissued, ResealPage,
     },
     ids::{DomainName, MachineGuid},
     problem::{ErrorName, Problem},
@@ -200,6 +200,8 @@ fn what_an_operator_is_answered() {
         x5c: x5c(),
     };
     check("DomainKeyDescription", &key, &key);
+    let reissued = Reissued { reissued: 1 };
+    check("Reissued", &reissued, &reissued);
     let keys = DomainKeyList { keys: vec![key] };
     check("DomainKeyList", &keys, &keys);
     for next in [None, Some(text("a"))] {
@@ -216,6 +218,12 @@ fn what_an_operator_is_answered() {
         check("MemberPage", &page, &page);
         let page = BlockedPage { blocked, next };
         check("BlockedPage", &page, &page);
+        let page = ResealPage {
+            resealed: 1,
+            remaining: 0,
+            next: page.next,
+        };
+        check("ResealPage", &page, &page);
     }
 }
 

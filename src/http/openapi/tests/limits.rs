@@ -2,7 +2,7 @@
 
 use anonymous_domains_protocol::{
     admin::{self, DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT},
-    ids::{CA_CERTIFICATE_SEGMENT, DOMAIN_NAME_MAX_BYTES},
+    ids::{CA_CERTIFICATE_SEGMENT, DOMAIN_NAME_MAX_BYTES, NEXT_CA_CERTIFICATE_SEGMENT},
     jws::Algorithm,
     request,
     time::{numeric_date_ms, rfc3339},
@@ -20,7 +20,8 @@ fn names_are_as_long_as_they_may_be() {
         name["pattern"],
         format!("^[A-Za-z0-9][A-Za-z0-9._-]{{0,{rest}}}$")
     );
-    assert_eq!(name["not"], json!({ "const": CA_CERTIFICATE_SEGMENT }));
+    let reserved = [CA_CERTIFICATE_SEGMENT, NEXT_CA_CERTIFICATE_SEGMENT];
+    assert_eq!(name["not"], json!({ "enum": reserved }));
 }
 
 #[test]
