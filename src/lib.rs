@@ -28,5 +28,6 @@ pub mod registration;
 pub mod settings;
 pub mod store;
 pub mod tables;
+pub mod transfer;
 #[cfg(target_family = "wasm")]
 mod wasi;

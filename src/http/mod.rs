@@ -1,10 +1,12 @@
 //! HTTP at the rim: paths, methods, media types and sizes on the way in, documents on the way out.
 
 pub mod admin;
+mod admin_request;
 mod openapi;
 mod precondition;
 pub mod problem;
 pub mod route;
+mod transfer;
 
 use anonymous_domains_protocol::{ids::DomainName, problem::ErrorName, request};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
@@ -135,7 +137,8 @@ impl<S: Store, E: Environment> App<S, E> {
                     tables: &self.tables,
                 };
                 let route = route.ok_or_else(nothing_here)?;
-                admin::answer(&administration, route, head, body).await
+                let ca = &self.settings()?.ca;
+                admin::answer(&administration, ca, route, head, body).await
             }
             Route::Register(domain) => {
                 let received = self.received(head, domain)?;

@@ -45,6 +45,12 @@ pub enum AdminRoute<'a> {
     Rollover(&'a str),
     /// `/domains/{domain}/keys`.
     Keys(&'a str),
+    /// `/export`.
+    ExportHeader,
+    /// `/domains/{domain}/export`.
+    Export(&'a str),
+    /// `/domains/{domain}/import`.
+    Import(&'a str),
 }
 
 impl<'a> AdminRoute<'a> {
@@ -59,19 +65,26 @@ impl<'a> AdminRoute<'a> {
             ["domains", domain, "blocked", guid] => Some(Self::BlockedMachine(domain, guid)),
             ["domains", domain, "rollover"] => Some(Self::Rollover(domain)),
             ["domains", domain, "keys"] => Some(Self::Keys(domain)),
+            ["export"] => Some(Self::ExportHeader),
+            ["domains", domain, "export"] => Some(Self::Export(domain)),
+            ["domains", domain, "import"] => Some(Self::Import(domain)),
             _ => None,
         }
     }
 
     fn allow(self) -> &'static str {
         match self {
-            Self::Domains | Self::Members(_) | Self::BlockedMachines(_) | Self::Keys(_) => {
-                "GET, HEAD"
-            }
+            Self::Domains
+            | Self::Members(_)
+            | Self::BlockedMachines(_)
+            | Self::Keys(_)
+            | Self::ExportHeader => "GET, HEAD",
             Self::Domain(_) => "GET, HEAD, PUT, DELETE",
             Self::Member(..) => "DELETE",
             Self::BlockedMachine(..) => "PUT, DELETE",
-            Self::Rollover(_) => "POST",
+            // An export has sealed keys: not for whoever may only read.
+            Self::Rollover(_) | Self::Export(_) => "POST",
+            Self::Import(_) => "PUT",
         }
     }
 }

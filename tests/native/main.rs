@@ -11,3 +11,4 @@ mod requests;
 mod settings;
 mod stored_bytes;
 mod support;
+mod transfer;

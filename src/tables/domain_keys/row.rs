@@ -51,7 +51,7 @@ pub struct DomainKey {
     /// Until when the certificate is good, in seconds since 1970.
     pub not_after_s: i64,
     /// Whether an operator's wish made it necessary.
-    by_operator: bool,
+    pub by_operator: bool,
     pub(super) chain: u32,
 }
 
@@ -102,6 +102,15 @@ impl DomainKeys {
         std::iter::once(&key.certificate)
             .chain(chain)
             .map(|der| der.as_slice())
+    }
+
+    /// How many of the domain's departures the newest key covers, and of those the ones that were an
+    /// operator's wish.
+    pub fn covers(&self) -> [u64; 2] {
+        [
+            self.departures_covered,
+            self.departures_by_operators_covered,
+        ]
     }
 
     /// How many of the domain's departures the newest key covers.
@@ -179,7 +188,8 @@ impl DomainKeys {
         }) as u32
     }
 
-    pub(super) fn push(&mut self, made: NewKey, created_at_s: i64, by_operator: bool) {
+    /// Appends a key, whose version is the next one then.
+    pub fn push(&mut self, made: NewKey, created_at_s: i64, by_operator: bool) {
         let chain = self.chain_index(made.certificate.chain);
         self.keys.push(DomainKey {
             created_at_s,
