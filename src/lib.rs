@@ -30,5 +30,6 @@ pub mod rotation;
 pub mod settings;
 pub mod store;
 pub mod tables;
+pub mod transfer;
 #[cfg(target_family = "wasm")]
 mod wasi;

@@ -278,7 +278,7 @@ fn unreadable(order: &CertificateOrder<'_>, why: &dyn std::fmt::Display) -> Erro
     ))
 }
 
-fn public_key(certificate: &Certificate) -> Result<PublicKey, String> {
+pub(super) fn public_key(certificate: &Certificate) -> Result<PublicKey, String> {
     let spki = certificate.tbs_certificate().subject_public_key_info();
     let der = spki.to_der().map_err(|error| error.to_string())?;
     PublicKey::from_spki_der(&der).map_err(|error| error.to_string())
@@ -332,12 +332,12 @@ fn chain(from: &Certificate, known: &[Certificate]) -> Result<Vec<Vec<u8>>, Stri
 }
 
 #[derive(Clone, Copy)]
-enum Bound {
+pub(super) enum Bound {
     NotBefore,
     NotAfter,
 }
 
-fn unix_s(certificate: &Certificate, bound: Bound) -> i64 {
+pub(super) fn unix_s(certificate: &Certificate, bound: Bound) -> i64 {
     let validity = certificate.tbs_certificate().validity();
     let time = match bound {
         Bound::NotBefore => &validity.not_before,

@@ -7,3 +7,4 @@ pub mod cache;
 pub mod certificate;
 pub mod delivery;
 mod private_jwk;
+pub mod stored_key;

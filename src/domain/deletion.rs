@@ -8,7 +8,7 @@ use crate::{
     store::{Store, rows::Change},
     tables::{
         Tables, blocked_machines, directory, domain_keys, domain_membership,
-        domain_server_info::{self, Deletion, Domain, DomainServerInfo},
+        domain_server_info::{self, Domain, DomainServerInfo, Life},
     },
 };
 
@@ -18,36 +18,51 @@ pub async fn delete<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     domain: &Domain,
 ) -> Result<(), Error> {
-    let begin = |info: &mut DomainServerInfo| {
-        info.deletion = Deletion::Begun;
-        info.intents = Vec::new();
-        Ok(Change::Write(()))
-    };
-    let deleted = match domain.info.deletion {
-        Deletion::No => match domain_server_info::update(tables, domain, begin).await {
-            Ok(((), deleted)) => deleted,
-            // Another request has begun it, or this one without being told.
-            Err(error) if error.refusal() == Some(ErrorName::UnknownDomain) => {
-                let now = domain_server_info::read(tables, domain.id).await?;
-                let is_same = now.generation() == domain.generation();
-                if !is_same || now.info.deletion != Deletion::Begun {
-                    return Err(error);
-                }
-                now
-            }
-            Err(error) => return Err(error),
-        },
-        Deletion::Begun | Deletion::Done => domain.clone(),
+    let deleted = match domain.info.life {
+        Life::Exists | Life::Importing(_) | Life::Imported(_) => begin(tables, domain).await?,
+        Life::DeletionBegun | Life::Deleted => domain.clone(),
     };
     finish(tables, &deleted).await
 }
 
+async fn begin<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    domain: &Domain,
+) -> Result<Domain, Error> {
+    let info = tables
+        .update(
+            domain_server_info::TABLE,
+            domain.id,
+            |info: &mut DomainServerInfo| {
+                let is_same = info.generation() == domain.generation();
+                if !is_same || info.life == Life::Deleted {
+                    return Err(Error::refused(
+                        ErrorName::UnknownDomain,
+                        "the domain was deleted in the meantime",
+                    ));
+                }
+                if info.life == Life::DeletionBegun {
+                    // Another request has begun it, or this one without being told.
+                    return Ok(Change::Keep(info.clone()));
+                }
+                info.life = Life::DeletionBegun;
+                info.intents = Vec::new();
+                Ok(Change::Write(info.clone()))
+            },
+        )
+        .await?;
+    Ok(Domain {
+        id: domain.id,
+        info,
+    })
+}
+
 /// Erases the other rows of a deleted domain.
-pub(super) async fn finish<S: Store, E: Environment>(
+pub async fn finish<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     domain: &Domain,
 ) -> Result<(), Error> {
-    if domain.info.deletion != Deletion::Begun {
+    if domain.info.life != Life::DeletionBegun {
         return Ok(());
     }
     domain_keys::erase(tables, domain).await?;
@@ -59,10 +74,11 @@ pub(super) async fn finish<S: Store, E: Environment>(
             domain_server_info::TABLE,
             domain.id,
             |info: &mut DomainServerInfo| {
-                if info.deletion != Deletion::Begun || info.generation() != domain.generation() {
-                    return Ok(Change::Keep(info.deletion == Deletion::No));
+                if info.life != Life::DeletionBegun || info.generation() != domain.generation() {
+                    let is_deleted = matches!(info.life, Life::DeletionBegun | Life::Deleted);
+                    return Ok(Change::Keep(!is_deleted));
                 }
-                info.deletion = Deletion::Done;
+                info.life = Life::Deleted;
                 Ok(Change::Write(false))
             },
         )

@@ -18,19 +18,27 @@ use crate::{
         Tables, directory,
         domain_keys::{self, DomainKeys},
         domain_membership::{self, MembershipRoot},
-        domain_server_info::{self, Deletion, Domain, DomainServerInfo, deleted_meanwhile},
+        domain_server_info::{
+            self, Domain, DomainServerInfo, Life, being_imported, deleted_meanwhile,
+        },
     },
 };
 
 /// Looks a domain up.
+///
+/// # Errors
+/// `Unavailable` while it is being imported: nobody is to be told that it is not there.
 pub async fn find<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     name: &DomainName,
 ) -> Result<Option<Domain>, Error> {
-    Ok(find_undeleted(tables, name).await?.filter(Domain::exists))
+    match find_undeleted(tables, name).await? {
+        Some(domain) if domain.is_importing() => Err(being_imported()),
+        found => Ok(found.filter(Domain::exists)),
+    }
 }
 
-/// Looks up a domain that exists, or of which something is left.
+/// Looks up a domain that exists, or of which something is there already or left.
 pub async fn find_undeleted<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     name: &DomainName,
@@ -38,7 +46,7 @@ pub async fn find_undeleted<S: Store, E: Environment>(
     match directory::find(tables, name).await? {
         Some(id) => {
             let domain = domain_server_info::read(tables, id).await?;
-            Ok((domain.info.deletion != Deletion::Done).then_some(domain))
+            Ok((domain.info.life != Life::Deleted).then_some(domain))
         }
         None => Ok(None),
     }
@@ -61,16 +69,36 @@ pub async fn find_or_insert<S: Store, E: Environment>(
 /// unless there are `max_domains` already; also says whether this call inserted it.
 ///
 /// # Errors
-/// `RATE_LIMITED`.
+/// `RATE_LIMITED`; `Unavailable` while the domain is being imported.
 pub async fn find_or_insert_with<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     name: &DomainName,
     max_domains: Option<u64>,
     adjust: impl Fn(&mut DomainServerInfo),
 ) -> Result<(Domain, bool), Error> {
+    let (domain, inserted) = find_any_or_insert_with(tables, name, max_domains, adjust).await?;
+    if domain.is_importing() {
+        return Err(being_imported());
+    }
+    Ok((domain, inserted))
+}
+
+/// [`find_or_insert_with`] for an import, which may insert a domain that nobody else sees: also gives
+/// one that is being imported.
+///
+/// # Errors
+/// `RATE_LIMITED`.
+pub async fn find_any_or_insert_with<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    name: &DomainName,
+    max_domains: Option<u64>,
+    adjust: impl Fn(&mut DomainServerInfo),
+) -> Result<(Domain, bool), Error> {
+    let is_there =
+        |info: &DomainServerInfo| info.exists() || matches!(info.life, Life::Importing(_));
     let (id, inserted) = find_or_name(tables, name, max_domains, &adjust).await?;
     let domain = domain_server_info::read(tables, id).await?;
-    if inserted || domain.exists() {
+    if inserted || is_there(&domain.info) {
         return Ok((domain, inserted));
     }
     deletion::finish(tables, &domain).await?;
@@ -95,7 +123,7 @@ pub async fn find_or_insert_with<S: Store, E: Environment>(
             },
         )
         .await?;
-    if info.deletion != Deletion::No {
+    if !is_there(&info) {
         return Err(deleted_meanwhile());
     }
     if info.generation() != fresh.generation() {

@@ -1,29 +1,27 @@
 //! The operator's interface: `/admin/v1`.
 
-use anonymous_domains_protocol::{
-    admin::{DEFAULT_PAGE_LIMIT, DomainSettings, MAX_BYTES, MAX_PAGE_LIMIT},
-    ids::MachineGuid,
-    json::from_slice_strict,
-    problem::ErrorName,
-};
+use anonymous_domains_protocol::{admin::DomainSettings, ids::MachineGuid, problem::ErrorName};
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 
 use super::{
-    Body, domain_name, has_media_type, json, precondition::Preconditions, route::AdminRoute,
+    Body,
+    admin_request::{Query, read_json},
+    domain_name, json,
+    precondition::Preconditions,
+    route::AdminRoute,
+    transfer,
 };
 use crate::{
-    administration::{Administration, Described, Page},
+    administration::{Administration, Described},
     authentication::BearerToken,
+    credential::authority::DomainCa,
     environment::Environment,
     error::Error,
-    issuer::Issuer,
     journal::Actor,
     rotation::Rotation,
     settings::{AdminTokens, Scope},
     store::Store,
 };
-
-const JSON: &str = "application/json";
 
 /// Whose token a request has, if that token allows the request. With an error comes who asked, as
 /// far as it is known.
@@ -63,9 +61,9 @@ pub fn authenticate(tokens: &AdminTokens, head: &Parts) -> Result<Actor, (Error,
 }
 
 /// Answers an operator.
-pub async fn answer<S: Store, E: Environment, I: Issuer>(
+pub async fn answer<S: Store, E: Environment>(
     administration: &Administration<'_, S, E>,
-    rotation: &Rotation<'_, S, E, I>,
+    rotation: &Rotation<'_, S, E, DomainCa>,
     route: AdminRoute<'_>,
     head: &Parts,
     body: impl Body,
@@ -132,6 +130,14 @@ pub async fn answer<S: Store, E: Environment, I: Issuer>(
             json(&rotation.reseal(page).await?, true)
         }
         AdminRoute::Keys(domain) => json(&administration.keys(&domain_name(domain)?).await?, true),
+        AdminRoute::ExportHeader => transfer::export_header(administration.tables, rotation.issuer),
+        AdminRoute::Export(domain) => {
+            transfer::export(administration.tables, &domain_name(domain)?, head).await
+        }
+        AdminRoute::Import(domain) => {
+            let name = domain_name(domain)?;
+            transfer::import(administration, rotation.issuer, &name, head, body).await
+        }
     }
 }
 
@@ -154,66 +160,10 @@ fn empty(status: StatusCode) -> Response<Vec<u8>> {
 }
 
 async fn read_settings(head: &Parts, body: impl Body) -> Result<DomainSettings, Error> {
-    if !has_media_type(&head.headers, JSON) {
-        return Err(Error::refused(
-            ErrorName::UnsupportedMediaType,
-            format!("the Content-Type must be {JSON}"),
-        ));
-    }
-    let invalid = |error: &dyn std::fmt::Display| {
-        Error::refused(
-            ErrorName::InvalidRequest,
-            format!("the body is not a domain's settings: {error}"),
-        )
-    };
-    let body = body.read(MAX_BYTES).await?;
-    let settings = from_slice_strict(&body).map_err(|error| invalid(&error))?;
-    // Serde would take an array for the members' values, in their order.
-    if !settings.is_object() {
-        return Err(invalid(&"it is not a JSON object"));
-    }
-    serde_json::from_value(settings).map_err(|error| invalid(&error))
+    read_json(head, body, "a domain's settings").await
 }
 
 fn machine_guid(text: &str) -> Result<MachineGuid, Error> {
     MachineGuid::parse(text)
         .map_err(|error| Error::refused(ErrorName::InvalidRequest, error.to_string()))
-}
-
-/// The query of a list: `after` and `limit`. Other parameters are ignored.
-struct Query {
-    after: Option<String>,
-    limit: usize,
-}
-
-impl Query {
-    fn of(head: &Parts) -> Result<Self, Error> {
-        let invalid = |why: &'static str| Error::refused(ErrorName::InvalidRequest, why);
-        let mut query = Self {
-            after: None,
-            limit: DEFAULT_PAGE_LIMIT as usize,
-        };
-        let text = head.uri.query().unwrap_or_default();
-        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-            match &*name {
-                "after" => query.after = Some(value.into_owned()),
-                "limit" => {
-                    query.limit = value
-                        .parse()
-                        .ok()
-                        .filter(|limit| (1..=MAX_PAGE_LIMIT as usize).contains(limit))
-                        .ok_or_else(|| invalid("limit must be a whole number from 1 to 1000"))?;
-                }
-                _ => {}
-            }
-        }
-        Ok(query)
-    }
-
-    fn page<T>(self, parse: impl Fn(&str) -> Result<T, Error>) -> Result<Page<T>, Error> {
-        Ok(Page {
-            after: self.after.as_deref().map(parse).transpose()?,
-            limit: self.limit,
-        })
-    }
 }

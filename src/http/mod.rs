@@ -1,12 +1,14 @@
 //! HTTP at the rim: paths, methods, media types and sizes on the way in, documents on the way out.
 
 pub mod admin;
+mod admin_request;
 mod device;
 mod openapi;
 mod precondition;
 pub mod problem;
 pub mod request_id;
 pub mod route;
+mod transfer;
 
 use std::cell::Cell;
 

@@ -51,6 +51,12 @@ pub enum AdminRoute<'a> {
     Reissue(&'a str),
     /// `/reseal`.
     Reseal,
+    /// `/export`.
+    ExportHeader,
+    /// `/domains/{domain}/export`.
+    Export(&'a str),
+    /// `/domains/{domain}/import`.
+    Import(&'a str),
 }
 
 impl<'a> AdminRoute<'a> {
@@ -67,19 +73,26 @@ impl<'a> AdminRoute<'a> {
             ["domains", domain, "keys"] => Some(Self::Keys(domain)),
             ["domains", domain, "reissue"] => Some(Self::Reissue(domain)),
             ["reseal"] => Some(Self::Reseal),
+            ["export"] => Some(Self::ExportHeader),
+            ["domains", domain, "export"] => Some(Self::Export(domain)),
+            ["domains", domain, "import"] => Some(Self::Import(domain)),
             _ => None,
         }
     }
 
     fn allow(self) -> &'static str {
         match self {
-            Self::Domains | Self::Members(_) | Self::BlockedMachines(_) | Self::Keys(_) => {
-                "GET, HEAD"
-            }
+            Self::Domains
+            | Self::Members(_)
+            | Self::BlockedMachines(_)
+            | Self::Keys(_)
+            | Self::ExportHeader => "GET, HEAD",
             Self::Domain(_) => "GET, HEAD, PUT, DELETE",
             Self::Member(..) => "DELETE",
             Self::BlockedMachine(..) => "PUT, DELETE",
-            Self::Rollover(_) | Self::Reissue(_) | Self::Reseal => "POST",
+            // An export has sealed keys: not for whoever may only read.
+            Self::Rollover(_) | Self::Reissue(_) | Self::Reseal | Self::Export(_) => "POST",
+            Self::Import(_) => "PUT",
         }
     }
 }

@@ -59,7 +59,7 @@ impl Intent {
     }
 
     /// Whether it ends a membership, and so requires a rollover.
-    fn is_departure(&self) -> bool {
+    pub fn is_departure(&self) -> bool {
         !matches!(self.action, Action::Join { .. })
     }
 }

@@ -27,6 +27,13 @@ pub struct Listed {
     confirmation: u64,
 }
 
+impl Listed {
+    /// When it was blocked, in seconds since 1970.
+    pub fn blocked_at_s(&self) -> i64 {
+        self.blocked_at_s
+    }
+}
+
 /// The list, by GUID.
 type BlockedTree<'a, S, E> = Tree<'a, S, E, [u8; 16], Listed, ()>;
 
@@ -49,8 +56,18 @@ pub async fn put_on<S: Store, E: Environment>(
     root: RowId,
     guid: MachineGuid,
 ) -> Result<(), Error> {
+    put_on_as_of(tables, root, guid, tables.env.now_s()).await
+}
+
+/// Puts a machine on the list, if it is not on it, as of this time, in seconds since 1970.
+pub async fn put_on_as_of<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    root: RowId,
+    guid: MachineGuid,
+    blocked_at_s: i64,
+) -> Result<(), Error> {
     change(tables, root, guid, |listed| {
-        Some(listed.unwrap_or_else(|| new(tables, tables.env.now_s())))
+        Some(listed.unwrap_or_else(|| new(tables, blocked_at_s)))
     })
     .await
 }
@@ -147,6 +164,12 @@ pub async fn erase<S: Store, E: Environment>(
     }
 }
 
+/// An empty list, which nothing names yet.
+pub async fn create<S: Store, E: Environment>(tables: &Tables<S, E>) -> Result<RowId, Error> {
+    let first = Node::<[u8; 16], Listed, ()>::root(());
+    tables.create(TABLE, first).await
+}
+
 /// The root of the list, which is made if there is none.
 pub async fn find_or_insert<S: Store, E: Environment>(
     tables: &Tables<S, E>,
@@ -155,8 +178,7 @@ pub async fn find_or_insert<S: Store, E: Environment>(
     if let Some(root) = domain.info.blocked {
         return Ok(root);
     }
-    let first = Node::<[u8; 16], Listed, ()>::root(());
-    let mine = tables.create(TABLE, first).await?;
+    let mine = create(tables).await?;
     let (root, _) = domain_server_info::update(tables, domain, |info| {
         Ok(match info.blocked {
             Some(theirs) => Change::Keep(theirs),

@@ -61,8 +61,8 @@ pub struct DomainServerInfo {
     pub keys: RowId,
     /// The root of the list of the domain's blocked machines, once there is one.
     pub blocked: Option<RowId>,
-    /// Whether an operator has deleted the domain.
-    pub deletion: Deletion,
+    /// Whether the domain exists.
+    pub life: Life,
 }
 
 /// How many members a domain has, as far as that matters ([`crate::membership`]).
@@ -122,17 +122,24 @@ pub enum Action {
     Block,
 }
 
-/// How far a domain's deletion is. A deleted domain's row stays, because its name is given once;
-/// a domain that is inserted under the name again gets other rows everywhere else.
+/// Whether a domain exists. A deleted domain's row stays, because its name is given once; a domain
+/// that is inserted under the name again gets other rows everywhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Deletion {
+pub enum Life {
     /// The domain exists.
-    No,
-    /// It does not, but its other rows are still to be erased.
-    Begun,
+    Exists,
+    /// It was deleted, but its other rows are still to be erased.
+    DeletionBegun,
     /// Nothing of it is left.
-    Done,
+    Deleted,
+    /// It is being imported: only the import may see it.
+    Importing(ImportId),
+    /// The domain exists, and was imported.
+    Imported(ImportId),
 }
+
+/// Which import it is: a digest of what is imported.
+pub type ImportId = [u8; 32];
 
 impl DomainServerInfo {
     /// What a domain is inserted with at the first registration.
@@ -159,8 +166,13 @@ impl DomainServerInfo {
             membership,
             keys,
             blocked: None,
-            deletion: Deletion::No,
+            life: Life::Exists,
         }
+    }
+
+    /// Whether the domain exists.
+    pub fn exists(&self) -> bool {
+        matches!(self.life, Life::Exists | Life::Imported(_))
     }
 
     /// Which of the domains of its name this is.
@@ -233,13 +245,19 @@ impl Domain {
         self.info.generation()
     }
 
-    /// Whether it was not deleted.
+    /// Whether it exists.
     pub fn exists(&self) -> bool {
-        self.info.deletion == Deletion::No
+        self.info.exists()
+    }
+
+    /// Whether it is being imported.
+    pub fn is_importing(&self) -> bool {
+        matches!(self.info.life, Life::Importing(_))
     }
 }
 
-/// Reads a row that the directory names; `None` for a domain that was deleted.
+/// Reads a row that the directory names; `None` for a domain that was deleted, or is not imported
+/// yet.
 pub async fn read_existing<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     id: RowId,
@@ -265,6 +283,11 @@ pub async fn read_again<S: Store, E: Environment>(
 /// For a request that was under way when its domain was deleted.
 pub fn deleted_meanwhile() -> Error {
     Error::Unavailable("the domain was deleted in the meantime".into())
+}
+
+/// For a request that comes while the domain is being imported.
+pub fn being_imported() -> Error {
+    Error::Unavailable("the domain is being imported".into())
 }
 
 /// Reads a row that the directory names, whatever has become of the domain.
@@ -312,7 +335,7 @@ async fn update_row<S: Store, E: Environment>(
     decide: &mut dyn FnMut(&mut DomainServerInfo) -> Result<bool, Error>,
 ) -> Result<Domain, Error> {
     let decide = |info: &mut DomainServerInfo| {
-        if info.deletion != Deletion::No || info.generation() != domain.generation() {
+        if !info.exists() || info.generation() != domain.generation() {
             return Err(Error::refused(
                 ErrorName::UnknownDomain,
                 "the domain was deleted in the meantime",

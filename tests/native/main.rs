@@ -13,3 +13,4 @@ mod rotation;
 mod settings;
 mod stored_bytes;
 mod support;
+mod transfer;

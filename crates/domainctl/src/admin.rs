@@ -265,7 +265,7 @@ impl Admin {
         }
     }
 
-    fn get<T: serde::de::DeserializeOwned>(
+    pub(crate) fn get<T: serde::de::DeserializeOwned>(
         &self,
         subject: &Subject,
         path: &str,
@@ -273,7 +273,12 @@ impl Admin {
         read(subject, &self.call(subject, Method::GET, path)?)
     }
 
-    fn call(&self, subject: &Subject, method: Method, path: &str) -> Result<Answer, AdminError> {
+    pub(crate) fn call(
+        &self,
+        subject: &Subject,
+        method: Method,
+        path: &str,
+    ) -> Result<Answer, AdminError> {
         self.request(subject, || {
             Request::builder()
                 .method(method.clone())
@@ -282,7 +287,7 @@ impl Admin {
         })
     }
 
-    fn request(
+    pub(crate) fn request(
         &self,
         subject: &Subject,
         request: impl Fn() -> Result<Request<Option<String>>, http::Error>,
@@ -293,12 +298,12 @@ impl Admin {
             .map_err(|failure| AdminError::about(subject, failure))
     }
 
-    fn url(&self, path: &str) -> Result<http::Uri, http::Error> {
+    pub(crate) fn url(&self, path: &str) -> Result<http::Uri, http::Error> {
         Ok(self.server.join(&format!("/admin/v1{path}"))?)
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(
+pub(crate) fn read<T: serde::de::DeserializeOwned>(
     subject: &Subject,
     answer: &Answer,
 ) -> Result<T, AdminError> {
@@ -308,6 +313,6 @@ fn read<T: serde::de::DeserializeOwned>(
 }
 
 /// The path of a domain. Names and GUIDs need no escaping.
-fn path(name: &DomainName, tail: &str) -> String {
+pub(crate) fn path(name: &DomainName, tail: &str) -> String {
     format!("/domains/{name}{tail}")
 }

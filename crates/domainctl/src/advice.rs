@@ -15,13 +15,20 @@ pub enum Subject {
     Domain(DomainName),
     /// One machine in a domain.
     Machine(DomainName, MachineGuid),
+    /// The export of a domain.
+    Export(DomainName),
+    /// The import of a domain.
+    Import(DomainName),
 }
 
 impl Subject {
     fn domain(&self) -> &str {
         match self {
             Self::Server => "the domain",
-            Self::Domain(domain) | Self::Machine(domain, _) => domain.as_str(),
+            Self::Domain(domain)
+            | Self::Machine(domain, _)
+            | Self::Export(domain)
+            | Self::Import(domain) => domain.as_str(),
         }
     }
 }
@@ -44,12 +51,21 @@ fn advice(subject: &Subject, error: ErrorName) -> String {
             Subject::Machine(domain, machine) => format!(
                 "{domain} has no member {machine}. See member list; if no other command works either, the server has no admin_token."
             ),
-            Subject::Server | Subject::Domain(_) => {
+            Subject::Server | Subject::Domain(_) | Subject::Export(_) | Subject::Import(_) => {
                 "The server has no operator's interface. Its setting admin_token may be missing or shorter than 32 characters, another setting may be unusable (see /healthz), or this is not the URL of a domain server.".to_owned()
             }
         },
         ErrorName::UnknownDomain => format!(
             "There is no domain {domain} on this server. Names are case-sensitive: see domain list; domain set creates a new one."
+        ),
+        ErrorName::PreconditionFailed if matches!(subject, Subject::Export(_)) => format!(
+            "{domain} was changed during every attempt to export it. Try again when fewer machines leave it."
+        ),
+        ErrorName::PreconditionFailed if matches!(subject, Subject::Import(_)) => format!(
+            "{domain} was not imported. With --replace, the domain that is there is deleted first. What was imported before it is there: run this again to go on."
+        ),
+        ErrorName::InvalidRequest if matches!(subject, Subject::Import(_)) => format!(
+            "{domain} was not imported, because the server did not accept what the file says of it. Nobody can use the domain now: import it from another file with --replace, or delete it."
         ),
         ErrorName::PreconditionFailed => format!(
             "Someone else changed {domain} at the same moment, and nothing was overwritten. Look at it with domain show and run this again, or add --force to overwrite it."
@@ -98,7 +114,9 @@ mod tests {
         for subject in [
             Subject::Server,
             Subject::Domain(domain.clone()),
-            Subject::Machine(domain, machine),
+            Subject::Machine(domain.clone(), machine),
+            Subject::Export(domain.clone()),
+            Subject::Import(domain),
         ] {
             for error in ErrorName::ALL {
                 let text = sentence(&subject, &Problem::new(*error, "the detail"));

@@ -74,11 +74,48 @@ pub enum Command {
         #[arg(value_parser = DomainName::parse)]
         domain: DomainName,
     },
+    /// Write domains to standard output, for import into another store
+    ///
+    /// The export has the domains' settings, keys, members and blocked machines as lines of JSON.
+    /// Private keys are in it as the store has them: sealed, so that they open only in a server with
+    /// the same key_encryption_key. Keep the file like the store.
+    ///
+    /// Machines may join and leave meanwhile. Who joins a domain during its export may be missing;
+    /// where a member has left, the other server makes a new key for the domain.
+    Export(ExportArguments),
+    /// Import domains that were exported from another store
+    ///
+    /// Nothing is imported from a file that was cut off or changed, and no domain that is there
+    /// already. Nobody can use a domain before all of it is imported. After an interruption, run the
+    /// same command again: it goes on where it stopped.
+    Import(ImportArguments),
     /// Print a script that completes this command in a shell
     Completions {
         /// The shell
         shell: Shell,
     },
+}
+
+/// What to export.
+#[derive(Args)]
+pub struct ExportArguments {
+    /// The domains [default: all]
+    #[arg(value_name = "DOMAIN", value_parser = DomainName::parse)]
+    pub domains: Vec<DomainName>,
+}
+
+/// What to import.
+#[derive(Args)]
+pub struct ImportArguments {
+    /// The file that export wrote
+    pub file: PathBuf,
+    /// The domains [default: all in the file]
+    #[arg(value_name = "DOMAIN", value_parser = DomainName::parse)]
+    pub domains: Vec<DomainName>,
+    /// Delete a domain that is there first, with its members and keys, unless it was imported from the
+    /// same file
+    #[arg(long)]
+    pub replace: bool,
 }
 
 /// What to do with domains.

@@ -3,8 +3,11 @@
 //! An [`Admin`] calls one server's `/admin/v1`. It [lists](Admin::domains) domains and their members
 //! page by page, and changes them so that two operators do not undo each other's work.
 //!
+//! [`transfer`] moves domains from one server to another.
+//!
 //! Each module uses only modules before it: `advice`, `error`, `pages`, `server_url`, `settings`,
-//! `admin`; and in the command `args`, `certificate`, `table`, `report`.
+//! `admin`, `transfer`; and in the command `args`, `certificate`, `table`, `report`, `progress`,
+//! `transfers`.
 //!
 //! ```no_run
 //! use anonymous_domains_client::{Client, ClientOptions, Token};
@@ -27,6 +30,7 @@
 
 pub mod advice;
 pub mod error;
+pub mod transfer;
 
 mod admin;
 mod pages;

@@ -4,8 +4,10 @@
 
 mod args;
 mod certificate;
+mod progress;
 mod report;
 mod table;
+mod transfers;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -75,6 +77,8 @@ fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
             )?;
             Ok(Listed::Whole)
         }
+        Command::Export(wanted) => transfers::export(&admin(arguments)?, wanted, report),
+        Command::Import(wanted) => transfers::import(&admin(arguments)?, wanted, report),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "domainctl", &mut script);

@@ -1,7 +1,8 @@
 //! The wire protocol of anonymous domains, shared by the server component, devices and tests.
 //!
 //! Names ([`ids`]), the JOSE that carries messages ([`jwk`], [`jws`], [`jwe`]), the messages
-//! themselves ([`request`], [`response`], [`admin`]) and the one catalogue of errors ([`problem`]).
+//! themselves ([`request`], [`response`], [`admin`], [`transfer`]) and the one catalogue of errors
+//! ([`problem`]).
 //!
 //! Nothing here does I/O or reads a clock; the crate builds for `wasm32-wasip2` as it does natively.
 //! Whatever comes from outside is parsed once, at the door, into types with private fields that
@@ -20,6 +21,7 @@ pub mod problem;
 pub mod request;
 pub mod response;
 pub mod time;
+pub mod transfer;
 
 mod base_point;
 mod random;

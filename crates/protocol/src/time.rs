@@ -18,6 +18,12 @@ pub fn rfc3339(unix_seconds: i64) -> String {
         .to_string()
 }
 
+/// Seconds since 1970-01-01T00:00:00Z of what [`rfc3339`] writes; `None` for any other text.
+pub fn unix_seconds(rfc3339: &str) -> Option<i64> {
+    let time: DateTime = rfc3339.parse().ok()?;
+    i64::try_from(time.unix_duration().as_secs()).ok()
+}
+
 /// A NumericDate (RFC 7519 section 2), which may have a fraction, in milliseconds since
 /// 1970-01-01T00:00:00Z.
 ///
@@ -37,7 +43,7 @@ pub fn numeric_date_ms(value: &Value) -> Option<i64> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{numeric_date_ms, rfc3339};
+    use super::{numeric_date_ms, rfc3339, unix_seconds};
 
     #[test]
     fn numeric_dates_are_within_the_calendar() {
@@ -76,6 +82,23 @@ mod tests {
             (-1, "1970-01-01T00:00:00Z"),
         ] {
             assert_eq!(rfc3339(seconds), text);
+        }
+    }
+
+    #[test]
+    fn text_becomes_the_seconds_that_it_was_written_from() {
+        for seconds in [0, 951_782_400, 1_795_376_488, 253_402_300_799] {
+            assert_eq!(unix_seconds(&rfc3339(seconds)), Some(seconds));
+        }
+        for text in [
+            "",
+            "2026-11-22T19:41:28",
+            "2026-11-22T19:41:28.5Z",
+            "2026-11-22T19:41:28+01:00",
+            "2026-13-22T19:41:28Z",
+            "1969-12-31T23:59:59Z",
+        ] {
+            assert_eq!(unix_seconds(text), None, "{text}");
         }
     }
 }

@@ -16,6 +16,7 @@
 //! all below it is. Whoever repeats an erasure that broke off goes on where it stopped.
 
 mod erase;
+mod fill;
 mod node;
 mod split;
 

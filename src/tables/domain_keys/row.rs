@@ -54,7 +54,7 @@ pub struct DomainKey {
     /// Until when the certificate is good, in seconds since 1970.
     pub not_after_s: i64,
     /// Whether an operator's wish made it necessary.
-    by_operator: bool,
+    pub by_operator: bool,
     chain: u32,
 }
 
@@ -106,6 +106,15 @@ impl DomainKeys {
         std::iter::once(&key.certificate)
             .chain(chain)
             .map(|der| der.as_slice())
+    }
+
+    /// How many of the domain's departures the newest key covers, and of those the ones that were an
+    /// operator's wish.
+    pub fn covers(&self) -> [u64; 2] {
+        [
+            self.departures_covered,
+            self.departures_by_operators_covered,
+        ]
     }
 
     /// How many of the domain's departures the newest key covers.
@@ -217,14 +226,21 @@ impl DomainKeys {
         key.is_some_and(|key| key.certificate.as_slice() == made.certificate.der)
     }
 
-    pub(super) fn push(&mut self, made: NewKey, created_at_s: i64, by_operator: bool) {
-        let chain = self.chain_index(made.certificate.chain);
+    /// Appends a key, whose version is the next one then.
+    pub fn push(
+        &mut self,
+        sealed: Vec<u8>,
+        certificate: NewCertificate,
+        created_at_s: i64,
+        by_operator: bool,
+    ) {
+        let chain = self.chain_index(certificate.chain);
         self.keys.push(DomainKey {
             created_at_s,
-            sealed: made.sealed.into(),
-            certificate: made.certificate.der.into(),
-            not_before_s: made.certificate.not_before_s,
-            not_after_s: made.certificate.not_after_s,
+            sealed: sealed.into(),
+            certificate: certificate.der.into(),
+            not_before_s: certificate.not_before_s,
+            not_after_s: certificate.not_after_s,
             by_operator,
             chain,
         });

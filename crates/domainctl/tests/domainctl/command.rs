@@ -243,6 +243,8 @@ fn the_help_is_as_pinned() {
         ("member-list", &["member", "list", "--help"]),
         ("member-block", &["member", "block", "--help"]),
         ("keys", &["keys", "--help"]),
+        ("export", &["export", "--help"]),
+        ("import", &["import", "--help"]),
         ("completions", &["completions", "--help"]),
     ] {
         let output = Shell::new().run(arguments);

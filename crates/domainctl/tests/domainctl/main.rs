@@ -6,6 +6,7 @@ mod lists;
 mod server;
 mod settings;
 mod token;
+mod transfers;
 
 use std::{
     path::Path,

@@ -11,6 +11,7 @@ use anonymous_domains_protocol::{
     problem::{ErrorName, Problem},
     request::{DeregisterRequest, RegisterRequest, SignedRequest},
     response::{Credential, DeregisterResponse, DomainDescription, Health, RegisterResponse},
+    transfer::{self, EndPart, ExportPage, Header, ImportState, Imported, Part},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -224,6 +225,36 @@ fn what_an_operator_is_answered() {
             next: page.next,
         };
         check("ResealPage", &page, &page);
+    }
+}
+
+#[test]
+fn what_moves_domains() {
+    let header = Header {
+        format: text(transfer::FORMAT),
+        version: transfer::VERSION,
+        created_at: time(),
+        key_encryption_keys: vec![text("AAAA")],
+    };
+    check("ExportHeader", &header, &header);
+    let schema = &document()["components"]["schemas"]["ExportHeader"]["properties"];
+    assert_eq!(schema["format"]["const"], transfer::FORMAT);
+    assert_eq!(schema["version"]["const"], transfer::VERSION);
+    let part = Part::End(EndPart {
+        domain: name(),
+        keys: 1,
+        members: 2,
+        blocked: 0,
+        departures: 0,
+        departures_by_operators: 0,
+    });
+    for next in [None, Some(text("a"))] {
+        let part = part.clone();
+        let page = ExportPage { part, next };
+        check("ExportPage", &page, &page);
+    }
+    for state in [ImportState::Importing, ImportState::Imported] {
+        check("Imported", &Imported { state }, &Imported { state });
     }
 }
 

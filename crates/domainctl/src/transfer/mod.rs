@@ -1,0 +1,30 @@
+//! Domains that move from one server to another, by way of a file.
+//!
+//! [`export()`] writes it, line by line as the server gives the lines; [`import`] sends the lines on
+//! after the whole file was found to be as it was written.
+
+mod export;
+mod file;
+mod import;
+
+use anonymous_domains_protocol::ids::DomainName;
+
+pub use export::{Exported, export};
+pub use file::ExportFile;
+pub use import::{Imported, import};
+
+/// What happens meanwhile, for a person who waits.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A domain begins.
+    Domain(&'a DomainName),
+    /// So many machines more are done.
+    Machines(u64),
+    /// So many bytes of the file more are done.
+    Bytes(u64),
+    /// A domain was changed, and its export begins again.
+    Again(&'a DomainName),
+}
+
+/// Is told of [`Event`]s.
+pub type Watch<'a> = &'a dyn Fn(Event<'_>);
