@@ -21,7 +21,7 @@ use crate::{
 
 /// One server's operator's interface.
 pub struct Admin {
-    server: ServerUrl,
+    pub(crate) server: ServerUrl,
     client: Client,
 }
 
@@ -273,7 +273,12 @@ impl Admin {
         read(subject, &self.call(subject, Method::GET, path)?)
     }
 
-    fn call(&self, subject: &Subject, method: Method, path: &str) -> Result<Answer, AdminError> {
+    pub(crate) fn call(
+        &self,
+        subject: &Subject,
+        method: Method,
+        path: &str,
+    ) -> Result<Answer, AdminError> {
         self.request(subject, || {
             Request::builder()
                 .method(method.clone())
@@ -282,7 +287,7 @@ impl Admin {
         })
     }
 
-    fn request(
+    pub(crate) fn request(
         &self,
         subject: &Subject,
         request: impl Fn() -> Result<Request<Option<String>>, http::Error>,
@@ -298,7 +303,7 @@ impl Admin {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(
+pub(crate) fn read<T: serde::de::DeserializeOwned>(
     subject: &Subject,
     answer: &Answer,
 ) -> Result<T, AdminError> {
@@ -308,6 +313,6 @@ fn read<T: serde::de::DeserializeOwned>(
 }
 
 /// The path of a domain. Names and GUIDs need no escaping.
-fn path(name: &DomainName, tail: &str) -> String {
+pub(crate) fn path(name: &DomainName, tail: &str) -> String {
     format!("/domains/{name}{tail}")
 }

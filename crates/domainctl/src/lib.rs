@@ -4,7 +4,7 @@
 //! page by page, and changes them so that two operators do not undo each other's work.
 //!
 //! Each module uses only modules before it: `advice`, `error`, `pages`, `server_url`, `settings`,
-//! `admin`; and in the command `args`, `certificate`, `table`, `report`.
+//! `admin`, `rotation`; and in the command `args`, `certificate`, `table`, `report`, `rotate`.
 //!
 //! ```no_run
 //! use anonymous_domains_client::{Client, ClientOptions, Token};
@@ -30,10 +30,12 @@ pub mod error;
 
 mod admin;
 mod pages;
+mod rotation;
 mod server_url;
 mod settings;
 
 pub use admin::{Admin, Tagged};
 pub use pages::{Pages, Paging};
+pub use rotation::ResealProgress;
 pub use server_url::{InvalidServerUrl, ServerUrl};
 pub use settings::{SetOutcome, SettingsChange};

@@ -243,6 +243,12 @@ fn the_help_is_as_pinned() {
         ("member-list", &["member", "list", "--help"]),
         ("member-block", &["member", "block", "--help"]),
         ("keys", &["keys", "--help"]),
+        (
+            "key-encryption-key-reseal",
+            &["key-encryption-key", "reseal", "--help"],
+        ),
+        ("ca", &["ca", "--help"]),
+        ("ca-reissue", &["ca", "reissue", "--help"]),
         ("completions", &["completions", "--help"]),
     ] {
         let output = Shell::new().run(arguments);
