@@ -13,8 +13,8 @@ const CAPACITY_BYTES: usize = 16 * 1024 * 1024;
 /// A key is only ever added when there are departures that the newest does not cover, and covers
 /// them then. So the number of departures, which every request reads, tells whether what is
 /// remembered is still all there is; and the number of times that an operator has had its
-/// certificates signed again, whether they are still those. A domain that is deleted is not found in `DomainServerInfo`,
-/// and one that takes its name is another generation.
+/// certificates signed again, whether they are still those. A domain that is deleted is not found
+/// in `DomainServerInfo`, and one that takes its name is another generation.
 #[derive(Debug, Default)]
 pub struct CredentialCache(RefCell<Contents>);
 

@@ -209,6 +209,11 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The body, read as JSON.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use crate::{
 
 /// One server's operator's interface.
 pub struct Admin {
-    server: ServerUrl,
+    pub(crate) server: ServerUrl,
     client: Client,
 }
 

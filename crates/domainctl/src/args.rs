@@ -89,6 +89,12 @@ pub enum Command {
     /// already. Nobody can use a domain before all of it is imported. After an interruption, run the
     /// same command again: it goes on where it stopped.
     Import(ImportArguments),
+    /// The keys under which the server seals domain keys in its store
+    #[command(subcommand)]
+    KeyEncryptionKey(KeyEncryptionKeyCommand),
+    /// The domain CA, which signs the certificates
+    #[command(subcommand)]
+    Ca(CaCommand),
     /// Print a script that completes this command in a shell
     Completions {
         /// The shell
@@ -176,6 +182,40 @@ pub enum MemberCommand {
     Block(Machine),
     /// Let a blocked machine join again
     Unblock(Machine),
+}
+
+/// What to do with the key-encryption keys.
+#[derive(Subcommand)]
+pub enum KeyEncryptionKeyCommand {
+    /// Seal all domain keys under the first key of the server's key_encryption_key
+    ///
+    /// When it has succeeded, the server needs its other key-encryption keys no more. One that was
+    /// interrupted goes on where it stopped.
+    Reseal,
+}
+
+/// What to do with the domain CA.
+#[derive(Subcommand)]
+pub enum CaCommand {
+    /// Show its certificates, and that of the CA that is announced to replace it
+    Show,
+    /// Have the certificates of domains signed again by the domain CA of now
+    Reissue(Domains),
+}
+
+/// One domain, or all.
+#[derive(Args)]
+pub struct Domains {
+    /// The domain
+    #[arg(value_parser = DomainName::parse, required_unless_present = "all")]
+    #[arg(conflicts_with_all = ["all", "after"])]
+    pub domain: Option<DomainName>,
+    /// All domains
+    #[arg(long)]
+    pub all: bool,
+    /// Only the domains after this one, as an interrupted command printed at its end
+    #[arg(long, value_name = "DOMAIN", requires = "all")]
+    pub after: Option<String>,
 }
 
 /// One machine in a domain.

@@ -6,8 +6,8 @@
 //! [`transfer`] moves domains from one server to another.
 //!
 //! Each module uses only modules before it: `advice`, `error`, `pages`, `server_url`, `settings`,
-//! `admin`, `transfer`; and in the command `args`, `certificate`, `table`, `report`, `progress`,
-//! `transfers`.
+//! `admin`, `rotation`, `transfer`; and in the command `args`, `certificate`, `table`, `report`,
+//! `progress`, `rotate`, `transfers`.
 //!
 //! ```no_run
 //! use anonymous_domains_client::{Client, ClientOptions, Token};
@@ -34,10 +34,12 @@ pub mod transfer;
 
 mod admin;
 mod pages;
+mod rotation;
 mod server_url;
 mod settings;
 
 pub use admin::{Admin, Tagged};
 pub use pages::{Pages, Paging};
+pub use rotation::ResealProgress;
 pub use server_url::{InvalidServerUrl, ServerUrl};
 pub use settings::{SetOutcome, SettingsChange};

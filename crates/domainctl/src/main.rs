@@ -6,6 +6,7 @@ mod args;
 mod certificate;
 mod progress;
 mod report;
+mod rotate;
 mod table;
 mod transfers;
 
@@ -18,7 +19,10 @@ use std::{
 use anonymous_domains_client::{Client, ClientOptions, CommandError as _, Console, Token, files};
 use anonymous_domains_domainctl::{Admin, SetOutcome, SettingsChange, error::AdminError};
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
-use args::{Arguments, Command, DomainCommand, MemberCommand, SettingsArguments};
+use args::{
+    Arguments, CaCommand, Command, DomainCommand, KeyEncryptionKeyCommand, MemberCommand,
+    SettingsArguments,
+};
 use clap::{CommandFactory as _, Parser as _};
 use report::{Listed, Report, Stop};
 use serde_json::json;
@@ -79,6 +83,18 @@ fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
         }
         Command::Export(wanted) => transfers::export(&admin(arguments)?, wanted, report),
         Command::Import(wanted) => transfers::import(&admin(arguments)?, wanted, report),
+        Command::KeyEncryptionKey(KeyEncryptionKeyCommand::Reseal) => {
+            rotate::reseal(&admin(arguments)?, report)?;
+            Ok(Listed::Whole)
+        }
+        Command::Ca(CaCommand::Reissue(domains)) => {
+            rotate::reissue(&admin(arguments)?, domains, report)?;
+            Ok(Listed::Whole)
+        }
+        Command::Ca(CaCommand::Show) => {
+            rotate::show(&server(arguments, None)?, report)?;
+            Ok(Listed::Whole)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "domainctl", &mut script);
@@ -239,11 +255,14 @@ fn member(arguments: &Arguments, command: &MemberCommand, report: &Report) -> Re
 /// The server's interface. Warns if others could read the token on the way to it.
 fn admin(arguments: &Arguments) -> Result<Admin, AdminError> {
     let token = token(arguments)?;
-    let server = arguments.server.clone();
-    let console = console(arguments);
-    if server.exposes_tokens() {
-        console.warn_of_exposed_token(&server);
+    if arguments.server.exposes_tokens() {
+        console(arguments).warn_of_exposed_token(&arguments.server);
     }
+    server(arguments, Some(token))
+}
+
+/// The server, with a token where one is needed.
+fn server(arguments: &Arguments, token: Option<Token>) -> Result<Admin, AdminError> {
     let tls_roots = arguments
         .ca_file
         .as_deref()
@@ -251,13 +270,13 @@ fn admin(arguments: &Arguments) -> Result<Admin, AdminError> {
         .transpose()
         .map_err(AdminError::Usage)?;
     let client = Client::new(ClientOptions {
-        token: Some(token),
+        token,
         tls_roots,
-        notice: Some(console.notice()),
+        notice: Some(console(arguments).notice()),
         user_agent: concat!("domainctl/", env!("CARGO_PKG_VERSION")).to_owned(),
         ..ClientOptions::default()
     });
-    Ok(Admin::new(server, client))
+    Ok(Admin::new(arguments.server.clone(), client))
 }
 
 fn token(arguments: &Arguments) -> Result<Token, AdminError> {

@@ -51,6 +51,16 @@ impl Report {
         Ok(self.console.say(text, &json)?)
     }
 
+    /// Whether the output is for programs.
+    pub fn is_json(&self) -> bool {
+        self.console.is_json()
+    }
+
+    /// Tells people something besides the result.
+    pub fn note(&self, text: &str) {
+        self.console.note(text);
+    }
+
     /// Warns people; programs find it in the JSON.
     pub fn warn(&self, warning: Option<&str>) {
         if let Some(warning) = warning {

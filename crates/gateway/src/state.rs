@@ -3,7 +3,7 @@
 //! | file | content | created when |
 //! | --- | --- | --- |
 //! | `ca.pem`, `ca-key.pem` | the domain CA | neither is there, no CA is configured, new store |
-//! | `key-encryption-key` | 64 hexadecimal digits | it is not there, none is configured, new store |
+//! | `key-encryption-key` | 64 hexadecimal digits, or several such lines | it is not there, none is configured, new store |
 //! | `admin-token` | 64 hexadecimal digits | it is not there, none is configured |
 //! | `store.db` | the tables | it is not there, and no other store is configured |
 //! | `cache/` | the compiled component | needed |

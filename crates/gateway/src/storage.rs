@@ -177,15 +177,15 @@ async fn claim(
     locked: Option<&mut Locked>,
     settings: &Settings,
 ) -> anyhow::Result<()> {
-    let key = settings
-        .get("key_encryption_key")
-        .unwrap_or_default()
-        .trim();
-    if key.len() != 64 || !key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    let keys = settings.get("key_encryption_key").unwrap_or_default();
+    let keys = keys.lines().map(str::trim).filter(|key| !key.is_empty());
+    let keys: Vec<&str> = keys.collect();
+    let is_key = |key: &&str| key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if keys.is_empty() || !keys.iter().all(is_key) {
         // The component will refuse this key. A typing error must not claim a store.
         return Ok(());
     }
-    let claim = store.claim(key).await.context("cannot claim the store")?;
+    let claim = store.claim(&keys).await.context("cannot claim the store")?;
     let has_created = locked.filter(|locked| locked.has_created_any());
     match (claim, has_created) {
         (Claim::First, _) => {
@@ -203,7 +203,7 @@ async fn claim(
         }
         (Claim::Other, None) => bail!(
             "the store {address} belongs to another key-encryption key: gateways on one store \
-             need the same one, and it cannot be changed"
+             need the same one, and a new one goes together with the old one at first"
         ),
     }
 }
@@ -304,6 +304,25 @@ mod tests {
         }
         let second = start(&server, second.path(), None).await.unwrap();
         assert_eq!(second.get("ca_private_key"), first.get("ca_private_key"));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_new_key_becomes_known_with_the_old_one() {
+        let (server, directory) = (TestRedis::start(&[]), tempfile::tempdir().unwrap());
+        let [old, new, other] = ["ab", "cd", "ef"].map(|pair| pair.repeat(32));
+        let both = format!("{new}\n{old}\n");
+        let claims = [
+            (&old, true),
+            (&new, false),
+            (&both, true),
+            (&new, true),
+            (&old, true),
+            (&other, false),
+        ];
+        for (keys, is_taken) in claims {
+            let started = start(&server, directory.path(), Some(keys)).await;
+            assert_eq!(started.is_ok(), is_taken, "{keys}");
+        }
     }
 
     #[tokio::test]

@@ -245,6 +245,12 @@ fn the_help_is_as_pinned() {
         ("keys", &["keys", "--help"]),
         ("export", &["export", "--help"]),
         ("import", &["import", "--help"]),
+        (
+            "key-encryption-key-reseal",
+            &["key-encryption-key", "reseal", "--help"],
+        ),
+        ("ca", &["ca", "--help"]),
+        ("ca-reissue", &["ca", "reissue", "--help"]),
         ("completions", &["completions", "--help"]),
     ] {
         let output = Shell::new().run(arguments);

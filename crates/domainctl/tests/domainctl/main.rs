@@ -3,6 +3,7 @@
 
 mod command;
 mod lists;
+mod rotation;
 mod server;
 mod settings;
 mod token;

@@ -42,6 +42,7 @@ pub struct Held {
     pub rollover: bool,
     pub members: BTreeSet<MachineGuid>,
     pub blocked: BTreeSet<MachineGuid>,
+    pub reissues: u64,
     pub x5c: Vec<Vec<String>>,
 }
 
@@ -49,6 +50,10 @@ pub struct Held {
 pub struct State {
     pub domains: BTreeMap<String, Held>,
     pub mishaps: VecDeque<Mishap>,
+    /// What a reseal is answered, one page after the other.
+    pub reseals: VecDeque<Value>,
+    /// What anyone may fetch, by the last segment of its path.
+    pub published: BTreeMap<&'static str, String>,
     /// Runs right after the next request, as if it came from another operator.
     pub meanwhile: Option<fn(&mut State)>,
     /// Each request: method and target, its headers by lower-case name, its body.
@@ -132,6 +137,13 @@ fn serve(mut stream: &TcpStream, state: &mut State) {
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
 
     let mishap = state.mishaps.pop_front().unwrap_or(Mishap::None);
+    let published = target.strip_prefix("/flashaccess/domainserver/");
+    let published = published.map(|name| state.published.get(name).cloned());
+    let not_found = || Mishap::problem(ErrorName::NotFound);
+    let mishap = match published {
+        Some(text) => text.map_or_else(not_found, |text| Mishap::Answer(200, "X-No: tag", text)),
+        None => mishap,
+    };
     let (status, header, answer) = match &mishap {
         Mishap::Answer(status, header, body) => (*status, (*header).to_owned(), body.clone()),
         Mishap::LostAnswer | Mishap::None => match state.answer(method, target, &headers, &body) {
@@ -178,6 +190,10 @@ impl State {
             return Err(ErrorName::AdminAuthenticationRequired);
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        if (method, path) == ("POST", "/admin/v1/reseal") {
+            let page = self.reseals.pop_front().expect("a page is left");
+            return Ok((200, None, Some(page)));
+        }
         let path = path
             .strip_prefix("/admin/v1/domains")
             .ok_or(ErrorName::NotFound)?;
@@ -232,6 +248,10 @@ impl State {
                 });
                 let keys = json!({ "keys": keys.collect::<Vec<_>>() });
                 Ok((200, None, Some(keys)))
+            }
+            ("POST", ["reissue"]) => {
+                held.reissues += 1;
+                Ok((200, None, Some(json!({ "reissued": 2 }))))
             }
             ("POST", ["rollover"]) => {
                 held.rollover = true;

@@ -139,7 +139,8 @@ pub enum LogFormat {
 
 const AFTER_HELP: &str = "\
 Settings of the component:
-  ca_certificate, ca_private_key, key_encryption_key, admin_token, admin_read_token,
+  ca_certificate, ca_certificate_next, ca_private_key, key_encryption_key, admin_token,
+  admin_read_token,
   public_origin, public_path_prefix, domain_key_type, credential_ttl_days, clock_tolerance,
   auto_create_domains, machine_trust_anchors, auth_jwks, auth_issuer, auth_audience,
   auth_namespace_claim, max_domains, max_key_versions_per_day, request_timeout
@@ -155,7 +156,7 @@ Settings of the component:
   ca_private_key, key_encryption_key, admin_token and admin_read_token are secrets: the command
   line takes them only as NAME=@FILE. Nor does it take a --store with a password; the environment does.
 
-Gateways that share a --store need the same CA and the same key-encryption key. Only the first
+Gateways that share a --store need the same CA and the same key-encryption keys. Only the first
 on an empty store may make them.
 
 Standard output gets one line, when requests can be served:

@@ -1,9 +1,10 @@
 //! Which secrets a store belongs to.
 //!
 //! The first gateway on an empty store stores a digest of its key-encryption key there. A gateway
-//! with another key could not decrypt the rows of the others, nor they its rows, so it does not
-//! start. A gateway that has no secrets may create them only if it is the one that stores the
-//! digest.
+//! with other keys could not decrypt the rows of the others, nor they its rows, so it does not
+//! start. One that has several keys, among them one that is known, makes the others known: this is
+//! how a key is replaced. Whether rows need a key that a gateway lacks, only the component knows.
+//! A gateway that has no secrets may create them only if it is the one that stores the digest.
 
 use redis::Value;
 use sha2::{Digest as _, Sha256};
@@ -21,11 +22,11 @@ const CONTEXT: &[u8] = b"anonymous-domains-gateway key-encryption key\n";
 /// The result of claiming a store for a key-encryption key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Claim {
-    /// Nobody had claimed the store; now it is claimed for this key.
+    /// Nobody had claimed the store; now it is claimed for these keys.
     First,
-    /// It was claimed for this key before.
+    /// It was claimed for one of these keys before.
     Same,
-    /// It was claimed for another key.
+    /// It was claimed for other keys.
     Other,
 }
 
@@ -50,26 +51,40 @@ impl RedisStore {
         Ok(self.claimed_for().await?.is_some())
     }
 
-    /// Claims the store for the gateways that have this key-encryption key (64 hexadecimal
-    /// digits in either case).
+    /// Claims the store for the gateways that have one of these key-encryption keys (64 hexadecimal
+    /// digits in either case), of which there must be one.
     ///
     /// # Errors
     ///
     /// As [`RedisStore::is_claimed`]. The store may then be claimed or not.
-    pub async fn claim(&self, key_encryption_key: &str) -> Result<Claim, ClaimError> {
-        let digest = digest(key_encryption_key);
+    pub async fn claim(&self, key_encryption_keys: &[&str]) -> Result<Claim, ClaimError> {
+        let digests: Vec<String> = key_encryption_keys.iter().map(|key| digest(key)).collect();
+        let first = digests.first().map_or("", String::as_str);
         let mut command = redis::cmd("SET");
-        command
-            .arg(names::claim())
-            .arg(format!("{LAYOUT} {digest}"));
+        command.arg(names::claim()).arg(format!("{LAYOUT} {first}"));
         let set: Value = self.write(command.arg("NX")).await?;
-        if set == Value::Okay {
-            return Ok(Claim::First);
+        let claim = match set {
+            Value::Okay => Claim::First,
+            _ if self.knows(&digests).await? => Claim::Same,
+            _ => return Ok(Claim::Other),
+        };
+        if digests.len() > 1 {
+            let mut command = redis::cmd("SADD");
+            command.arg(names::claimed_keys()).arg(&digests);
+            let _: Value = self.write(&command).await?;
         }
-        match self.claimed_for().await? {
-            Some(claimed) if claimed == digest => Ok(Claim::Same),
-            _ => Ok(Claim::Other),
+        Ok(claim)
+    }
+
+    /// Whether the store was claimed for one of the keys with these digests.
+    async fn knows(&self, digests: &[String]) -> Result<bool, ClaimError> {
+        let claimed = self.claimed_for().await?;
+        if claimed.is_some_and(|claimed| digests.contains(&claimed)) {
+            return Ok(true);
         }
+        let mut command = redis::cmd("SMEMBERS");
+        let known: Vec<String> = self.read(command.arg(names::claimed_keys())).await?;
+        Ok(known.iter().any(|known| digests.contains(known)))
     }
 
     /// The digest of the key that the store was claimed for.

@@ -12,3 +12,8 @@ pub(super) fn row(key: &str) -> String {
 pub(super) fn claim() -> String {
     format!("{PREFIX}store")
 }
+
+/// The key that holds the set of all secrets that gateways of the store have had.
+pub(super) fn claimed_keys() -> String {
+    format!("{PREFIX}store-keys")
+}
