@@ -28,6 +28,7 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
         missing.extend(redis::missing());
         missing.extend(python::missing());
         missing.extend(openssl_missing());
+        missing.extend(promtool_missing());
         needs::provide(workspace, &missing)
     })?;
     stages.run("format", || cargo(&["fmt", "--all", "--check"]))?;
@@ -160,6 +161,14 @@ fn openssl_missing() -> Option<Need> {
     (!process::is_installed("openssl")).then(|| Need {
         what: "openssl, with which the contract tests check certificates".to_owned(),
         packages: vec!["openssl"],
+    })
+}
+
+/// They check the alerts and the dashboard with it.
+fn promtool_missing() -> Option<Need> {
+    (!process::is_installed("promtool")).then(|| Need {
+        what: "promtool, with which the contract tests check the alerts".to_owned(),
+        packages: vec!["prometheus"],
     })
 }
 
