@@ -27,8 +27,7 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
         let mut missing = Vec::from_iter(component::missing(&workspace.root)?);
         missing.extend(redis::missing());
         missing.extend(python::missing());
-        missing.extend(openssl_missing());
-        missing.extend(promtool_missing());
+        missing.extend(tools_missing());
         needs::provide(workspace, &missing)
     })?;
     stages.run("format", || cargo(&["fmt", "--all", "--check"]))?;
@@ -156,20 +155,20 @@ fn components_within_limit(workspace: &Workspace) -> Result<Components> {
     Ok(components)
 }
 
-/// The contract tests check certificates with it, too.
-fn openssl_missing() -> Option<Need> {
-    (!process::is_installed("openssl")).then(|| Need {
-        what: "openssl, with which the contract tests check certificates".to_owned(),
-        packages: vec!["openssl"],
-    })
-}
-
-/// They check the alerts and the dashboard with it.
-fn promtool_missing() -> Option<Need> {
-    (!process::is_installed("promtool")).then(|| Need {
-        what: "promtool, with which the contract tests check the alerts".to_owned(),
-        packages: vec!["prometheus"],
-    })
+/// What the contract tests call besides what they test.
+fn tools_missing() -> impl Iterator<Item = Need> {
+    const TOOLS: [(&str, &str, &str); 3] = [
+        ("openssl", "certificates", "openssl"),
+        ("promtool", "the alerts", "prometheus"),
+        ("systemd-analyze", "the unit", "systemd"),
+    ];
+    TOOLS
+        .into_iter()
+        .filter(|(program, ..)| !process::is_installed(program))
+        .map(|(program, checked, package)| Need {
+            what: format!("{program}, with which the contract tests check {checked}"),
+            packages: vec![package],
+        })
 }
 
 /// The black-box suite, which knows the programs only by their paths.
