@@ -157,7 +157,9 @@ fn components_within_limit(workspace: &Workspace) -> Result<Components> {
 
 /// What the contract tests call besides what they test.
 fn tools_missing() -> impl Iterator<Item = Need> {
-    const TOOLS: [(&str, &str, &str); 3] = [
+    const TOOLS: [(&str, &str, &str); 5] = [
+        ("caddy", "its configuration", "caddy"),
+        ("nginx", "its configuration", "nginx-light"),
         ("openssl", "certificates", "openssl"),
         ("promtool", "the alerts", "prometheus"),
         ("systemd-analyze", "the unit", "systemd"),
