@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anonymous_domains_domainctl::{Paging, ServerUrl, SettingsChange};
+use anonymous_domains_manual::Manual;
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 use clap::{Args, Parser, Subcommand};
-use clap_complete::Shell;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -74,11 +74,9 @@ pub enum Command {
         #[arg(value_parser = DomainName::parse)]
         domain: DomainName,
     },
-    /// Print a script that completes this command in a shell
-    Completions {
-        /// The shell
-        shell: Shell,
-    },
+    /// What this command says of itself
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 /// What to do with domains.

@@ -75,10 +75,8 @@ fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
             )?;
             Ok(Listed::Whole)
         }
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Arguments::command(), "domainctl", &mut script);
-            io::stdout().write_all(&script)?;
+        Command::Manual(manual) => {
+            manual.write(Arguments::command())?;
             Ok(Listed::Whole)
         }
     }
