@@ -12,7 +12,7 @@ Exit codes:
   0  success
   1  the server refused
   2  the command line, or a file that it names, is wrong; or the command was not confirmed
-  3  the server could not be reached, or did not answer like a domain server
+  3  the server could not be reached, cannot work, or did not answer like a domain server
 
 Environment:
   DOMAINCTL_SERVER      same as --server
@@ -74,6 +74,8 @@ pub enum Command {
         #[arg(value_parser = DomainName::parse)]
         domain: DomainName,
     },
+    /// Ask once whether the server can work; needs no token
+    Health,
     /// What this command says of itself
     #[command(flatten)]
     Manual(Manual),

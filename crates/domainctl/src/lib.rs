@@ -4,7 +4,7 @@
 //! page by page, and changes them so that two operators do not undo each other's work.
 //!
 //! Each module uses only modules before it: `advice`, `error`, `pages`, `server_url`, `settings`,
-//! `admin`; and in the command `args`, `certificate`, `table`, `report`.
+//! `admin`, `health`; and in the command `args`, `certificate`, `table`, `report`.
 //!
 //! ```no_run
 //! use anonymous_domains_client::{Client, ClientOptions, Token};
@@ -29,11 +29,13 @@ pub mod advice;
 pub mod error;
 
 mod admin;
+mod health;
 mod pages;
 mod server_url;
 mod settings;
 
 pub use admin::{Admin, Tagged};
+pub use health::health;
 pub use pages::{Pages, Paging};
 pub use server_url::{InvalidServerUrl, ServerUrl};
 pub use settings::{SetOutcome, SettingsChange};

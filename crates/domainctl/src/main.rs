@@ -13,7 +13,9 @@ use std::{
     process::ExitCode,
 };
 
-use anonymous_domains_client::{Client, ClientOptions, CommandError as _, Console, Token, files};
+use anonymous_domains_client::{
+    Client, ClientOptions, CommandError as _, Console, RetryPolicy, Token, files, printable,
+};
 use anonymous_domains_domainctl::{Admin, SetOutcome, SettingsChange, error::AdminError};
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 use args::{Arguments, Command, DomainCommand, MemberCommand, SettingsArguments};
@@ -73,6 +75,23 @@ fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
                 &format!("{domain} gets a new key at the next registration"),
                 json!({ "domain": domain, "outcome": "rollover-required" }),
             )?;
+            Ok(Listed::Whole)
+        }
+        Command::Health => {
+            let client = Client::new(ClientOptions {
+                // It is for probes, which ask again themselves.
+                retry: RetryPolicy {
+                    attempts: 1,
+                    ..RetryPolicy::default()
+                },
+                ..options(arguments)?
+            });
+            let health = anonymous_domains_domainctl::health(&arguments.server, &client)?;
+            let text = match &health.detail {
+                Some(detail) => format!("ok: {}", printable(detail)),
+                None => "ok".to_owned(),
+            };
+            report.say(&text, json!(health))?;
             Ok(Listed::Whole)
         }
         Command::Manual(manual) => {
@@ -238,20 +257,27 @@ fn admin(arguments: &Arguments) -> Result<Admin, AdminError> {
     if server.exposes_tokens() {
         console.warn_of_exposed_token(&server);
     }
+    let client = Client::new(ClientOptions {
+        token: Some(token),
+        ..options(arguments)?
+    });
+    Ok(Admin::new(server, client))
+}
+
+/// How servers are asked, without a token.
+fn options(arguments: &Arguments) -> Result<ClientOptions, AdminError> {
     let tls_roots = arguments
         .ca_file
         .as_deref()
         .map(files::certificates)
         .transpose()
         .map_err(AdminError::Usage)?;
-    let client = Client::new(ClientOptions {
-        token: Some(token),
+    Ok(ClientOptions {
         tls_roots,
-        notice: Some(console.notice()),
+        notice: Some(console(arguments).notice()),
         user_agent: concat!("domainctl/", env!("CARGO_PKG_VERSION")).to_owned(),
         ..ClientOptions::default()
-    });
-    Ok(Admin::new(server, client))
+    })
 }
 
 fn token(arguments: &Arguments) -> Result<Token, AdminError> {

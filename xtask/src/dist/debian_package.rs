@@ -72,16 +72,16 @@ fn control_file(files: &Entries, release: &Release, glibc: &str) -> String {
         "Package: {NAME}\n\
          Version: {}\n\
          Architecture: {}\n\
-         Maintainer: Anonymous Domains contributors <root@localhost>\n\
+         Maintainer: Anonymous Domains contributors <noreply@anonymous-domains.invalid>\n\
          Installed-Size: {}\n\
          Depends: libc6 (>= {glibc}), libgcc-s1, passwd\n\
          Recommends: ca-certificates\n\
          Section: net\n\
          Priority: optional\n\
          Description: open registration server for device domains\n \
-         Groups of devices share a key, so that content bound to the group plays on all of\n \
-         them. The gateway registers devices and delivers keys; domainctl administers it, and\n \
-         domain-device is the device's side.\n",
+         Groups of devices share a key, so that content bound to the group plays on all\n \
+         of them. The gateway registers devices and delivers keys; domainctl\n \
+         administers it, and domain-device is the device's side.\n",
         release.version,
         architecture(),
         bytes.div_ceil(1024),

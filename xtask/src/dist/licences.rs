@@ -16,13 +16,13 @@ const NAMES: [&str; 6] = [
     "UNLICENSE",
 ];
 
-/// Every text once, after the packages that it is of.
+/// `own`, the project's, and every text of others once, after the packages that it is of.
 ///
 /// A package without a text gets that of another one under the same licence.
 ///
 /// # Errors
 /// If there is no such one, or a file cannot be read.
-pub fn texts(dependencies: &[Dependency]) -> Result<String> {
+pub fn texts(own: &str, dependencies: &[Dependency]) -> Result<String> {
     let mut packages_of: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut example_of: BTreeMap<&str, String> = BTreeMap::new();
     let mut without = Vec::new();
@@ -61,8 +61,9 @@ pub fn texts(dependencies: &[Dependency]) -> Result<String> {
         .collect();
     sections.sort_unstable();
     let line = "=".repeat(80);
-    let mut all = String::from(
-        "The programs and components contain the packages below, under these licences, Rust's\n\
+    let mut all = format!(
+        "Anonymous Domains is under this licence:\n\n{own}\n{line}\n\n\
+         Its programs and components contain the packages below, under these licences, Rust's\n\
          library (MIT OR Apache-2.0), and SQLite, which is in the public domain.\n",
     );
     for (packages, text) in sections {

@@ -68,7 +68,8 @@ fn make(workspace: &Workspace, directory: &Path) -> Result<PathBuf> {
     let programs = programs::stripped(&built, &scratch)?;
     let components = named(&components)?;
     let dependencies = dependencies::shipped(&release)?;
-    let licences = licences::texts(&dependencies)?;
+    let own = std::fs::read_to_string(workspace.root.join("LICENSE"))?;
+    let licences = licences::texts(&own, &dependencies)?;
     let rust = rust_version(&workspace.root)?;
     let materials = {
         let components = components
@@ -211,8 +212,11 @@ fn deployment(root: &Path) -> Result<Entries> {
 fn documents(root: &Path, licences: &str, materials: &str) -> Result<Entries> {
     let changes = std::fs::read(root.join("CHANGELOG.md"))?;
     let files = [
-        ("copyright", std::fs::read(root.join("LICENSE"))?),
-        ("changelog.gz", gz(&changes)?),
+        (
+            "copyright",
+            std::fs::read(root.join("deploy/debian/copyright"))?,
+        ),
+        ("CHANGELOG.md.gz", gz(&changes)?),
         ("third-party-licences.txt.gz", gz(licences.as_bytes())?),
         ("sbom.cdx.json.gz", gz(materials.as_bytes())?),
     ];

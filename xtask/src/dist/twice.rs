@@ -7,7 +7,9 @@ use anyhow::{Context, Result, bail};
 use super::{clear, release::Release};
 use crate::{process, workspace::Workspace};
 
-/// Builds once more in a copy of the sources below the target directory, and compares all files.
+/// Builds once more in a copy of the sources in the temporary directory, and compares all files.
+///
+/// Not below the workspace, whose `.cargo/config.toml` would add to the copy's.
 ///
 /// The copy begins with hard links to what was compiled of other projects, whose sources are in the
 /// same place for both; what is the project's own is compiled anew.
@@ -15,7 +17,8 @@ use crate::{process, workspace::Workspace};
 /// # Errors
 /// If a file differs: with its name.
 pub fn compare(workspace: &Workspace, first: &Path) -> Result<()> {
-    let copy = workspace.target.join("dist-again");
+    let name = format!("anonymous-domains-{}", std::process::id());
+    let copy = std::env::temp_dir().join(name);
     clear(&copy)?;
     let list = process::output(Command::new("git").current_dir(&workspace.root).args([
         "ls-files",
@@ -37,13 +40,24 @@ pub fn compare(workspace: &Workspace, first: &Path) -> Result<()> {
     for entry in fs::read_dir(&workspace.target)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let is_built = ["debug", "wasm32-wasip2", "wide", "p2", "debian"]
-            .iter()
-            .any(|start| name.starts_with(start));
+        let is_built = [
+            "component",
+            "debug",
+            "wasm32-wasip2",
+            "wide",
+            "p2",
+            "debian",
+        ]
+        .iter()
+        .any(|start| name.starts_with(start));
         if is_built && entry.path().is_dir() {
-            let mut link = Command::new("cp");
-            link.args(["--archive", "--link"]);
-            process::run(link.arg(entry.path()).arg(&target))?;
+            let copied = |how: &str| {
+                let mut copy = Command::new("cp");
+                copy.args(["--archive", how]).arg(entry.path());
+                process::run(copy.arg(&target))
+            };
+            // Links need the same file system.
+            copied("--link").or_else(|_| copied("--reflink=auto"))?;
         }
     }
     let mut clean = process::cargo(&copy);
