@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn an_archive_has_every_directory_before_what_is_in_it() {
-        let bytes = tar_gz(&entries(), "./", 7).unwrap();
+        let bytes = tar_gz(&entries(), "top/", 7).unwrap();
         let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(&bytes[..]));
         let listed: Vec<_> = tar
             .entries()
@@ -134,14 +134,14 @@ mod tests {
             })
             .collect();
         let expected = [
-            "./ 755 ",
-            "./bin/ 755 ",
-            "./bin/tool 777 ",
-            "./etc/ 755 ",
-            "./etc/secrets/ 700 ",
-            "./etc/settings 644 a = 1",
-            "./lib/ 755 ",
-            "./lib/tool 755 tool",
+            "top/ 755 ",
+            "top/bin/ 755 ",
+            "top/bin/tool 777 ",
+            "top/etc/ 755 ",
+            "top/etc/secrets/ 700 ",
+            "top/etc/settings 644 a = 1",
+            "top/lib/ 755 ",
+            "top/lib/tool 755 tool",
         ];
         assert_eq!(listed, expected);
     }
