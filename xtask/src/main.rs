@@ -5,6 +5,7 @@ mod bench;
 mod component;
 mod debian;
 mod demo;
+mod dist;
 #[cfg(test)]
 mod documents;
 mod mutants;
@@ -149,6 +150,18 @@ enum Task {
     ///
     /// crates/store-check/README.md says how to run it.
     StoreCheck,
+    /// Makes what is released, in target/dist: an archive, a Debian package, their bill of materials
+    ///
+    /// The programs are those that the tests run, stripped. All files follow from the sources and
+    /// the time of the last commit (or SOURCE_DATE_EPOCH).
+    Dist {
+        /// Build it once more in another directory, and compare every byte
+        #[arg(long)]
+        check: bool,
+        /// Install the package on a new Debian (debootstrap, as root), and let a device join there
+        #[arg(long = "try")]
+        trial: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -173,6 +186,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Task::Simulate { arguments } => simulate::run(&workspace, &arguments),
         Task::Mutants { names } => mutants::run(&workspace, &names),
         Task::Component => show(component::build(&workspace)?.each()),
+        Task::Dist { check, trial } => dist::run(&workspace, dist::Options { check, trial }),
         Task::StoreCheck => show(&component::build_store_check(&workspace)?),
     }
 }

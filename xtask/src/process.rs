@@ -115,10 +115,12 @@ pub fn succeeds(command: &mut Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Whether a program is on the PATH.
+/// Whether a program is on the PATH, or where Debian keeps servers, which users' PATH leaves out.
 pub fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into()])
+        .any(|directory| directory.join(program).is_file())
 }
 
 /// Becomes `command`: a signal to this process is one to it.

@@ -27,7 +27,7 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
         let mut missing = Vec::from_iter(component::missing(&workspace.root)?);
         missing.extend(redis::missing());
         missing.extend(python::missing());
-        missing.extend(openssl_missing());
+        missing.extend(tools_missing());
         needs::provide(workspace, &missing)
     })?;
     stages.run("format", || cargo(&["fmt", "--all", "--check"]))?;
@@ -155,12 +155,22 @@ fn components_within_limit(workspace: &Workspace) -> Result<Components> {
     Ok(components)
 }
 
-/// The contract tests check certificates with it, too.
-fn openssl_missing() -> Option<Need> {
-    (!process::is_installed("openssl")).then(|| Need {
-        what: "openssl, with which the contract tests check certificates".to_owned(),
-        packages: vec!["openssl"],
-    })
+/// What the contract tests call besides what they test.
+fn tools_missing() -> impl Iterator<Item = Need> {
+    const TOOLS: [(&str, &str, &str); 5] = [
+        ("caddy", "its configuration", "caddy"),
+        ("nginx", "its configuration", "nginx-light"),
+        ("openssl", "certificates", "openssl"),
+        ("promtool", "the alerts", "prometheus"),
+        ("systemd-analyze", "the unit", "systemd"),
+    ];
+    TOOLS
+        .into_iter()
+        .filter(|(program, ..)| !process::is_installed(program))
+        .map(|(program, checked, package)| Need {
+            what: format!("{program}, with which the contract tests check {checked}"),
+            packages: vec![package],
+        })
 }
 
 /// The black-box suite, which knows the programs only by their paths.

@@ -2,7 +2,10 @@
 
 use std::{io, time::Duration};
 
-use anonymous_domains_protocol::problem::{ErrorName, Problem};
+use anonymous_domains_protocol::{
+    problem::{ErrorName, Problem},
+    response::Health,
+};
 use http::{HeaderMap, Request, StatusCode, header};
 use serde::de::DeserializeOwned;
 use ureq::{
@@ -10,7 +13,7 @@ use ureq::{
     tls::{Certificate, RootCerts, TlsConfig},
 };
 
-use crate::{retry::RetryPolicy, token::Token, trace};
+use crate::{retry::RetryPolicy, text::printable, token::Token, trace};
 
 /// The largest answer that is read, in bytes: thousands of key versions.
 const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
@@ -250,9 +253,15 @@ fn judge(answer: Answer) -> Attempt {
             problem: Box::new(problem),
             after_lost_answer: answer.attempts > 1,
         },
-        None if matches!(status, 502..=504) => Failure::Unreachable(format!(
-            "{url} is not available at the moment (HTTP {status})."
-        )),
+        None if matches!(status, 502..=504) => {
+            // What /healthz says of itself.
+            let health = serde_json::from_slice::<Health>(&answer.body);
+            let why = health.ok().and_then(|health| health.detail);
+            Failure::Unreachable(match why {
+                Some(why) => format!("{url}: {} (HTTP {status}).", printable(&why)),
+                None => format!("{url} is not available at the moment (HTTP {status})."),
+            })
+        }
         None => Failure::UnusableAnswer(format!(
             "{url} does not answer as a domain server does (HTTP {status}). Check the URL."
         )),
@@ -339,6 +348,22 @@ mod tests {
                 } => assert_eq!(after, Some(Duration::from_secs(7))),
                 _ => panic!("{status}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_server_that_cannot_work_says_why() {
+        let health =
+            r#"{"status":"unavailable","store":"error","ca":"ok","detail":"no\u001bstore"}"#;
+        match judge(answer(503, health)) {
+            Attempt::Again {
+                why: Failure::Unreachable(text),
+                ..
+            } => {
+                assert!(text.contains("store (HTTP 503)"), "{text}");
+                assert!(!text.contains('\u{1b}'), "{text}");
+            }
+            _ => panic!(),
         }
     }
 

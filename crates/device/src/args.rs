@@ -3,6 +3,7 @@
 use std::{env, path::PathBuf};
 
 use anonymous_domains_device::error::DeviceError;
+use anonymous_domains_manual::Manual;
 use anonymous_domains_protocol::jwk::KeyType;
 use clap::{Parser, Subcommand};
 
@@ -66,6 +67,17 @@ pub struct Arguments {
 /// What to do.
 #[derive(Subcommand)]
 pub enum Command {
+    /// Something with the device
+    #[command(flatten)]
+    Device(DeviceCommand),
+    /// What this command says of itself
+    #[command(flatten)]
+    Manual(Manual),
+}
+
+/// What to do with the device.
+#[derive(Subcommand)]
+pub enum DeviceCommand {
     /// Join a domain, or fetch its credentials again
     Join {
         /// The domain server URL

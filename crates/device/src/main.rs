@@ -16,8 +16,8 @@ use anonymous_domains_device::{
     state_directory::StateDirectory,
 };
 use anonymous_domains_protocol::problem::ErrorName;
-use args::{Arguments, Command};
-use clap::Parser as _;
+use args::{Arguments, Command, DeviceCommand};
+use clap::{CommandFactory as _, Parser as _};
 use report::Report;
 
 /// The environment variable that may hold the token.
@@ -26,16 +26,26 @@ const TOKEN_VARIABLE: &str = "DOMAIN_DEVICE_TOKEN";
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let console = Console::new("domain-device", arguments.json);
-    ExitCode::from(match run(&arguments, console) {
-        Ok(report) => report.print(console),
-        Err(error) => console.fail_with(&error),
-    })
+    let result = match &arguments.command {
+        Command::Device(command) => {
+            run(&arguments, command, console).map(|report| report.print(console))
+        }
+        Command::Manual(manual) => manual
+            .write(Arguments::command())
+            .map(|()| 0)
+            .map_err(|error| DeviceError::Usage(format!("cannot write: {error}"))),
+    };
+    ExitCode::from(result.unwrap_or_else(|error| console.fail_with(&error)))
 }
 
-fn run(arguments: &Arguments, console: Console) -> Result<Report, DeviceError> {
+fn run(
+    arguments: &Arguments,
+    command: &DeviceCommand,
+    console: Console,
+) -> Result<Report, DeviceError> {
     let device = device(arguments, console)?;
-    match &arguments.command {
-        Command::Join { url, update } => {
+    match command {
+        DeviceCommand::Join { url, update } => {
             let options = JoinOptions {
                 key_type: arguments.key_type,
                 update: *update,
@@ -43,7 +53,7 @@ fn run(arguments: &Arguments, console: Console) -> Result<Report, DeviceError> {
             let joined = device.join(&target(arguments, url, console)?, options)?;
             Ok(Report::of_join(&joined))
         }
-        Command::Leave {
+        DeviceCommand::Leave {
             url,
             preview,
             forget,
@@ -57,7 +67,7 @@ fn run(arguments: &Arguments, console: Console) -> Result<Report, DeviceError> {
                 left => Ok(Report::of_leave(&url, left?)),
             }
         }
-        Command::Show { url } => {
+        DeviceCommand::Show { url } => {
             let url = url.as_deref().map(DomainUrl::parse).transpose()?;
             let memberships = device.memberships(url.as_ref())?;
             let identity = device.state_directory().identity()?;
@@ -67,7 +77,7 @@ fn run(arguments: &Arguments, console: Console) -> Result<Report, DeviceError> {
                 &memberships,
             ))
         }
-        Command::Verify { url } => {
+        DeviceCommand::Verify { url } => {
             let url = url.as_deref().map(DomainUrl::parse).transpose()?;
             Ok(Report::of_verify(&device.verify(url.as_ref())?))
         }

@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 
 use anonymous_domains_domainctl::{Paging, ServerUrl, SettingsChange};
+use anonymous_domains_manual::Manual;
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 use clap::{Args, Parser, Subcommand};
-use clap_complete::Shell;
 
 const AFTER_HELP: &str = "\
 Exit codes:
   0  success
   1  the server refused
   2  the command line, or a file that it names, is wrong; or the command was not confirmed
-  3  the server could not be reached, or did not answer like a domain server
+  3  the server could not be reached, cannot work, or did not answer like a domain server
 
 Environment:
   DOMAINCTL_SERVER      same as --server
@@ -95,11 +95,11 @@ pub enum Command {
     /// The domain CA, which signs the certificates
     #[command(subcommand)]
     Ca(CaCommand),
-    /// Print a script that completes this command in a shell
-    Completions {
-        /// The shell
-        shell: Shell,
-    },
+    /// Ask once whether the server can work; needs no token
+    Health,
+    /// What this command says of itself
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 /// What to export.

@@ -6,8 +6,8 @@
 //! [`transfer`] moves domains from one server to another.
 //!
 //! Each module uses only modules before it: `advice`, `error`, `pages`, `server_url`, `settings`,
-//! `admin`, `rotation`, `transfer`; and in the command `args`, `certificate`, `table`, `report`,
-//! `progress`, `rotate`, `transfers`.
+//! `admin`, `health`, `rotation`, `transfer`; and in the command `args`, `certificate`, `table`,
+//! `report`, `progress`, `rotate`, `transfers`.
 //!
 //! ```no_run
 //! use anonymous_domains_client::{Client, ClientOptions, Token};
@@ -33,12 +33,14 @@ pub mod error;
 pub mod transfer;
 
 mod admin;
+mod health;
 mod pages;
 mod rotation;
 mod server_url;
 mod settings;
 
 pub use admin::{Admin, Tagged};
+pub use health::health;
 pub use pages::{Pages, Paging};
 pub use rotation::ResealProgress;
 pub use server_url::{InvalidServerUrl, ServerUrl};

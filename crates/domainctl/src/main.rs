@@ -16,7 +16,9 @@ use std::{
     process::ExitCode,
 };
 
-use anonymous_domains_client::{Client, ClientOptions, CommandError as _, Console, Token, files};
+use anonymous_domains_client::{
+    Client, ClientOptions, CommandError as _, Console, RetryPolicy, Token, files, printable,
+};
 use anonymous_domains_domainctl::{Admin, SetOutcome, SettingsChange, error::AdminError};
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 use args::{
@@ -95,10 +97,25 @@ fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
             rotate::show(&server(arguments, None)?, report)?;
             Ok(Listed::Whole)
         }
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Arguments::command(), "domainctl", &mut script);
-            io::stdout().write_all(&script)?;
+        Command::Health => {
+            let client = Client::new(ClientOptions {
+                // It is for probes, which ask again themselves.
+                retry: RetryPolicy {
+                    attempts: 1,
+                    ..RetryPolicy::default()
+                },
+                ..options(arguments)?
+            });
+            let health = anonymous_domains_domainctl::health(&arguments.server, &client)?;
+            let text = match &health.detail {
+                Some(detail) => format!("ok: {}", printable(detail)),
+                None => "ok".to_owned(),
+            };
+            report.say(&text, json!(health))?;
+            Ok(Listed::Whole)
+        }
+        Command::Manual(manual) => {
+            manual.write(Arguments::command())?;
             Ok(Listed::Whole)
         }
     }
@@ -263,20 +280,27 @@ fn admin(arguments: &Arguments) -> Result<Admin, AdminError> {
 
 /// The server, with a token where one is needed.
 fn server(arguments: &Arguments, token: Option<Token>) -> Result<Admin, AdminError> {
+    let client = Client::new(ClientOptions {
+        token,
+        ..options(arguments)?
+    });
+    Ok(Admin::new(arguments.server.clone(), client))
+}
+
+/// How servers are asked, without a token.
+fn options(arguments: &Arguments) -> Result<ClientOptions, AdminError> {
     let tls_roots = arguments
         .ca_file
         .as_deref()
         .map(files::certificates)
         .transpose()
         .map_err(AdminError::Usage)?;
-    let client = Client::new(ClientOptions {
-        token,
+    Ok(ClientOptions {
         tls_roots,
         notice: Some(console(arguments).notice()),
         user_agent: concat!("domainctl/", env!("CARGO_PKG_VERSION")).to_owned(),
         ..ClientOptions::default()
-    });
-    Ok(Admin::new(arguments.server.clone(), client))
+    })
 }
 
 fn token(arguments: &Arguments) -> Result<Token, AdminError> {

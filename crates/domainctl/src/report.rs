@@ -68,11 +68,6 @@ impl Report {
         }
     }
 
-    /// Tells people something beside the output.
-    pub fn note(&self, text: &str) {
-        self.console.note(text);
-    }
-
     /// Prints a list while it arrives: a table, or an object with the entries as `name` and, as in
     /// the protocol, `next`. People read `none` if there are no entries.
     ///

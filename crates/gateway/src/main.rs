@@ -4,7 +4,11 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anonymous_domains_gateway::{cli::Arguments, run, telemetry};
+use anonymous_domains_gateway::{
+    cli::{Arguments, Command},
+    run, telemetry,
+};
+use clap::CommandFactory as _;
 
 /// After this many task polls a thread checks for I/O events. A poll may take as long as a guest
 /// computes at a time, and requests should be accepted in the order in which they arrive.
@@ -15,6 +19,9 @@ const LAST_GRACE: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let arguments = Arguments::read();
+    if let Some(Command::Manual(manual)) = &arguments.command {
+        return ended(manual.write(Arguments::command()).map_err(Into::into));
+    }
     let result = telemetry::start(&arguments.log, arguments.log_format)
         .and_then(|()| {
             let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -26,6 +33,10 @@ fn main() -> ExitCode {
             runtime.shutdown_timeout(LAST_GRACE);
             result
         });
+    ended(result)
+}
+
+fn ended(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

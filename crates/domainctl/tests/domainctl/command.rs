@@ -232,6 +232,34 @@ fn no_argument_takes_a_token() {
 
 /// With DOMAINCTL_WRITE_HELP set, the pinned texts are updated.
 #[test]
+fn a_servers_health_is_asked_once_and_without_a_token() {
+    let shell = Shell::new();
+    let well = r#"{"status":"ok","store":"ok","ca":"ok","detail":"the CA ends soon"}"#;
+    let ill = r#"{"status":"unavailable","store":"error","ca":"ok","detail":"no store"}"#;
+    let answer = |status, body: &str| Mishap::Answer(status, "Retry-After: 60", body.to_owned());
+    shell.server.next([
+        answer(200, well),
+        answer(200, well),
+        answer(503, ill),
+        answer(200, "{}"),
+    ]);
+    assert_eq!(shell.says(&["health"]), "ok: the CA ends soon\n");
+    let shown = shell.json(&["health"], 0);
+    assert_eq!(
+        (&shown["store"], &shown["ca"]),
+        (&json!("ok"), &json!("ok"))
+    );
+    let told = shell.fails(&["health"], 3);
+    assert!(told.contains("no store"), "{told}");
+    shell.fails(&["health"], 3);
+    for (request, headers, _) in &shell.server.state().requests {
+        assert_eq!(request, "GET /healthz");
+        assert!(!headers.contains_key("authorization"));
+    }
+    assert_eq!(shell.server.state().requests.len(), 4);
+}
+
+#[test]
 fn the_help_is_as_pinned() {
     for (name, arguments) in [
         ("domainctl", ["--help"].as_slice()),

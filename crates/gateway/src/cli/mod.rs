@@ -1,5 +1,6 @@
 //! The command line.
 
+mod command;
 mod store;
 mod units;
 
@@ -8,6 +9,7 @@ use std::{ffi::OsString, net::SocketAddr, num::NonZeroU16, path::PathBuf, time::
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum, parser::ValueSource};
 
 use crate::store::redis::Address;
+pub use command::Command;
 pub use store::StoreArguments;
 use units::{duration, size};
 
@@ -15,6 +17,10 @@ use units::{duration, size};
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version, after_long_help = AFTER_HELP)]
 pub struct Arguments {
+    /// What to do instead of serving
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, env = "ANONYMOUS_DOMAINS_LISTEN", value_name = "ADDR:PORT")]
     #[arg(default_value = "127.0.0.1:3000")]
