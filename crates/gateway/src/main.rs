@@ -4,7 +4,13 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anonymous_domains_gateway::{cli::Arguments, run, telemetry};
+use anonymous_domains_gateway::{
+    check,
+    cli::{Action, Arguments},
+    run, telemetry,
+};
+use anyhow::bail;
+use tokio::runtime::Runtime;
 
 /// After this many task polls a thread checks for I/O events. A poll may take as long as a guest
 /// computes at a time, and requests should be accepted in the order in which they arrive.
@@ -14,18 +20,11 @@ const STEPS_BETWEEN_EVENTS: u32 = 4;
 const LAST_GRACE: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    let arguments = Arguments::read();
-    let result = telemetry::start(&arguments.log, arguments.log_format)
-        .and_then(|()| {
-            let mut runtime = tokio::runtime::Builder::new_multi_thread();
-            runtime.enable_all().event_interval(STEPS_BETWEEN_EVENTS);
-            Ok(runtime.build()?)
-        })
-        .and_then(|runtime| {
-            let result = runtime.block_on(run::run(arguments));
-            runtime.shutdown_timeout(LAST_GRACE);
-            result
-        });
+    let (action, arguments) = Arguments::read();
+    let result = match action {
+        Action::Serve => serve(arguments),
+        Action::CheckConfig => check(arguments),
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -34,4 +33,36 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn serve(arguments: Arguments) -> anyhow::Result<()> {
+    let log = telemetry::start(telemetry::filter(&arguments.log)?, arguments.log_format)?;
+    let runtime = runtime()?;
+    let result = runtime.block_on(run::run(arguments, log));
+    runtime.shutdown_timeout(LAST_GRACE);
+    result
+}
+
+/// Prints each thing that is wrong.
+fn check(arguments: Arguments) -> anyhow::Result<()> {
+    telemetry::start(telemetry::filter("error")?, arguments.log_format)?;
+    let runtime = runtime()?;
+    let wrong = runtime.block_on(check::check(arguments));
+    runtime.shutdown_timeout(LAST_GRACE);
+    for error in &wrong {
+        eprintln!("gateway: {error:#}");
+    }
+    match wrong.len() {
+        0 => {
+            println!("the configuration can be used");
+            Ok(())
+        }
+        _ => bail!("the configuration cannot be used"),
+    }
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().event_interval(STEPS_BETWEEN_EVENTS);
+    Ok(runtime.build()?)
 }

@@ -1,6 +1,8 @@
 //! Which requests may have a body, and how long it may be: only bodies that the component would read
 //! are taken.
 
+use std::sync::{PoisonError, RwLock};
+
 use http::{Method, header::AUTHORIZATION, request::Parts};
 use sha2::{Digest as _, Sha256};
 
@@ -26,24 +28,39 @@ struct OperatorToken {
     digest: [u8; 32],
 }
 
+impl OperatorToken {
+    fn new(admin_token: Option<&str>) -> Option<Self> {
+        admin_token
+            .map(|token| token.trim().as_bytes())
+            .filter(|token| !token.is_empty())
+            .map(|token| Self {
+                length: token.len(),
+                digest: Sha256::digest(token).into(),
+            })
+    }
+}
+
 /// Which requests may have a body.
 #[derive(Debug)]
 pub(super) struct BodyPolicy {
-    operator: Option<OperatorToken>,
+    operator: RwLock<Option<OperatorToken>>,
 }
 
 impl BodyPolicy {
     /// Bodies of operators' requests need `admin_token`.
     pub(super) fn new(admin_token: Option<&str>) -> Self {
         Self {
-            operator: admin_token
-                .map(|token| token.trim().as_bytes())
-                .filter(|token| !token.is_empty())
-                .map(|token| OperatorToken {
-                    length: token.len(),
-                    digest: Sha256::digest(token).into(),
-                }),
+            operator: RwLock::new(OperatorToken::new(admin_token)),
         }
+    }
+
+    /// Takes another `admin_token`.
+    pub(super) fn set(&self, admin_token: Option<&str>) {
+        let mut operator = self
+            .operator
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *operator = OperatorToken::new(admin_token);
     }
 
     /// The longest body that the component would read of a request with this head; `None` if it
@@ -61,7 +78,8 @@ impl BodyPolicy {
 
     /// Whether a credential ends with the operators' token. The component checks it fully.
     fn is_operators(&self, head: &Parts) -> bool {
-        let Some(token) = &self.operator else {
+        let operator = self.operator.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(token) = &*operator else {
             return false;
         };
         head.headers.get_all(AUTHORIZATION).iter().any(|value| {
