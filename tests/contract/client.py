@@ -6,7 +6,9 @@ as it is given: double slashes, percent-encodings and missing headers arrive as 
 
 import http.client
 import json
+import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from joserfc import jwe, jwk
@@ -38,6 +40,7 @@ ERRORS = {
     "PAYLOAD_TOO_LARGE": (413, None),
     "UNSUPPORTED_MEDIA_TYPE": (415, None),
     "INTERNAL": (500, None),
+    "RATE_LIMITED": (429, None),
     "STORE_UNAVAILABLE": (503, None),
 }
 
@@ -103,15 +106,24 @@ class Answer:
 
 
 class Client:
-    """One server, by its origin (`http://host:port`)."""
+    """One server, by its origin (`http://host:port`), and over TLS by the certificate that it has."""
 
-    def __init__(self, origin: str, public_origin: str | None = None):
+    def __init__(self, origin: str, public_origin: str | None = None, trusted: Path | None = None):
         self.origin = origin
+        self.trusted = trusted
         self.public_origin = public_origin or origin
+
+    def connection(self) -> http.client.HTTPConnection:
+        """A new one, not yet open."""
+        where = urlsplit(self.origin)
+        if where.scheme == "http":
+            return http.client.HTTPConnection(where.netloc, timeout=TIMEOUT_S)
+        context = ssl.create_default_context(cafile=self.trusted)
+        return http.client.HTTPSConnection(where.netloc, timeout=TIMEOUT_S, context=context)
 
     def send(self, method: str, target: str, body=None, headers=None, chunked=False) -> Answer:
         """One request on its own connection; only Host and the length are added to `headers`."""
-        connection = http.client.HTTPConnection(urlsplit(self.origin).netloc, timeout=TIMEOUT_S)
+        connection = self.connection()
         try:
             connection.request(method, target, body, dict(headers or {}), encode_chunked=chunked)
             return Answer.of(connection.getresponse())
@@ -120,7 +132,7 @@ class Client:
 
     def send_fields(self, method: str, target: str, body: bytes, fields) -> Answer:
         """One request whose header fields are a list of names and values, repeated ones too."""
-        connection = http.client.HTTPConnection(urlsplit(self.origin).netloc, timeout=TIMEOUT_S)
+        connection = self.connection()
         try:
             connection.putrequest(method, target, skip_accept_encoding=True)
             for name, value in [*fields, ("Content-Length", str(len(body)))]:

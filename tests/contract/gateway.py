@@ -2,7 +2,9 @@
 
 import os
 import signal
+import socket
 import sqlite3
+import ssl
 import subprocess
 import threading
 from contextlib import closing
@@ -66,6 +68,7 @@ class Gateway:
         self.flags = flags
         self.process: subprocess.Popen | None = None
         self.address = "127.0.0.1:0"
+        self.scheme = "http"
         self.log: list[str] = []
 
     def start(self) -> "Gateway":
@@ -74,6 +77,8 @@ class Gateway:
         command += ["--state", str(self.state), "--component", str(self.programs.component)]
         if self.store is not None:
             command += ["--store", self.store]
+        if os.environ.get("ANONYMOUS_DOMAINS_TLS") and not any("--tls" in f for f in self.flags):
+            command += ["--tls-self-signed"]
         command += self.flags
         for name, value in self.settings.items():
             if value is not None:
@@ -93,15 +98,31 @@ class Gateway:
         is_stdout = stream is self.process.stdout
         for line in stream:
             self.log.append(line)
-            if is_stdout and line.startswith("listening on http://"):
-                self.address = line.removeprefix("listening on http://").strip().rstrip("/")
+            if is_stdout and line.startswith("listening on http"):
+                origin = line.removeprefix("listening on ").strip().rstrip("/")
+                self.scheme, self.address = origin.split("://")
                 ready.set()
         if is_stdout:
             ready.set()  # It ended: let `start` say so instead of waiting.
 
     @property
     def client(self) -> Client:
-        return Client(f"http://{self.address}", self.settings.get("public_origin"))
+        origin = f"{self.scheme}://{self.address}"
+        return Client(origin, self.settings.get("public_origin"), self.certificate)
+
+    @property
+    def certificate(self) -> Path | None:
+        """The certificate that it made for itself, if it serves HTTPS."""
+        return self.state / "tls-certificate.pem" if self.scheme == "https" else None
+
+    def connect(self) -> socket.socket:
+        """A connection of a client that writes its own bytes."""
+        host, port = self.address.rsplit(":", 1)
+        connection = socket.create_connection((host, int(port)), timeout=60)
+        if self.certificate is None:
+            return connection
+        context = ssl.create_default_context(cafile=self.certificate)
+        return context.wrap_socket(connection, server_hostname=host)
 
     @property
     def admin_token(self) -> str:

@@ -14,12 +14,16 @@ TIMEOUT_S = 180
 class Device:
     """`domain-device` with a directory of its own."""
 
-    def __init__(self, program: Path, directory: Path):
+    def __init__(self, program: Path, directory: Path, trusted: Path | None):
         self.program = program
         self.directory = directory
+        # The certificate of a server with TLS.
+        self.trusted = trusted
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
         command = [str(self.program), *arguments, "--dir", str(self.directory), "--json"]
+        if self.trusted and arguments[0] in ("join", "leave"):
+            command += ["--tls-ca-file", str(self.trusted)]
         return subprocess.run(
             command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )
@@ -56,11 +60,11 @@ def versions(answer) -> list[int]:
 
 
 @pytest.fixture
-def device(programs, tmp_path):
+def device(programs, server, tmp_path):
     """Makes devices, each with a directory of its own."""
 
     def make(name: str = "first") -> Device:
-        return Device(programs.device, tmp_path / name)
+        return Device(programs.device, tmp_path / name, server.certificate)
 
     return make
 

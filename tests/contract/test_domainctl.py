@@ -17,6 +17,8 @@ def domainctl(programs, server):
     def run(*arguments: str, token_file=None, expect: int = 0) -> dict:
         command = [str(programs.domainctl), "--json", "--server", server.client.origin]
         command += ["--token-file", str(token_file or server.state / "admin-token")]
+        if server.certificate:
+            command += ["--ca-file", str(server.certificate)]
         done = subprocess.run(
             [*command, *arguments], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )

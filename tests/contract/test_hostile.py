@@ -15,8 +15,7 @@ MIB = 1 << 20
 
 
 def connect(gateway) -> socket.socket:
-    host, port = gateway.address.rsplit(":", 1)
-    return socket.create_connection((host, int(port)), timeout=60)
+    return gateway.connect()
 
 
 def head(method: str, path: str, length: int, *fields: str) -> bytes:

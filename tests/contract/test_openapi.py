@@ -105,6 +105,7 @@ def schemathesis(own_gateway, tmp_path):
                 "PYTHONPATH": str(HERE),
                 "OPENAPI_ADMIN_TOKEN": gateway.admin_token,
                 "OPENAPI_LOG": str(log),
+                **({"REQUESTS_CA_BUNDLE": str(gateway.certificate)} if gateway.certificate else {}),
                 **environment,
             },
             stdout=subprocess.PIPE,

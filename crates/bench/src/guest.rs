@@ -49,7 +49,7 @@ impl Guest {
         let (state, settings) = environment::complete(state, Settings::from_arguments(&settings)?)?;
         let shared = Shared {
             store: Arc::new(SqliteStore::open(&state.store())?),
-            settings: Arc::new(settings),
+            settings: LiveSettings::new(settings),
             memory: Memory::new(usize::MAX),
         };
         let mut cache = CacheConfig::new();

@@ -78,6 +78,11 @@ impl Guest {
         })
     }
 
+    /// Whether it has the settings that are in use.
+    pub fn is_current(&self) -> bool {
+        self.store.data().is_current()
+    }
+
     /// Passes a request to the instance, stores the response in `outcome` as soon as it is complete,
     /// and then waits until the instance has nothing left to do. Returns whether it can be reused.
     pub async fn exchange(

@@ -60,22 +60,28 @@
 //! A module uses only modules below it in this list:
 //!
 //! 1. `main`: the command
-//! 2. [`run`]: serves until a signal comes
-//! 3. `domains`: connects the parts
-//! 4. [`http`]: connections, requests and responses
-//! 5. [`worker`]: passes requests to instances of the component
-//! 6. [`guest`], [`scheduler`], `idle_pool`: an instance and its requests, which instance computes,
+//! 2. [`check`]: says whether a start would succeed
+//! 3. [`run`]: serves until a signal comes
+//! 4. `reload`, `systemd`: what changes without a restart; what systemd is told
+//! 5. `domains`: connects the parts
+//! 6. [`http`]: connections, requests and responses
+//! 7. [`worker`]: passes requests to instances of the component
+//! 8. [`guest`], [`scheduler`], `idle_pool`: an instance and its requests, which instance computes,
 //!    which are idle
-//! 7. [`engine`]: compiles the component
-//! 8. [`host`]: what an instance can import
-//! 9. [`storage`]: opens the store, and completes the settings
-//! 10. [`state`], [`telemetry`]: the state directory, the log
-//! 11. [`cli`], [`ca`]: the command line, creating a CA
-//! 12. [`settings`], [`store`]: the component's settings and its key-value store
+//! 9. [`engine`]: compiles the component
+//! 10. [`host`]: what an instance can import
+//! 11. [`storage`]: opens the store, and completes the settings
+//! 12. [`jwks`], [`tls`]: an issuer's keys, the certificate
+//! 13. [`state`], [`telemetry`]: the state directory, the log
+//! 14. [`cli`], [`ca`]: the command line, creating a CA
+//! 15. [`limits`], [`settings`], [`store`]: rates and networks, the component's settings and its
+//!     key-value store
+//! 16. `toml_file`: files with names and values
 
 #![forbid(unsafe_code)]
 
 pub mod ca;
+pub mod check;
 pub mod cli;
 mod domains;
 pub mod engine;
@@ -83,13 +89,19 @@ pub mod guest;
 pub mod host;
 pub mod http;
 mod idle_pool;
+pub mod jwks;
+pub mod limits;
+mod reload;
 pub mod run;
 pub mod scheduler;
 pub mod settings;
 pub mod state;
 pub mod storage;
 pub mod store;
+mod systemd;
 pub mod telemetry;
+pub mod tls;
+mod toml_file;
 pub mod worker;
 
 pub use domains::{Body, BuildError, BuildErrorKind, Builder, Domains};

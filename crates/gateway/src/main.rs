@@ -5,10 +5,12 @@
 use std::{process::ExitCode, time::Duration};
 
 use anonymous_domains_gateway::{
-    cli::{Arguments, Command},
+    backup, check,
+    cli::{self, Action, Arguments},
     run, telemetry,
 };
-use clap::CommandFactory as _;
+use anyhow::bail;
+use tokio::runtime::Runtime;
 
 /// After this many task polls a thread checks for I/O events. A poll may take as long as a guest
 /// computes at a time, and requests should be accepted in the order in which they arrive.
@@ -18,25 +20,13 @@ const STEPS_BETWEEN_EVENTS: u32 = 4;
 const LAST_GRACE: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    let arguments = Arguments::read();
-    if let Some(Command::Manual(manual)) = &arguments.command {
-        return ended(manual.write(Arguments::command()).map_err(Into::into));
-    }
-    let result = telemetry::start(&arguments.log, arguments.log_format)
-        .and_then(|()| {
-            let mut runtime = tokio::runtime::Builder::new_multi_thread();
-            runtime.enable_all().event_interval(STEPS_BETWEEN_EVENTS);
-            Ok(runtime.build()?)
-        })
-        .and_then(|runtime| {
-            let result = runtime.block_on(run::run(arguments));
-            runtime.shutdown_timeout(LAST_GRACE);
-            result
-        });
-    ended(result)
-}
-
-fn ended(result: anyhow::Result<()>) -> ExitCode {
+    let (action, arguments) = Arguments::read();
+    let result = match action {
+        Action::Serve => serve(arguments),
+        Action::CheckConfig => check(arguments),
+        Action::Backup(copy) => backup::run(&arguments, &copy),
+        Action::Manual(manual) => manual.write(cli::command()).map_err(Into::into),
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -45,4 +35,36 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn serve(arguments: Arguments) -> anyhow::Result<()> {
+    let log = telemetry::start(telemetry::filter(&arguments.log)?, arguments.log_format)?;
+    let runtime = runtime()?;
+    let result = runtime.block_on(run::run(arguments, log));
+    runtime.shutdown_timeout(LAST_GRACE);
+    result
+}
+
+/// Prints each thing that is wrong.
+fn check(arguments: Arguments) -> anyhow::Result<()> {
+    telemetry::start(telemetry::filter("error")?, arguments.log_format)?;
+    let runtime = runtime()?;
+    let wrong = runtime.block_on(check::check(arguments));
+    runtime.shutdown_timeout(LAST_GRACE);
+    for error in &wrong {
+        eprintln!("gateway: {error:#}");
+    }
+    match wrong.len() {
+        0 => {
+            println!("the configuration can be used");
+            Ok(())
+        }
+        _ => bail!("the configuration cannot be used"),
+    }
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().event_interval(STEPS_BETWEEN_EVENTS);
+    Ok(runtime.build()?)
 }

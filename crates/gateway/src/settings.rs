@@ -1,12 +1,20 @@
 //! The component's settings: names, values, and where the values come from.
 //!
 //! Each setting comes from the first of these that has it: `--set`, the environment, the
-//! `--variables` file, the state directory, the gateway itself ([`Settings::of_the_gateway`]).
+//! `--variables` file, the table `[settings]` of the `--config` file, the state directory, the gateway itself ([`Settings::of_the_gateway`]).
 
-use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use zeroize::Zeroizing;
+
+use crate::toml_file::{self, Entry, Value};
 
 /// The prefix of the environment variables' names.
 pub const ENVIRONMENT_PREFIX: &str = "ANONYMOUS_DOMAINS_";
@@ -79,6 +87,26 @@ impl Settings {
     pub fn set(&mut self, name: &str, value: Zeroizing<String>) -> anyhow::Result<()> {
         self.0.insert(known(name)?, value);
         Ok(())
+    }
+
+    /// Takes the value of `name` that `other` has, or none.
+    ///
+    /// # Errors
+    ///
+    /// If the component knows no such setting.
+    pub fn take_from(&mut self, other: &Settings, name: &str) -> anyhow::Result<()> {
+        let name = known(name)?;
+        match other.0.get(name) {
+            Some(value) => self.0.insert(name, value.clone()),
+            None => self.0.remove(name),
+        };
+        Ok(())
+    }
+
+    /// The names whose values differ.
+    pub fn differing(&self, other: &Settings) -> Vec<&'static str> {
+        let differs = |name: &&'static str| self.get(name) != other.get(name);
+        NAMES.into_iter().filter(differs).collect()
     }
 
     /// Adds the settings of `weaker` that these do not have.
@@ -159,31 +187,52 @@ impl Settings {
     /// If the file cannot be read, is not TOML, or has an unknown name or another kind of value.
     /// No error shows a value.
     pub fn from_file(path: &Path) -> anyhow::Result<Self> {
-        let shown = path.display();
-        let text = read(path).with_context(|| format!("cannot read {shown}"))?;
-        let table: toml::Table = toml::from_str(&text).map_err(|error| {
-            // The error's `Display` quotes the line, which may contain a secret.
-            let line = error
-                .span()
-                .map(|span| text[..span.start.min(text.len())].lines().count().max(1));
-            match line {
-                Some(line) => anyhow::anyhow!("{shown}, line {line}: {}", error.message()),
-                None => anyhow::anyhow!("{shown}: {}", error.message()),
-            }
-        })?;
+        Self::from_entries(toml_file::read(path)?, false)
+    }
+
+    /// The settings of a table of texts, integers and booleans. With `files`, `@FILE` is a file's
+    /// content, as on the command line.
+    ///
+    /// # Errors
+    ///
+    /// If it has an unknown name or another kind of value, or a file cannot be read. No error shows a
+    /// value.
+    pub fn from_entries(entries: Vec<Entry>, files: bool) -> anyhow::Result<Self> {
         let mut settings = Self::default();
-        for (name, value) in table {
-            let value = match value {
-                toml::Value::String(text) => text,
-                toml::Value::Integer(number) => number.to_string(),
-                toml::Value::Boolean(truth) => truth.to_string(),
-                _ => bail!("{shown}: {name} must be a text, an integer or a boolean"),
+        for Entry { name, place, value } in entries {
+            let Value::Scalar(value) = value else {
+                bail!("{place}: {name} must be a text, an integer or a boolean");
             };
-            settings
-                .set(&name, Zeroizing::new(value))
-                .with_context(|| format!("in {shown}"))?;
+            let value = match value.strip_prefix('@').filter(|_| files) {
+                Some(file) => read(Path::new(file))
+                    .with_context(|| format!("{place}: {name}: cannot read {file}"))?,
+                None => value,
+            };
+            settings.set(&name, value).context(place)?;
         }
         Ok(settings)
+    }
+}
+
+/// The settings that are in use. Instances of the component take those of the time when they are
+/// made.
+#[derive(Debug, Default)]
+pub struct LiveSettings(RwLock<Arc<Settings>>);
+
+impl LiveSettings {
+    /// Begins with these.
+    pub fn new(settings: Settings) -> Arc<Self> {
+        Arc::new(Self(RwLock::new(Arc::new(settings))))
+    }
+
+    /// The settings now. What differs is at another address.
+    pub fn get(&self) -> Arc<Settings> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes them.
+    pub fn set(&self, settings: Settings) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 }
 

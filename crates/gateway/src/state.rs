@@ -5,6 +5,7 @@
 //! | `ca.pem`, `ca-key.pem` | the domain CA | neither is there, no CA is configured, new store |
 //! | `key-encryption-key` | 64 hexadecimal digits, or several such lines | it is not there, none is configured, new store |
 //! | `admin-token` | 64 hexadecimal digits | it is not there, none is configured |
+//! | `tls-certificate.pem`, `tls-key.pem` | for `--tls-self-signed` | asked for, and not usable |
 //! | `store.db` | the tables | it is not there, and no other store is configured |
 //! | `cache/` | the compiled component | needed |
 //!
@@ -28,6 +29,8 @@ const CA_CERTIFICATE: &str = "ca.pem";
 const CA_PRIVATE_KEY: &str = "ca-key.pem";
 const KEY_ENCRYPTION_KEY: &str = "key-encryption-key";
 const ADMIN_TOKEN: &str = "admin-token";
+const TLS_CERTIFICATE: &str = "tls-certificate.pem";
+const TLS_KEY: &str = "tls-key.pem";
 const STORE: &str = "store.db";
 const CACHE: &str = "cache";
 const LOCK: &str = "lock";
@@ -52,19 +55,70 @@ impl StateDirectory {
             .mode(0o700)
             .create(path)
             .with_context(|| format!("cannot make the state directory {shown}"))?;
-        let path = path
-            .canonicalize()
-            .with_context(|| format!("cannot find the state directory {shown}"))?;
-        if fs::metadata(&path)?.permissions().mode() & 0o077 != 0 {
-            tracing::warn!(directory = %path.display(),
+        let directory = Self::at(path)?;
+        if fs::metadata(&directory.path)?.permissions().mode() & 0o077 != 0 {
+            tracing::warn!(directory = %directory.path.display(),
                 "the state directory is open to other users; mode 0700 would be safer");
         }
+        Ok(directory)
+    }
+
+    /// The directory that is there.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub fn at(path: &Path) -> anyhow::Result<Self> {
+        let path = path
+            .canonicalize()
+            .with_context(|| format!("cannot find the state directory {}", path.display()))?;
         Ok(Self { path })
     }
 
     /// Where the store's file is.
     pub fn store(&self) -> PathBuf {
-        self.path.join(STORE)
+        Self::store_in(&self.path)
+    }
+
+    /// Where the store's file is in a state directory of this path.
+    pub fn store_in(path: &Path) -> PathBuf {
+        path.join(STORE)
+    }
+
+    /// The admin token, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If its file cannot be read.
+    pub fn admin_token(&self) -> anyhow::Result<Option<Zeroizing<String>>> {
+        self.read(ADMIN_TOKEN)
+    }
+
+    /// Where the self-signed certificate and its key are.
+    pub fn tls_files(&self) -> (PathBuf, PathBuf) {
+        (self.path.join(TLS_CERTIFICATE), self.path.join(TLS_KEY))
+    }
+
+    /// Writes the self-signed certificate and its key, in place of others.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be written.
+    pub fn write_tls_files(&self, certificate: &str, key: &str) -> anyhow::Result<()> {
+        for name in [TLS_KEY, TLS_CERTIFICATE] {
+            match fs::remove_file(self.path.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot replace {name}"));
+                }
+                _ => {}
+            }
+        }
+        self.write(&[(TLS_KEY, key), (TLS_CERTIFICATE, certificate)])?;
+        self.log(
+            "made a self-signed certificate for TLS",
+            &[TLS_CERTIFICATE, TLS_KEY],
+        );
+        Ok(())
     }
 
     /// The directory for compiled components, which exists ([`make_cache`]).
@@ -94,10 +148,23 @@ impl StateDirectory {
         file.lock().context("cannot lock the state directory")?;
         Ok(Locked {
             directory: self.clone(),
-            _file: file,
+            file: Some(file),
             created: Vec::new(),
             in_use: None,
         })
+    }
+
+    /// Reads the secrets in a directory, which need not exist, as a start would, but creates nothing:
+    /// [`Locked::complete`] makes those that are missing in memory only. Nothing is locked.
+    pub fn look(path: &Path) -> Locked {
+        Locked {
+            directory: Self {
+                path: path.to_owned(),
+            },
+            file: None,
+            created: Vec::new(),
+            in_use: None,
+        }
     }
 
     fn log(&self, what: &str, files: &[&str]) {
@@ -147,7 +214,8 @@ impl StateDirectory {
 /// A state directory that no other gateway uses until this is dropped.
 pub struct Locked {
     directory: StateDirectory,
-    _file: File,
+    /// `None` if nothing may be created.
+    file: Option<File>,
     /// The files of the CA and the key-encryption key, if they were created under this lock.
     created: Vec<PathBuf>,
     in_use: Option<String>,
@@ -221,8 +289,7 @@ impl Locked {
                     (CA_PRIVATE_KEY, &ca.private_key),
                     (CA_CERTIFICATE, &ca.certificate),
                 ])?;
-                self.directory
-                    .log("made a domain CA", &[CA_CERTIFICATE, CA_PRIVATE_KEY]);
+                self.log("made a domain CA", &[CA_CERTIFICATE, CA_PRIVATE_KEY]);
                 (ca.certificate.into(), ca.private_key)
             }
         };
@@ -244,8 +311,7 @@ impl Locked {
                 self.refuse_if_in_use("key-encryption key", "key_encryption_key")?;
                 let key = random_hex()?;
                 self.create(&[(KEY_ENCRYPTION_KEY, &key)])?;
-                self.directory
-                    .log("made a key-encryption key", &[KEY_ENCRYPTION_KEY]);
+                self.log("made a key-encryption key", &[KEY_ENCRYPTION_KEY]);
                 key
             }
         };
@@ -264,8 +330,10 @@ impl Locked {
             Some(token) => token,
             None => {
                 let token = random_hex()?;
-                self.directory.write(&[(ADMIN_TOKEN, &token)])?;
-                self.directory.log("made an admin token", &[ADMIN_TOKEN]);
+                if self.file.is_some() {
+                    self.directory.write(&[(ADMIN_TOKEN, &token)])?;
+                    self.log("made an admin token", &[ADMIN_TOKEN]);
+                }
                 token
             }
         };
@@ -284,8 +352,17 @@ impl Locked {
         Ok(())
     }
 
+    fn log(&self, what: &str, files: &[&str]) {
+        if self.file.is_some() {
+            self.directory.log(what, files);
+        }
+    }
+
     /// Writes files that [`Locked::remove_created`] can remove.
     fn create(&mut self, files: &[(&str, &str)]) -> anyhow::Result<()> {
+        if self.file.is_none() {
+            return Ok(());
+        }
         self.directory.write(files)?;
         self.created
             .extend(files.iter().map(|(name, _)| self.directory.path.join(name)));

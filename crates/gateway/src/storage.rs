@@ -79,6 +79,45 @@ pub async fn open(
     }
 }
 
+/// Whether the store at `location` can be opened, with which settings; creates and claims nothing.
+/// `state` need not exist.
+///
+/// # Errors
+///
+/// As [`open`].
+pub async fn check(
+    state: Option<&Path>,
+    location: Location,
+    configured: Settings,
+) -> anyhow::Result<Settings> {
+    let mut secrets = state.map(StateDirectory::look);
+    match location {
+        Location::File(path) => {
+            let in_use = path
+                .exists()
+                .then(|| format!("the store {}", path.display()));
+            if in_use.is_some() {
+                SqliteStore::check(&path).context("cannot open the store")?;
+            }
+            complete(secrets.as_mut(), configured, in_use)
+        }
+        Location::Redis(address, connect_timeout) => {
+            let store = RedisStore::connect(&address, connect_timeout)
+                .await
+                .context("cannot open the store")?;
+            let claimed = store.is_claimed().await.context("cannot open the store")?;
+            let in_use = claimed.then(|| format!("the store {address}"));
+            let settings = complete(secrets.as_mut(), configured, in_use)?;
+            let key = settings.get("key_encryption_key").unwrap_or_default();
+            if claimed && !store.is_claimed_for(key.trim()).await? {
+                bail!("the store {address} belongs to another key-encryption key");
+            }
+            Ok(settings)
+        }
+        Location::Own(_) => complete(secrets.as_mut(), configured, None),
+    }
+}
+
 /// Opens the store in a file. The directory stays locked until the store's file exists: of gateways
 /// that start at the same time, the later ones find it, and create no secrets.
 fn open_file(

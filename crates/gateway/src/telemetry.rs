@@ -3,7 +3,9 @@
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Registry, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+};
 
 use crate::cli::LogFormat;
 
@@ -16,25 +18,52 @@ const NEVER_VERBOSE: [&str; 5] = [
     "wasmtime_wasi_http=warn",
 ];
 
-/// Starts the log.
+/// What is logged, which may change.
+pub struct LogFilter(reload::Handle<EnvFilter, Registry>);
+
+impl LogFilter {
+    /// Logs this instead.
+    ///
+    /// # Errors
+    ///
+    /// If the log has ended.
+    pub fn set(&self, filter: EnvFilter) -> anyhow::Result<()> {
+        self.0
+            .reload(filter)
+            .context("cannot change the log filter")
+    }
+}
+
+/// The filter that a text describes.
 ///
 /// # Errors
 ///
-/// If `filter` is invalid, or a log was started before.
-pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
+/// If it is invalid.
+pub fn filter(text: &str) -> anyhow::Result<EnvFilter> {
     let mut filter = EnvFilter::builder()
-        .parse(filter)
+        .parse(text)
         .context("--log is no log filter")?;
     for directive in NEVER_VERBOSE {
         filter = filter.add_directive(directive.parse()?);
     }
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    Ok(filter)
+}
+
+/// Starts the log.
+///
+/// # Errors
+///
+/// If a log was started before.
+pub fn start(filter: EnvFilter, format: LogFormat) -> anyhow::Result<LogFilter> {
+    let (filter, handle) = reload::Layer::new(filter);
+    let layer = fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
+    let registry = tracing_subscriber::registry().with(filter);
     match format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => registry.with(layer).try_init(),
+        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     }
-    .map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
+    .context("cannot start the log")?;
+    Ok(LogFilter(handle))
 }

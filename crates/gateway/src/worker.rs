@@ -7,12 +7,15 @@
 //! when it gets a core: requests that wait for a core need no instance.
 
 use std::{
+    convert::Infallible,
     future::poll_fn,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use anyhow::{Context as _, anyhow, bail};
 use http::Request;
+use http_body_util::{BodyExt as _, Full};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiBody;
 
@@ -25,6 +28,7 @@ use crate::{
     },
     idle_pool::IdlePool,
     scheduler::{CorePermit, Scheduler},
+    settings::{LiveSettings, Settings},
 };
 
 /// An instance that was idle for this long is dropped.
@@ -107,7 +111,7 @@ impl Workers {
         };
         let response = Mutex::new(None);
         let mut run = Box::pin(self.scheduler.run(core, async {
-            let mut guest = match self.idle.take() {
+            let mut guest = match self.take_idle() {
                 Some(guest) => guest,
                 None => self.instantiate().await?,
             };
@@ -140,6 +144,46 @@ impl Workers {
                 tracing::error!("the component did not answer in time");
                 send(Err(Failure::TimedOut));
             }
+        }
+    }
+
+    /// An idle instance. Those that have former settings are dropped.
+    fn take_idle(&self) -> Option<Guest> {
+        std::iter::from_fn(|| self.idle.take()).find(Guest::is_current)
+    }
+
+    /// The settings, which may be changed: later requests get instances that have the new ones.
+    pub fn settings(&self) -> &LiveSettings {
+        &self.shared.settings
+    }
+
+    /// Asks an instance that has these settings whether it can use them.
+    ///
+    /// # Errors
+    ///
+    /// What it says is wrong with them, or that it fails. Shows no value.
+    pub async fn check(&self, settings: Settings) -> anyhow::Result<()> {
+        let trial = Self {
+            shared: Shared {
+                settings: LiveSettings::new(settings),
+                ..self.shared.clone()
+            },
+            idle: IdlePool::new(MAX_IDLE),
+            ..self.clone()
+        };
+        let none = Full::default().map_err(|never: Infallible| match never {});
+        let request = Request::get("http://localhost/healthz").body(none.boxed_unsync())?;
+        let core = trial.acquire_core().await;
+        let response = trial.answer(core, request, ()).await;
+        let response = response.map_err(|_| anyhow!("the component failed; the log says why"))?;
+        let health: serde_json::Value =
+            serde_json::from_slice(response.body()).context("the component says nothing")?;
+        match health["ca"].as_str() {
+            Some("ok") => Ok(()),
+            _ => bail!(
+                "{}",
+                health["detail"].as_str().unwrap_or("they are unusable")
+            ),
         }
     }
 

@@ -26,10 +26,12 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A command that serves `component` from the state directory `state`. It logs warnings, and
-    /// ignores the settings in the caller's own environment.
+    /// A command that serves `component` from the state directory `state`. It logs warnings, does not
+    /// limit rates, because one program here is many clients, and ignores the settings in the caller's
+    /// own environment.
     pub fn command(program: &Path, component: &Path, state: &Path) -> Command {
         let mut command = Command::new(program);
+        command.args(["--rate-limit-client", "off", "--rate-limit-domain", "off"]);
         command.args(["--log", "warn", "--component"]);
         command.arg(component).arg("--state").arg(state);
         for (name, _) in std::env::vars_os() {

@@ -113,7 +113,7 @@ fn instantiation_us(component: &Path, state: &Path) -> anyhow::Result<f64> {
     let program = Program::load(&[component.to_owned()], Some(state.cache()?), 8)?;
     let shared = Shared {
         store: Arc::new(SqliteStore::open(&state.store())?),
-        settings: Arc::new(Settings::default()),
+        settings: LiveSettings::new(Settings::default()),
         memory: Memory::new(usize::MAX),
     };
     let workers = Workers::new(

@@ -1,30 +1,120 @@
 //! The command line.
 
-mod command;
+mod config_file;
+mod limits;
 mod store;
+mod tls;
 mod units;
 
-use std::{ffi::OsString, net::SocketAddr, num::NonZeroU16, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    num::NonZeroU16,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum, parser::ValueSource};
+use clap::{
+    ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+    parser::ValueSource,
+};
+use thiserror::Error;
 
-use crate::store::redis::Address;
-pub use command::Command;
+use crate::{settings::Settings, store::redis::Address};
+use anonymous_domains_manual::Manual;
+use config_file::ConfigFile;
+pub use limits::LimitArguments;
 pub use store::StoreArguments;
+pub use tls::{TlsArguments, TlsSource};
 use units::{duration, size};
 
 /// Serves the Anonymous Domains component over HTTP, with its tables in a SQLite file or a Redis.
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version, after_long_help = AFTER_HELP)]
-pub struct Arguments {
-    /// What to do instead of serving
+#[command(args_conflicts_with_subcommands = true)]
+struct CommandLine {
+    #[command(flatten)]
+    serve: Arguments,
+
     #[command(subcommand)]
-    pub command: Option<Command>,
+    other: Option<Other>,
+}
+
+/// What the gateway does besides serving.
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Says whether a start with these flags would succeed, and why not; changes nothing
+    CheckConfig(Box<Arguments>),
+    /// Copies the store's file, also while a gateway serves it
+    ///
+    /// The copy is one state of the store, and complete: with all that was answered before. It is
+    /// checked before it gets its name. The secrets of the state directory are not in it.
+    Backup(Box<Backup>),
+    /// What this command says of itself
+    #[command(flatten)]
+    Manual(Manual),
+}
+
+/// Where to copy the store, and where it is.
+#[derive(Debug, Args)]
+struct Backup {
+    /// The copy, which must not exist yet; it gets mode 0600
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Serve.
+    Serve,
+    /// Say whether a start would succeed.
+    CheckConfig,
+    /// Copy the store to this file.
+    Backup(PathBuf),
+    /// Say what the command is.
+    Manual(Manual),
+}
+
+/// The definition of the command.
+pub fn command() -> clap::Command {
+    CommandLine::command()
+}
+
+/// Why a command line cannot be followed.
+#[derive(Debug, Error)]
+pub enum Unusable {
+    /// It is wrong, or asks for help.
+    #[error(transparent)]
+    CommandLine(#[from] clap::Error),
+    /// The file of `--config` is wrong. Shows no value of it.
+    #[error("{0:#}")]
+    File(anyhow::Error),
+}
+
+/// The flags with which the gateway serves.
+#[derive(Debug, Parser)]
+pub struct Arguments {
+    /// TOML file with flags by their names, and the component's settings in its table [settings];
+    /// the command line and the environment come first
+    #[arg(long, env = "ANONYMOUS_DOMAINS_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// The table [settings] of the --config
+    #[arg(skip)]
+    pub file_settings: Settings,
 
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, env = "ANONYMOUS_DOMAINS_LISTEN", value_name = "ADDR:PORT")]
     #[arg(default_value = "127.0.0.1:3000")]
     pub listen: SocketAddr,
+
+    /// TLS
+    #[command(flatten)]
+    pub tls: TlsArguments,
 
     /// Directory for the store's file, and for the CA and secrets that the first start makes
     #[arg(long, env = "ANONYMOUS_DOMAINS_STATE", value_name = "DIR")]
@@ -47,6 +137,10 @@ pub struct Arguments {
     /// File with settings of the component: a flat table in TOML
     #[arg(long, env = "ANONYMOUS_DOMAINS_VARIABLES", value_name = "FILE")]
     pub variables: Option<PathBuf>,
+
+    /// CA certificates (PEM) to believe, besides the system's, where the setting auth_jwks is a URL
+    #[arg(long, env = "ANONYMOUS_DOMAINS_JWKS_CA", value_name = "FILE")]
+    pub jwks_ca: Option<PathBuf>,
 
     /// Requests that the component handles at a time; more wait up to 5 s, then get 503
     #[arg(
@@ -78,6 +172,10 @@ pub struct Arguments {
     )]
     pub max_connections_per_client: Option<NonZeroU16>,
 
+    /// Limits of rates
+    #[command(flatten)]
+    pub limits: LimitArguments,
+
     /// How long the component may take to answer a request, such as 30s or 500ms
     #[arg(
         long,
@@ -108,30 +206,116 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The command line and the environment. Ends the process if they are invalid, or ask for help.
-    pub fn read() -> Self {
-        Self::from_words(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    /// The command line, the environment and the file that they name. Ends the process if they are
+    /// invalid, or ask for help.
+    pub fn read() -> (Action, Self) {
+        let unusable = match Self::from_words(std::env::args_os()) {
+            Ok(read) => return read,
+            Err(unusable) => unusable,
+        };
+        match unusable {
+            Unusable::CommandLine(error) => error.exit(),
+            Unusable::File(_) => {
+                eprintln!("gateway: {unusable}");
+                std::process::exit(1)
+            }
+        }
+    }
+
+    /// As [`Arguments::read`], once more: the file may have changed.
+    ///
+    /// # Errors
+    ///
+    /// If it is no longer valid.
+    pub fn read_again() -> Result<Self, Unusable> {
+        Self::from_words(std::env::args_os()).map(|(_, arguments)| arguments)
     }
 
     pub(crate) fn from_words<T: Into<OsString> + Clone>(
         words: impl IntoIterator<Item = T>,
-    ) -> Result<Self, clap::Error> {
-        let mut command = Self::command();
-        let matches = command.try_get_matches_from_mut(words)?;
-        let arguments = Self::from_arg_matches(&matches)?;
-        let url = arguments.store.url.as_deref();
-        if matches.value_source("url") == Some(ValueSource::CommandLine)
-            && url.is_some_and(Address::has_password)
+    ) -> Result<(Action, Self), Unusable> {
+        let mut words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        let mut command = CommandLine::command();
+        let matches = command.try_get_matches_from_mut(&words)?;
+        let (given, flags_begin) = match matches.subcommand() {
+            Some((_, given)) => (given, 2),
+            None => (&matches, 1),
+        };
+        // Some subcommands have no flags.
+        let url = given.try_get_one::<String>("url").ok().flatten();
+        if is_from(given, "url", &[ValueSource::CommandLine])
+            && url.is_some_and(|url| Address::has_password(url))
         {
-            return Err(command.error(
+            return Err(Unusable::CommandLine(command.error(
                 clap::error::ErrorKind::ValueValidation,
                 "the password of the --store is a secret, and the command line is not: give it \
                  with --store-password-file FILE, or the whole URL in the environment variable \
                  ANONYMOUS_DOMAINS_STORE",
-            ));
+            )));
         }
-        Ok(arguments)
+        let mut settings = Settings::default();
+        let mut matches = matches.clone();
+        let config = given.try_get_one::<PathBuf>("config").ok().flatten();
+        if let Some(path) = config {
+            let file = Self::read_file(path)?;
+            let flags = Arguments::command();
+            let is_open = |flag: &str| {
+                flags
+                    .get_arguments()
+                    .find(|argument| argument.get_long() == Some(flag))
+                    .is_some_and(|argument| {
+                        let stronger = [ValueSource::CommandLine, ValueSource::EnvVariable];
+                        !is_from(given, argument.get_id().as_str(), &stronger)
+                    })
+            };
+            words.splice(flags_begin..flags_begin, file.words(is_open));
+            matches = CommandLine::command().try_get_matches_from(&words)?;
+            settings = file.settings;
+        }
+        let CommandLine { serve, other } = CommandLine::from_arg_matches(&matches)?;
+        let (action, arguments) = match other {
+            None => (Action::Serve, serve),
+            Some(Other::CheckConfig(arguments)) => (Action::CheckConfig, *arguments),
+            Some(Other::Backup(wanted)) => (Action::Backup(wanted.file), wanted.arguments),
+            Some(Other::Manual(manual)) => (Action::Manual(manual), serve),
+        };
+        Ok((
+            action,
+            Self {
+                file_settings: settings,
+                ..arguments
+            },
+        ))
     }
+
+    /// The settings from the command line, the environment and the files.
+    ///
+    /// # Errors
+    ///
+    /// If a name is unknown, or a file cannot be used. No error shows a value.
+    pub fn configured(&self) -> anyhow::Result<Settings> {
+        let from_arguments = Settings::from_arguments(&self.settings)?;
+        let from_environment = Settings::from_environment(|name| std::env::var_os(name))?;
+        let from_file = match &self.variables {
+            Some(path) => Settings::from_file(path)?,
+            None => Settings::default(),
+        };
+        let from_config = self.file_settings.clone();
+        let from_files = from_file.or(from_config);
+        Ok(from_arguments.or(from_environment).or(from_files))
+    }
+
+    fn read_file(path: &Path) -> Result<ConfigFile, Unusable> {
+        ConfigFile::read(path, &Arguments::command()).map_err(Unusable::File)
+    }
+}
+
+/// Whether a flag has its value from one of these.
+fn is_from(matches: &ArgMatches, id: &str, sources: &[ValueSource]) -> bool {
+    let source = matches.try_contains_id(id).ok();
+    source
+        .and_then(|_| matches.value_source(id))
+        .is_some_and(|source| sources.contains(&source))
 }
 
 /// The form of the log.
@@ -155,9 +339,14 @@ Settings of the component:
     1. --set NAME=VALUE or --set NAME=@FILE (of several, the last)
     2. the environment: ANONYMOUS_DOMAINS_NAME, the name in upper case
     3. the --variables file
-    4. the state directory: ca.pem, ca-key.pem, key-encryption-key and admin-token,
-       which the first start makes where 1 to 3 have none
-  But request_timeout is what --request-timeout says, in whole seconds, unless 1 or 3 has it.
+    4. the table [settings] of the --config file, where @FILE takes a file's content too
+    5. the state directory: ca.pem, ca-key.pem, key-encryption-key and admin-token,
+       which the first start makes where 1 to 4 have none
+  But request_timeout is what --request-timeout says, in whole seconds, unless 1, 3 or 4 has it.
+
+  auth_jwks may be an https URL here (http for this machine), from which the set is fetched at
+  the start, when it has been used for as long as the answer said, and when a token names an
+  unknown key.
 
   ca_private_key, key_encryption_key, admin_token and admin_read_token are secrets: the command
   line takes them only as NAME=@FILE. Nor does it take a --store with a password; the environment does.
@@ -166,7 +355,7 @@ Gateways that share a --store need the same CA and the same key-encryption keys.
 on an empty store may make them.
 
 Standard output gets one line, when requests can be served:
-  listening on http://ADDR:PORT";
+  listening on http://ADDR:PORT, or https:// with TLS";
 
 #[cfg(test)]
 mod tests {
@@ -174,7 +363,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
+        CommandLine::command().debug_assert();
     }
 
     const PAGE: &str = concat!(
@@ -256,7 +445,9 @@ mod tests {
 
     #[test]
     fn a_password_on_the_command_line_is_refused_and_not_repeated() {
-        let parse = |url: &str| Arguments::from_words(["gateway", "--store", url]);
+        let parse = |url: &str| {
+            Arguments::from_words(["gateway", "--store", url]).map(|(_, arguments)| arguments)
+        };
         for url in [
             "redis://:hunter2@localhost",
             "redis+unix:///run/redis.sock?pass=hunter2",
@@ -281,14 +472,49 @@ mod tests {
             "--store-password-file",
             file.to_str().unwrap(),
         ];
-        let address = || Arguments::from_words(words).unwrap().store.address();
+        let address = || Arguments::from_words(words).unwrap().1.store.address();
         assert!(address().is_err(), "there is no file");
         std::fs::write(&file, "\n").unwrap();
         assert!(address().is_err(), "an empty password");
         std::fs::write(&file, "hunter2\n").unwrap();
         assert!(!format!("{:?}", address().unwrap()).contains("hunter2"));
         let no_store = ["gateway", "--store-ca", "ca.pem"];
-        let arguments = Arguments::from_words(no_store).unwrap();
+        let (_, arguments) = Arguments::from_words(no_store).unwrap();
         assert!(arguments.store.address().is_err());
+    }
+
+    #[test]
+    fn the_command_line_comes_before_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("gateway.toml");
+        std::fs::write(
+            &file,
+            "listen = \"127.0.0.1:1\"\nmax_connections = 7\nstore = \"redis://:hunter2@localhost\"\n\
+             trusted_proxy = [\"10.0.0.0/8\"]\n[settings]\nadmin_token = \"hunter2\"\n",
+        )
+        .unwrap();
+        let file = file.to_str().unwrap();
+        for words in [
+            &["gateway", "--config", file, "--listen=127.0.0.1:2"][..],
+            &[
+                "gateway",
+                "check-config",
+                "--listen=127.0.0.1:2",
+                "--config",
+                file,
+            ],
+        ] {
+            let (action, arguments) = Arguments::from_words(words).unwrap();
+            assert_eq!(
+                matches!(action, Action::CheckConfig),
+                words[1] == "check-config"
+            );
+            assert_eq!(arguments.listen.port(), 2);
+            assert_eq!(arguments.max_connections.get(), 7);
+            assert_eq!(arguments.limits.trusted_proxies.len(), 1);
+            assert_eq!(arguments.file_settings.get("admin_token"), Some("hunter2"));
+            assert!(!format!("{arguments:?}").contains("hunter2"));
+        }
+        assert!(Arguments::from_words(["gateway", "--listen=[::]:1", "check-config"]).is_err());
     }
 }

@@ -32,12 +32,12 @@ pub struct StoreArguments {
     ca: Option<PathBuf>,
 
     /// Certificate (PEM) with which the gateway proves itself to a rediss:// store
-    #[arg(long = "store-certificate", value_name = "FILE", requires = "key")]
+    #[arg(long = "store-certificate", value_name = "FILE")]
     #[arg(env = "ANONYMOUS_DOMAINS_STORE_CERTIFICATE")]
     certificate: Option<PathBuf>,
 
     /// File with the certificate's private key (PEM)
-    #[arg(long = "store-key", value_name = "FILE", requires = "certificate")]
+    #[arg(long = "store-key", value_name = "FILE")]
     #[arg(env = "ANONYMOUS_DOMAINS_STORE_KEY")]
     key: Option<PathBuf>,
 
@@ -63,7 +63,8 @@ impl StoreArguments {
     /// If its URL cannot be used, or a file cannot be read. No error shows a password.
     pub fn address(&self) -> anyhow::Result<Option<Address>> {
         let Some(url) = self.url.as_deref().filter(|url| !url.is_empty()) else {
-            if self.password_file.is_some() || self.ca.is_some() || self.certificate.is_some() {
+            let parts = [&self.password_file, &self.ca, &self.certificate, &self.key];
+            if parts.iter().any(|part| part.is_some()) {
                 bail!("there is a password or a certificate for a --store, but no --store");
             }
             return Ok(None);
@@ -85,7 +86,8 @@ impl StoreArguments {
         };
         let identity = match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => Some((read(certificate)?, read(key)?.into())),
-            _ => None,
+            (None, None) => None,
+            _ => bail!("--store-certificate and --store-key are given together"),
         };
         let credentials = Credentials {
             password,

@@ -19,7 +19,7 @@ use crate::{
     host::{Shared, memory::Memory},
     http::{Limits, Service},
     scheduler::Scheduler,
-    settings::Settings,
+    settings::{LiveSettings, Settings},
     state::{self, StateDirectory},
     storage::{self, Location},
     store::{
@@ -38,17 +38,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// calls of one method the last counts.
 #[must_use]
 pub struct Builder {
-    state: Option<PathBuf>,
+    pub(super) state: Option<PathBuf>,
     cache: Option<PathBuf>,
-    source: Source,
-    store: Option<Result<Location, AddressError>>,
-    settings: Result<Settings, anyhow::Error>,
-    limits: Limits,
-    max_memory: usize,
+    pub(super) source: Source,
+    pub(super) store: Option<Result<Location, AddressError>>,
+    pub(super) settings: Result<Settings, anyhow::Error>,
+    pub(super) limits: Limits,
+    pub(super) max_memory: usize,
 }
 
 /// Where the component comes from.
-enum Source {
+pub(super) enum Source {
     /// Its file, or a directory with its builds; found as the gateway finds it if there is none.
     Path(Option<PathBuf>),
     Bytes(Bytes),
@@ -233,7 +233,7 @@ impl Builder {
             .map_err(anyhow::Error::from)
             .flatten()
             .or_build_error(Component)?;
-        let settings = Arc::new(settings);
+        let settings = LiveSettings::new(settings);
         let shared = Shared {
             store: opened.store,
             settings: Arc::clone(&settings),
@@ -249,13 +249,17 @@ impl Builder {
             .context("the component cannot be instantiated")
             .or_build_error(Component)?;
         Ok(Domains {
-            service: Service::new(workers, self.limits, &settings),
+            service: Service::new(workers, self.limits, &settings.get()),
         })
     }
 }
 
 impl Source {
-    fn load(self, cache: Option<PathBuf>, max_instances: u32) -> anyhow::Result<Program> {
+    pub(super) fn load(
+        self,
+        cache: Option<PathBuf>,
+        max_instances: u32,
+    ) -> anyhow::Result<Program> {
         match self {
             Self::Path(named) => Program::load(&engine::find_builds(named)?, cache, max_instances),
             Self::Bytes(bytes) => Program::from_bytes(&bytes, cache, max_instances),

@@ -3,6 +3,7 @@
 
 mod body;
 mod builder;
+mod check;
 mod error;
 
 use std::{

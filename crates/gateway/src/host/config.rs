@@ -34,6 +34,6 @@ impl Host for Config<'_> {
 /// Links the interface.
 pub(super) fn link(linker: &mut Linker<Instance>) -> wasmtime::Result<()> {
     add_to_linker::<_, HasConfig>(linker, |instance| Config {
-        settings: &instance.shared.settings,
+        settings: &instance.settings,
     })
 }

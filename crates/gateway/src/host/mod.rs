@@ -23,7 +23,10 @@ use wasmtime_wasi_http::{
     WasiHttpView,
 };
 
-use crate::{settings::Settings, store::Store};
+use crate::{
+    settings::{LiveSettings, Settings},
+    store::Store,
+};
 
 /// Bindings for the component's own imports.
 mod bindings {
@@ -46,8 +49,8 @@ const MAX_RESOURCES: usize = 10_000;
 pub struct Shared {
     /// The store.
     pub store: Arc<dyn Store>,
-    /// The settings.
-    pub settings: Arc<Settings>,
+    /// The settings, which may change.
+    pub settings: Arc<LiveSettings>,
     /// The memory that they may use together.
     pub memory: Arc<Memory>,
 }
@@ -59,6 +62,8 @@ pub struct Instance {
     http: WasiHttpCtx,
     hooks: NoClient,
     limiter: Limiter,
+    /// The settings when it was made.
+    settings: Arc<Settings>,
     shared: Shared,
 }
 
@@ -76,8 +81,14 @@ impl Instance {
             http: WasiHttpCtx::new(),
             hooks: NoClient,
             limiter: Limiter::new(Arc::clone(&shared.memory)),
+            settings: shared.settings.get(),
             shared,
         }
+    }
+
+    /// Whether it has the settings that are in use.
+    pub fn is_current(&self) -> bool {
+        Arc::ptr_eq(&self.settings, &self.shared.settings.get())
     }
 
     /// The limits on the instance's memory.

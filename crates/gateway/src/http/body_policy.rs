@@ -1,6 +1,8 @@
 //! Which requests may have a body, and how long it may be: only bodies that the component would read
 //! are taken.
 
+use std::sync::{PoisonError, RwLock};
+
 use http::{Method, header::AUTHORIZATION, request::Parts};
 use sha2::{Digest as _, Sha256};
 
@@ -26,27 +28,43 @@ struct OperatorToken {
     digest: [u8; 32],
 }
 
+impl OperatorToken {
+    /// The tokens of `admin_token`, one a line.
+    fn all(admin_token: Option<&str>) -> Vec<Self> {
+        admin_token
+            .unwrap_or_default()
+            .lines()
+            .map(|token| token.trim().as_bytes())
+            .filter(|token| !token.is_empty())
+            .map(|token| Self {
+                length: token.len(),
+                digest: Sha256::digest(token).into(),
+            })
+            .collect()
+    }
+}
+
 /// Which requests may have a body.
 #[derive(Debug)]
 pub(super) struct BodyPolicy {
-    operators: Vec<OperatorToken>,
+    operators: RwLock<Vec<OperatorToken>>,
 }
 
 impl BodyPolicy {
     /// Bodies of operators' requests need a token of `admin_token`, which has one a line.
     pub(super) fn new(admin_token: Option<&str>) -> Self {
         Self {
-            operators: admin_token
-                .unwrap_or_default()
-                .lines()
-                .map(|token| token.trim().as_bytes())
-                .filter(|token| !token.is_empty())
-                .map(|token| OperatorToken {
-                    length: token.len(),
-                    digest: Sha256::digest(token).into(),
-                })
-                .collect(),
+            operators: RwLock::new(OperatorToken::all(admin_token)),
         }
+    }
+
+    /// Takes another `admin_token`.
+    pub(super) fn set(&self, admin_token: Option<&str>) {
+        let mut operators = self
+            .operators
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *operators = OperatorToken::all(admin_token);
     }
 
     /// The longest body that the component would read of a request with this head; `None` if it
@@ -64,8 +82,11 @@ impl BodyPolicy {
 
     /// Whether a credential ends with a token of the operators'. The component checks it fully.
     fn is_operators(&self, head: &Parts) -> bool {
-        let of_this = |token| Self::is_of(head, token);
-        self.operators.iter().any(of_this)
+        let operators = self
+            .operators
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        operators.iter().any(|token| Self::is_of(head, token))
     }
 
     fn is_of(head: &Parts, token: &OperatorToken) -> bool {

@@ -36,8 +36,12 @@ const MAX_CLOSING: Duration = Duration::from_secs(10);
 pub struct Connection {
     /// The address that the client reached.
     pub(super) local: SocketAddr,
+    /// The address that it came from.
+    pub(super) remote: IpAddr,
     /// The client, for limits.
     pub(super) client: Client,
+    /// Whether it is a TLS connection.
+    pub(super) is_tls: bool,
     state: Mutex<State>,
 }
 
@@ -64,10 +68,12 @@ pub(super) enum Verdict {
 
 impl Connection {
     /// A new connection between `local` and `remote`. No other open connection has this `number`.
-    pub(super) fn new(local: SocketAddr, remote: IpAddr, number: u64) -> Arc<Self> {
+    pub(super) fn new(local: SocketAddr, remote: IpAddr, number: u64, is_tls: bool) -> Arc<Self> {
         Arc::new(Self {
             local,
+            remote,
             client: Client::of_connection(remote, number),
+            is_tls,
             state: Mutex::new(State {
                 requests: 0,
                 idle_since: Instant::now(),
@@ -196,7 +202,8 @@ pub(super) mod tests {
 
     /// A connection from this machine.
     pub(in crate::http) fn connection() -> Arc<Connection> {
-        Connection::new(([127, 0, 0, 1], 3000).into(), [127, 0, 0, 1].into(), 0)
+        let (local, remote) = (([127, 0, 0, 1], 3000), [127, 0, 0, 1]);
+        Connection::new(local.into(), remote.into(), 0, false)
     }
 
     #[tokio::test(start_paused = true)]

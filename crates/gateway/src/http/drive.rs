@@ -30,7 +30,7 @@ const MAX_HEAD_BYTES: usize = 32 * 1024;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a client may accept none of the bytes that wait to be sent.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often a connection is checked for progress.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);

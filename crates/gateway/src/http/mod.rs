@@ -4,16 +4,19 @@
 //! ```text
 //! serve -> admission, drive, service
 //! drive -> connection, response, write_timeout
-//! service -> target, request_body, response, connection
+//! service -> caller, rate_limit, target, request_body, response, connection
 //! ```
 
 mod admission;
 mod body_policy;
+mod caller;
 mod client;
 mod connection;
 mod drive;
+mod forwarded;
 mod min_rate;
 pub mod problem;
+mod rate_limit;
 mod request_body;
 mod response;
 pub mod serve;
@@ -22,4 +25,5 @@ mod target;
 mod write_timeout;
 
 pub use connection::Connection;
+pub use rate_limit::Refusal;
 pub use service::{Limits, Service};

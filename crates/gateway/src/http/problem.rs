@@ -2,9 +2,14 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
+
+use super::rate_limit::Refusal;
+
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Why the gateway itself responds, and not the component.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,6 +24,8 @@ pub enum Problem {
     BodyTimeout,
     /// There are more requests than the gateway can handle.
     Overloaded,
+    /// The client, or all who ask for a domain, asked too often.
+    RateLimited(Refusal),
     /// The component did not answer in time.
     GuestTimeout,
     /// The component failed.
@@ -63,6 +70,15 @@ impl Problem {
                 "The server is overloaded",
                 "try again later",
             ),
+            Self::RateLimited(refusal) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                Some("RATE_LIMITED"),
+                "A limit has been reached",
+                match refusal.limit {
+                    "domain" => "there are too many requests for this domain; try again later",
+                    _ => "there are too many requests of this client; try again later",
+                },
+            ),
             Self::GuestTimeout => (
                 StatusCode::GATEWAY_TIMEOUT,
                 None,
@@ -100,11 +116,39 @@ impl Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self == Self::Overloaded {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        match self {
+            Self::Overloaded => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::RateLimited(refusal) => rate_limit_headers(refusal, headers),
+            _ => {}
         }
         response
     }
+}
+
+/// `Retry-After`, and what draft-ietf-httpapi-ratelimit-headers has.
+fn rate_limit_headers(refusal: Refusal, headers: &mut HeaderMap) {
+    let Refusal {
+        limit,
+        quota,
+        window_s,
+        retry_after_s,
+    } = refusal;
+    let fields = [
+        (
+            RATE_LIMIT_POLICY,
+            format!("\"{limit}\";q={quota};w={window_s}"),
+        ),
+        (RATE_LIMIT, format!("\"{limit}\";r=0;t={retry_after_s}")),
+    ];
+    for (field, text) in fields {
+        // The names are letters.
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.insert(field, value);
+        }
+    }
+    headers.insert(RETRY_AFTER, retry_after_s.into());
 }
 
 #[cfg(test)]
@@ -125,6 +169,7 @@ mod tests {
             Problem::BodyTooLarge,
             Problem::BodyTimeout,
             Problem::Overloaded,
+            Problem::RateLimited(REFUSAL),
             Problem::GuestTimeout,
             Problem::GuestFailed,
         ] {
@@ -142,6 +187,24 @@ mod tests {
         assert_eq!(response.status(), 500);
         assert_eq!(document["error"], "INTERNAL");
         assert_eq!(document["type"], "urn:anonymous-domains:error:internal");
+    }
+
+    const REFUSAL: Refusal = Refusal {
+        limit: "domain",
+        quota: 10,
+        window_s: 2,
+        retry_after_s: 7,
+    };
+
+    #[test]
+    fn a_refused_client_learns_what_the_limit_is() {
+        let (response, document) = parts(Problem::RateLimited(REFUSAL));
+        assert_eq!(response.status(), 429);
+        assert_eq!(document["error"], "RATE_LIMITED");
+        let headers = response.headers();
+        assert_eq!(headers["retry-after"], "7");
+        assert_eq!(headers["ratelimit-policy"], "\"domain\";q=10;w=2");
+        assert_eq!(headers["ratelimit"], "\"domain\";r=0;t=7");
     }
 
     #[test]

@@ -72,6 +72,11 @@ impl RequestReader {
         }
     }
 
+    /// Bodies of operators' requests need this `admin_token` from now on.
+    pub(super) fn set_admin_token(&self, admin_token: Option<&str>) {
+        self.policy.set(admin_token);
+    }
+
     /// Reserves memory for a request's head, and reads its body if the component would read it. If
     /// not, the body is not waited for, and its length is removed from the head.
     ///
@@ -141,7 +146,7 @@ impl RequestReader {
 
     /// Discards a body that is not needed. In HTTP/2 a stream may end without it. In HTTP/1.1 it is
     /// read while the response is sent, unless its client waits for `100 Continue`.
-    fn discard<B>(&self, head: &Parts, body: B)
+    pub(super) fn discard<B>(&self, head: &Parts, body: B)
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {

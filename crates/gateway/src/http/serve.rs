@@ -6,16 +6,26 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
 };
+use tokio_rustls::server::TlsStream;
 
-use super::{admission::Admission, connection::Connection, drive::drive, service::Service};
+use super::{
+    admission::Admission,
+    connection::Connection,
+    drive::{WRITE_TIMEOUT, drive},
+    service::Service,
+    write_timeout::WriteTimeout,
+};
+use crate::tls::Tls;
 
 /// How long to wait before the next attempt if, for example, the system has no free file
 /// descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How connections are served.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Connections {
+    /// Serves HTTPS, with this certificate.
+    pub tls: Option<Arc<Tls>>,
     /// How many may be open at a time. More wait in the system's queue.
     pub max: usize,
     /// How many may be open at a time from one IPv4 address or /64 IPv6 network. More are closed at
@@ -25,7 +35,7 @@ pub struct Connections {
     pub shutdown_grace: Duration,
 }
 
-/// Serves HTTP/1.1 and HTTP/2 (with prior knowledge, without TLS) on `listener` until `shutdown` is
+/// Serves HTTP/1.1 and HTTP/2 (with TLS by ALPN, without by prior knowledge) on `listener` until `shutdown` is
 /// ready. Then it accepts no more connections, and returns when all requests have finished or the
 /// grace period is over.
 pub async fn serve(
@@ -61,10 +71,11 @@ pub async fn serve(
         let Some(lease) = admission.admit(remote, number) else {
             continue;
         };
-        match prepare(&stream, remote, number) {
+        let tls = connections.tls.clone();
+        match prepare(&stream, remote, number, tls.is_some()) {
             Ok(connection) => {
                 let service = service.clone();
-                let drain = drain.clone();
+                let mut drain = drain.clone();
                 tokio::spawn(async move {
                     let answer = move |request, connection| {
                         let service = service.clone();
@@ -73,7 +84,14 @@ pub async fn serve(
                             response
                         }
                     };
-                    drive(stream, &connection, answer, drain).await;
+                    match tls {
+                        None => drive(stream, &connection, answer, drain).await,
+                        Some(tls) => {
+                            if let Some(stream) = handshake(&tls, stream, &mut drain).await {
+                                drive(stream, &connection, answer, drain).await;
+                            }
+                        }
+                    }
                     drop((lease, permit));
                 });
             }
@@ -89,10 +107,36 @@ pub async fn serve(
     }
 }
 
-fn prepare(stream: &TcpStream, remote: IpAddr, number: u64) -> io::Result<Arc<Connection>> {
+fn prepare(
+    stream: &TcpStream,
+    remote: IpAddr,
+    number: u64,
+    is_tls: bool,
+) -> io::Result<Arc<Connection>> {
     // A response is one write. Waiting for more data would only delay it.
     stream.set_nodelay(true)?;
-    Ok(Connection::new(stream.local_addr()?, remote, number))
+    Ok(Connection::new(
+        stream.local_addr()?,
+        remote,
+        number,
+        is_tls,
+    ))
+}
+
+/// The connection when TLS is agreed on; `None` if it is not, or the shutdown begins.
+async fn handshake(
+    tls: &Tls,
+    stream: TcpStream,
+    drain: &mut watch::Receiver<()>,
+) -> Option<TlsStream<WriteTimeout<TcpStream>>> {
+    // Bytes that TLS has taken are still to be sent, so time is limited below it.
+    let accepted = tls.accept(WriteTimeout::new(stream, WRITE_TIMEOUT));
+    tokio::select! {
+        accepted = accepted => accepted
+            .inspect_err(|error| tracing::debug!(reason = %error, "a TLS handshake failed"))
+            .ok(),
+        _ = drain.changed() => None,
+    }
 }
 
 /// Pauses after an error of `accept`, unless it concerns only one connection: other errors last

@@ -2,9 +2,8 @@
 
 use std::{
     convert::Infallible,
-    net::SocketAddr,
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -16,17 +15,21 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
 
 use super::{
-    client::Client,
+    caller::Caller,
     connection::Connection,
     problem::Problem,
+    rate_limit::{RateLimits, domain_of},
     request_body::RequestReader,
     response::{ResponseBody, ResponseMemory, UnsentResponse},
     target::make_absolute,
 };
 use crate::{
     guest::Failure,
+    jwks::{AUTH_JWKS, KeySource},
+    limits::{Network, Rates},
     settings::{PUBLIC_PATH_PREFIX, Settings},
     worker::Workers,
 };
@@ -51,6 +54,11 @@ pub struct Service {
     reader: Arc<RequestReader>,
     response_memory: ResponseMemory,
     path_prefix: Arc<str>,
+    rates: Arc<RateLimits>,
+    trusted_proxies: Arc<[Network]>,
+    key_source: Arc<RwLock<Option<Arc<KeySource>>>>,
+    /// Held while the settings change.
+    changing: Arc<tokio::sync::Mutex<()>>,
     /// The numbers of requests that come over no connection of the gateway's.
     numbers: Arc<AtomicU64>,
 }
@@ -67,7 +75,88 @@ impl Service {
             reader: Arc::new(RequestReader::new(limits.request_timeout, admin_token)),
             response_memory: ResponseMemory::default(),
             path_prefix: path_prefix.trim().trim_end_matches('/').into(),
+            rates: Arc::new(RateLimits::new(Rates::OFF)),
+            trusted_proxies: Arc::default(),
+            key_source: Arc::default(),
+            changing: Arc::default(),
             numbers: Arc::default(),
+        }
+    }
+
+    /// The settings that are in use.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.workers.settings().get()
+    }
+
+    /// Changes the settings, which later requests see, if the component can use them. Returns the
+    /// names of those that changed. `public_path_prefix` stays.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them; then nothing changed. Shows no value.
+    pub async fn change_settings(
+        &self,
+        change: impl FnOnce(&mut Settings) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Vec<&'static str>> {
+        let _turn = self.changing.lock().await;
+        let current = self.settings();
+        let mut settings = (*current).clone();
+        change(&mut settings)?;
+        let changed = settings.differing(&current);
+        if !changed.is_empty() {
+            self.workers.check(settings.clone()).await?;
+            self.reader.set_admin_token(settings.get("admin_token"));
+            self.workers.settings().set(settings);
+        }
+        Ok(changed)
+    }
+
+    /// Where the keys of tokens come from, if not from the settings.
+    pub fn key_source(&self) -> Option<Arc<KeySource>> {
+        let source = self.key_source.read();
+        source.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes the keys of tokens from there from now on, beginning with those that it has.
+    ///
+    /// # Errors
+    ///
+    /// If the component cannot use them; then nothing changed.
+    pub async fn set_key_source(&self, source: Option<Arc<KeySource>>) -> anyhow::Result<()> {
+        if let Some(source) = &source {
+            let text = source.text();
+            self.change_settings(|settings| settings.set(AUTH_JWKS, text))
+                .await?;
+            let service = self.clone();
+            source.begin(move |text| {
+                let service = service.clone();
+                async move {
+                    let text = Zeroizing::new(text);
+                    service
+                        .change_settings(|settings| settings.set(AUTH_JWKS, text))
+                        .await
+                        .map(drop)
+                }
+            });
+        }
+        let current = self.key_source.write();
+        *current.unwrap_or_else(PoisonError::into_inner) = source;
+        Ok(())
+    }
+
+    /// Takes other limits of rates.
+    pub fn set_rates(&self, rates: Rates) {
+        self.rates.set(rates);
+    }
+
+    /// Limits the rates of requests that come over connections of the gateway's own; of those that
+    /// come from `trusted_proxies`, by what these say of their clients. Also later.
+    #[must_use]
+    pub fn limited(self, rates: Rates, trusted_proxies: Vec<Network>) -> Self {
+        self.rates.set(rates);
+        Self {
+            trusted_proxies: trusted_proxies.into(),
+            ..self
         }
     }
 
@@ -84,8 +173,8 @@ impl Service {
     ) -> Result<Response<ResponseBody>, Infallible> {
         let exchange = connection.begin();
         let version = request.version();
-        let (client, local) = (connection.client, Some(connection.local));
-        let response = self.respond(request, client, local).await;
+        let caller = Caller::of(&connection, &self.trusted_proxies, request.headers());
+        let response = self.respond(request, caller).await;
         Ok(response.map(|unsent| unsent.send(exchange, version)))
     }
 
@@ -95,24 +184,18 @@ impl Service {
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
-        let client = Client::Local(self.numbers.fetch_add(1, Ordering::Relaxed));
-        let response = self.respond(request, client, None).await;
+        let caller = Caller::alone(self.numbers.fetch_add(1, Ordering::Relaxed));
+        let response = self.respond(request, caller).await;
         response.map(UnsentResponse::into_bytes)
     }
 
-    /// Answers one request of `client`, which reached the server at the address `local`, and logs
-    /// it.
-    async fn respond<B>(
-        &self,
-        request: Request<B>,
-        client: Client,
-        local: Option<SocketAddr>,
-    ) -> Response<UnsentResponse>
+    /// Answers one request of `caller`, and logs it.
+    async fn respond<B>(&self, request: Request<B>, caller: Caller) -> Response<UnsentResponse>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
         let mut access = Access::new(&request);
-        let response = match self.handle(request, client, local).await {
+        let response = match self.handle(request, caller).await {
             Ok(response) => response,
             Err(problem) => problem.into_response().map(UnsentResponse::from),
         };
@@ -123,15 +206,37 @@ impl Service {
     async fn handle<B>(
         &self,
         mut request: Request<B>,
-        client: Client,
-        local: Option<SocketAddr>,
+        caller: Caller,
     ) -> Result<Response<UnsentResponse>, Problem>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
-        make_absolute(&mut request, local, &self.path_prefix)?;
+        let Caller {
+            client,
+            local,
+            scheme,
+            ..
+        } = caller;
+        let mut admitted = caller
+            .counted
+            .map_or(Ok(()), |client| self.rates.admit_client(client));
+        if admitted.is_ok() {
+            make_absolute(&mut request, scheme, local, &self.path_prefix)?;
+            if caller.counted.is_some() {
+                admitted = self.rates.admit_path(request.uri().path());
+            }
+        }
         let (mut parts, body) = request.into_parts();
+        if let Err(problem) = admitted {
+            self.reader.discard(&parts, body);
+            return Err(problem);
+        }
         let body = self.reader.read(client, &mut parts, body).await?;
+        if domain_of(parts.uri.path()).is_some()
+            && let Some(source) = self.key_source()
+        {
+            source.look_for_key(&parts.headers).await;
+        }
         let unsent = self.response_memory.reserve(client)?;
         // Both in the order in which requests came. If the client disconnects meanwhile, its
         // request is not begun.

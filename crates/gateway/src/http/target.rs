@@ -14,8 +14,8 @@ use http::{
 use super::problem::Problem;
 
 /// Makes the request's URI absolute, from its `Host` header (RFC 9112 section 3.2, RFC 9113 section
-/// 8.3.1). The scheme is always `http`; the setting `public_origin` gives the origin that a proxy
-/// serves. An HTTP/1.0 request may have no such header. Then `local` is the host, if it is known.
+/// 8.3.1). The scheme is that of the connection; the setting `public_origin` gives the origin that a
+/// proxy serves. An HTTP/1.0 request may have no such header. Then `local` is the host, if it is known.
 ///
 /// Removes `prefix`, the setting `public_path_prefix`, from the path, if a router or proxy has not
 /// removed it before. No path of the component begins with it.
@@ -26,6 +26,7 @@ use super::problem::Problem;
 /// authority in the URI, or if the target is not a path.
 pub(super) fn make_absolute<B>(
     request: &mut Request<B>,
+    scheme: Scheme,
     local: Option<SocketAddr>,
     prefix: &str,
 ) -> Result<(), Problem> {
@@ -69,7 +70,7 @@ pub(super) fn make_absolute<B>(
     };
     let path = without_prefix(path, prefix);
     *request.uri_mut() = Uri::builder()
-        .scheme(Scheme::HTTP)
+        .scheme(scheme)
         .authority(authority)
         .path_and_query(path)
         .build()
@@ -121,7 +122,7 @@ mod tests {
         }
         let mut request = request.body(()).unwrap();
         let local = ([127, 0, 0, 1], 3000).into();
-        make_absolute(&mut request, Some(local), "/x")?;
+        make_absolute(&mut request, Scheme::HTTP, Some(local), "/x")?;
         Ok(request.uri().to_string())
     }
 
@@ -147,6 +148,16 @@ mod tests {
         }
         assert!(get("*", &["h"]).is_err());
         assert!(absolute(Version::HTTP_11, Method::CONNECT, "h:80", &["h:80"]).is_err());
+    }
+
+    #[test]
+    fn the_scheme_is_the_connections() {
+        for uri in ["/a", "http://h/a", "https://h/a"] {
+            let request = Request::get(uri).header(HOST, "h").body(());
+            let mut request = request.unwrap();
+            make_absolute(&mut request, Scheme::HTTPS, None, "").unwrap();
+            assert_eq!(request.uri(), "https://h/a");
+        }
     }
 
     #[test]

@@ -87,6 +87,15 @@ impl RedisStore {
         Ok(known.iter().any(|known| digests.contains(known)))
     }
 
+    /// Whether the store was claimed for this key-encryption key.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisStore::is_claimed`].
+    pub async fn is_claimed_for(&self, key_encryption_key: &str) -> Result<bool, ClaimError> {
+        Ok(self.claimed_for().await? == Some(digest(key_encryption_key)))
+    }
+
     /// The digest of the key that the store was claimed for.
     async fn claimed_for(&self) -> Result<Option<String>, ClaimError> {
         let found: Option<String> = self.read(redis::cmd("GET").arg(names::claim())).await?;
