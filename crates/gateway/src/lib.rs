@@ -60,7 +60,7 @@
 //! A module uses only modules below it in this list:
 //!
 //! 1. `main`: the command
-//! 2. [`run`]: serves until a signal comes
+//! 2. [`run`], [`backup`]: serves until a signal comes; copies the store's file
 //! 3. `domains`: connects the parts
 //! 4. [`http`]: connections, requests and responses
 //! 5. [`worker`]: passes requests to instances of the component
@@ -75,6 +75,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backup;
 pub mod ca;
 pub mod cli;
 mod domains;

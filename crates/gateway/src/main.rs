@@ -4,7 +4,11 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anonymous_domains_gateway::{cli::Arguments, run, telemetry};
+use anonymous_domains_gateway::{
+    backup,
+    cli::{Arguments, Command},
+    run, telemetry,
+};
 
 /// After this many task polls a thread checks for I/O events. A poll may take as long as a guest
 /// computes at a time, and requests should be accepted in the order in which they arrive.
@@ -15,17 +19,12 @@ const LAST_GRACE: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let arguments = Arguments::read();
-    let result = telemetry::start(&arguments.log, arguments.log_format)
-        .and_then(|()| {
-            let mut runtime = tokio::runtime::Builder::new_multi_thread();
-            runtime.enable_all().event_interval(STEPS_BETWEEN_EVENTS);
-            Ok(runtime.build()?)
-        })
-        .and_then(|runtime| {
-            let result = runtime.block_on(run::run(arguments));
-            runtime.shutdown_timeout(LAST_GRACE);
-            result
-        });
+    let result = telemetry::start(&arguments.log, arguments.log_format).and_then(|()| {
+        match &arguments.command {
+            Some(Command::Backup(wanted)) => backup::run(&arguments, wanted),
+            None => serve(arguments),
+        }
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -34,4 +33,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn serve(arguments: Arguments) -> anyhow::Result<()> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().event_interval(STEPS_BETWEEN_EVENTS);
+    let runtime = runtime.build()?;
+    let result = runtime.block_on(run::run(arguments));
+    runtime.shutdown_timeout(LAST_GRACE);
+    result
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod command;
 mod store;
 mod units;
 
@@ -8,6 +9,7 @@ use std::{ffi::OsString, net::SocketAddr, num::NonZeroU16, path::PathBuf, time::
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum, parser::ValueSource};
 
 use crate::store::redis::Address;
+pub use command::{BackupArguments, Command};
 pub use store::StoreArguments;
 use units::{duration, size};
 
@@ -15,6 +17,10 @@ use units::{duration, size};
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version, after_long_help = AFTER_HELP)]
 pub struct Arguments {
+    /// What to do instead of serving
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, env = "ANONYMOUS_DOMAINS_LISTEN", value_name = "ADDR:PORT")]
     #[arg(default_value = "127.0.0.1:3000")]
@@ -22,7 +28,7 @@ pub struct Arguments {
 
     /// Directory for the store's file, and for the CA and secrets that the first start makes
     #[arg(long, env = "ANONYMOUS_DOMAINS_STATE", value_name = "DIR")]
-    #[arg(default_value = "./state")]
+    #[arg(global = true, default_value = "./state")]
     pub state: PathBuf,
 
     /// Where the tables are
