@@ -61,7 +61,7 @@
 //!
 //! 1. `main`: the command
 //! 2. [`check`]: says whether a start would succeed
-//! 3. [`run`]: serves until a signal comes
+//! 3. [`run`], [`backup`]: serves until a signal comes; copies the store's file
 //! 4. `reload`, `systemd`: what changes without a restart; what systemd is told
 //! 5. `domains`: connects the parts
 //! 6. [`http`]: connections, requests and responses
@@ -80,6 +80,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backup;
 pub mod ca;
 pub mod check;
 pub mod cli;

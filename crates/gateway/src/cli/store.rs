@@ -56,6 +56,11 @@ impl fmt::Debug for StoreArguments {
 }
 
 impl StoreArguments {
+    /// Whether the store is another one than the file in the state directory.
+    pub fn is_configured(&self) -> bool {
+        self.url.as_deref().is_some_and(|url| !url.is_empty())
+    }
+
     /// The Redis to use, if any.
     ///
     /// # Errors

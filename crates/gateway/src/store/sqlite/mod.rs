@@ -9,6 +9,7 @@
 //! ([`write_lock`]). If one of them is stopped, or holds the file for long, the writes of the others
 //! time out: an operation that could not begin was not done.
 
+pub mod backup;
 mod check;
 mod write_lock;
 mod writer;

@@ -1,0 +1,41 @@
+//! `gateway backup`: copies the store's file.
+
+use std::{io::Write as _, path::Path};
+
+use anyhow::{Context as _, bail};
+
+use crate::{cli::Arguments, state::StateDirectory, store::sqlite::backup};
+
+/// Copies the store of the state directory, and prints what was copied.
+///
+/// # Errors
+///
+/// If the store is not a file, or cannot be copied, or the copy is damaged.
+pub fn run(arguments: &Arguments, copy: &Path) -> anyhow::Result<()> {
+    if arguments.store.is_configured() {
+        bail!(
+            "the store is a Redis, and only a store in a file is copied: back the Redis up by its \
+             own means, or use domainctl export"
+        );
+    }
+    let shown = arguments.state.display();
+    if !arguments.state.is_dir() {
+        bail!("there is no state directory {shown}");
+    }
+    let store = StateDirectory::open(&arguments.state)?.store();
+    if !store.exists() {
+        bail!("there is no store in the state directory {shown}");
+    }
+    let done =
+        backup::backup(&store, copy).with_context(|| format!("cannot copy {}", store.display()))?;
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "copied {} rows, {} bytes, to {}",
+        done.keys,
+        done.bytes,
+        copy.display()
+    )?;
+    out.flush()?;
+    Ok(())
+}
