@@ -66,6 +66,11 @@ impl Authority {
         })
     }
 
+    /// The configured certificates: the CA, its own issuers, former CAs.
+    pub fn published(&self) -> &[Certificate] {
+        &self.published
+    }
+
     /// The configured certificates, as PEM.
     pub fn to_pem(&self) -> Result<String, Error> {
         self.published

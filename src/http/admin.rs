@@ -17,6 +17,7 @@ use crate::{
     credential::authority::DomainCa,
     environment::Environment,
     error::Error,
+    inspection::Inspection,
     settings::AdminToken,
     store::Store,
 };
@@ -106,6 +107,15 @@ pub async fn answer<S: Store, E: Environment>(
             Ok(empty(StatusCode::ACCEPTED))
         }
         AdminRoute::Keys(domain) => json(&administration.keys(&domain_name(domain)?).await?, true),
+        AdminRoute::Check => {
+            let Query { after, limit } = Query::of(head)?;
+            let inspection = Inspection {
+                tables: administration.tables,
+                ca,
+                mend: head.method == Method::POST,
+            };
+            json(&inspection.page(after.as_deref(), limit).await?, true)
+        }
         AdminRoute::ExportHeader => transfer::export_header(administration.tables, ca),
         AdminRoute::Export(domain) => {
             transfer::export(administration.tables, &domain_name(domain)?, head).await
@@ -135,7 +145,7 @@ fn empty(status: StatusCode) -> Response<Vec<u8>> {
 }
 
 async fn read_settings(head: &Parts, body: impl Body) -> Result<DomainSettings, Error> {
-    read_json(head, body, "a domain's settings").await
+    read_json(head, body, "a domain's settings", serde_json::from_value).await
 }
 
 fn machine_guid(text: &str) -> Result<MachineGuid, Error> {

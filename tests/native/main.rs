@@ -5,6 +5,7 @@
 mod callers;
 mod certificates;
 mod health;
+mod inspection;
 mod limits;
 mod machine_trust;
 mod requests;

@@ -10,7 +10,7 @@ use clap_complete::Shell;
 const AFTER_HELP: &str = "\
 Exit codes:
   0  success
-  1  the server refused
+  1  the server refused, or check found something wrong
   2  the command line, or a file that it names, is wrong; or the command was not confirmed
   3  the server could not be reached, or did not answer like a domain server
 
@@ -89,6 +89,17 @@ pub enum Command {
     /// already. Nobody can use a domain before all of it is imported. After an interruption, run the
     /// same command again: it goes on where it stopped.
     Import(ImportArguments),
+    /// Check the store: read all of it, and print what is wrong
+    ///
+    /// One finding a line, and exit code 1 if something is wrong. Every row must be there and
+    /// readable, private keys must open and fit their certificates, certificates must chain to a
+    /// configured CA, and the members must be as many as were counted.
+    Check {
+        /// Finish what was left unfinished, and count members again where the number is wrong; no key
+        /// and no member is ever deleted
+        #[arg(long)]
+        mend: bool,
+    },
     /// Print a script that completes this command in a shell
     Completions {
         /// The shell

@@ -58,6 +58,11 @@ impl Report {
         }
     }
 
+    /// Whether the output is JSON.
+    pub fn is_json(&self) -> bool {
+        self.console.is_json()
+    }
+
     /// Tells people something beside the output.
     pub fn note(&self, text: &str) {
         self.console.note(text);
@@ -160,12 +165,14 @@ impl Report {
     }
 }
 
-/// How a list ended.
+/// How a command that prints much ended.
 pub enum Listed {
     /// With its last entry, or the last one within the limit.
     Whole,
     /// With an error, which is printed already.
     BrokenOff(AdminError),
+    /// With its end, and what it is about is not as it should be.
+    Wrong,
 }
 
 type Out<'a> = BufWriter<StdoutLock<'a>>;
