@@ -21,6 +21,7 @@ pub mod environment;
 pub mod error;
 pub mod health;
 pub mod http;
+pub mod inspection;
 pub mod issuer;
 pub mod journal;
 pub mod machine_trust;

@@ -5,11 +5,9 @@
 
 use std::time::Duration;
 
-use anonymous_domains_path_validation::{
-    ECDSA_P256_SHA256, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
-};
+use anonymous_domains_path_validation as algorithms;
 use anonymous_domains_protocol::{ids::MachineGuid, problem::ErrorName};
-use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 use x509_cert::{
     Certificate,
@@ -73,7 +71,7 @@ impl TrustAnchors {
         EndEntityCert::try_from(&der)
             .and_then(|certificate| {
                 certificate.verify_for_usage(
-                    ALGORITHMS,
+                    algorithms::ALL,
                     &self.0,
                     &issuers,
                     now,
@@ -114,10 +112,3 @@ fn carries(leaf: &[u8], guid: MachineGuid) -> bool {
             })
         })
 }
-
-const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
-    ECDSA_P256_SHA256,
-    RSA_PKCS1_SHA256,
-    RSA_PKCS1_SHA384,
-    RSA_PKCS1_SHA512,
-];

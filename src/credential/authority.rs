@@ -66,6 +66,11 @@ impl Authority {
         })
     }
 
+    /// The configured certificates: the CA, its own issuers, former CAs.
+    pub fn published(&self) -> &[Certificate] {
+        &self.published
+    }
+
     /// The configured certificates as PEM, the CA's first.
     pub fn to_pem(&self) -> Result<String, Error> {
         write_pem(&self.published)

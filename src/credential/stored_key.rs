@@ -1,9 +1,18 @@
-//! Whether a private key that was opened and a certificate belong together.
+//! What a key that was stored must be: whether its private half and its certificate belong together,
+//! and who vouches for the certificate.
 
+use std::time::Duration;
+
+use anonymous_domains_path_validation as algorithms;
 use anonymous_domains_protocol::jwk::PublicKey;
+use rustls_pki_types::{CertificateDer, UnixTime};
 use serde::Deserialize;
 use serde_json::json;
-use x509_cert::{Certificate, der::Decode};
+use webpki::{EndEntityCert, KeyUsage};
+use x509_cert::{
+    Certificate,
+    der::{Decode, Encode},
+};
 
 use super::authority::{Bound, public_key, unix_s};
 
@@ -51,5 +60,36 @@ pub fn check(private_jwk: &[u8], certificate: &[u8]) -> Result<Validity, &'stati
     Ok(Validity {
         not_before_s: unix_s(&certificate, Bound::NotBefore),
         not_after_s: unix_s(&certificate, Bound::NotAfter),
+    })
+}
+
+/// `id-kp-clientAuth` (RFC 5280 section 4.2.1.12), as the content of its DER. Domain certificates say
+/// nothing of what they are for, and then any usage will do.
+const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
+
+/// Whether a certificate, the first of `x5c`, chains to one of these CAs (RFC 5280 section 6), as of
+/// this time, in seconds since 1970.
+pub fn chains_to(cas: &[Certificate], x5c: &[&[u8]], at_s: i64) -> bool {
+    let Some((leaf, issuers)) = x5c.split_first() else {
+        return false;
+    };
+    let cas: Vec<CertificateDer<'_>> = cas
+        .iter()
+        .filter_map(|ca| ca.to_der().ok().map(CertificateDer::from))
+        .collect();
+    let anchors: Vec<_> = cas
+        .iter()
+        .filter_map(|ca| webpki::anchor_from_trusted_cert(ca).ok())
+        .collect();
+    let issuers: Vec<CertificateDer<'_>> = issuers
+        .iter()
+        .map(|der| CertificateDer::from(*der))
+        .collect();
+    let leaf = CertificateDer::from(*leaf);
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(at_s.max(0).unsigned_abs()));
+    let usage = KeyUsage::required_if_present(CLIENT_AUTH);
+    EndEntityCert::try_from(&leaf).is_ok_and(|leaf| {
+        leaf.verify_for_usage(algorithms::ALL, &anchors, &issuers, at, usage, None, None)
+            .is_ok()
     })
 }

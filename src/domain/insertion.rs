@@ -76,7 +76,7 @@ pub async fn find_or_insert_with<S: Store, E: Environment>(
     max_domains: Option<u64>,
     adjust: impl Fn(&mut DomainServerInfo),
 ) -> Result<(Domain, bool), Error> {
-    let (domain, inserted) = find_any_or_insert_with(tables, name, max_domains, adjust).await?;
+    let (domain, inserted) = find_any_or_insert_with(tables, name, max_domains, &adjust).await?;
     if domain.is_importing() {
         return Err(being_imported());
     }
@@ -92,11 +92,11 @@ pub async fn find_any_or_insert_with<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     name: &DomainName,
     max_domains: Option<u64>,
-    adjust: impl Fn(&mut DomainServerInfo),
+    adjust: &dyn Fn(&mut DomainServerInfo),
 ) -> Result<(Domain, bool), Error> {
     let is_there =
         |info: &DomainServerInfo| info.exists() || matches!(info.life, Life::Importing(_));
-    let (id, inserted) = find_or_name(tables, name, max_domains, &adjust).await?;
+    let (id, inserted) = find_or_name(tables, name, max_domains, adjust).await?;
     let domain = domain_server_info::read(tables, id).await?;
     if inserted || is_there(&domain.info) {
         return Ok((domain, inserted));
@@ -143,7 +143,7 @@ async fn find_or_name<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     name: &DomainName,
     max_domains: Option<u64>,
-    adjust: impl Fn(&mut DomainServerInfo),
+    adjust: &dyn Fn(&mut DomainServerInfo),
 ) -> Result<(RowId, bool), Error> {
     if let Some(id) = directory::remembered(tables, name) {
         return Ok((id, false));

@@ -17,6 +17,7 @@ use crate::{
     credential::authority::DomainCa,
     environment::Environment,
     error::Error,
+    inspection::Inspection,
     journal::Actor,
     rotation::Rotation,
     settings::{AdminTokens, Scope},
@@ -130,6 +131,15 @@ pub async fn answer<S: Store, E: Environment>(
             json(&rotation.reseal(page).await?, true)
         }
         AdminRoute::Keys(domain) => json(&administration.keys(&domain_name(domain)?).await?, true),
+        AdminRoute::Check => {
+            let Query { after, limit } = Query::of(head)?;
+            let inspection = Inspection {
+                tables: administration.tables,
+                ca: rotation.issuer,
+                mend: head.method == Method::POST,
+            };
+            json(&inspection.page(after.as_deref(), limit).await?, true)
+        }
         AdminRoute::ExportHeader => transfer::export_header(administration.tables, rotation.issuer),
         AdminRoute::Export(domain) => {
             transfer::export(administration.tables, &domain_name(domain)?, head).await
@@ -160,7 +170,7 @@ fn empty(status: StatusCode) -> Response<Vec<u8>> {
 }
 
 async fn read_settings(head: &Parts, body: impl Body) -> Result<DomainSettings, Error> {
-    read_json(head, body, "a domain's settings").await
+    read_json(head, body, "a domain's settings", serde_json::from_value).await
 }
 
 fn machine_guid(text: &str) -> Result<MachineGuid, Error> {

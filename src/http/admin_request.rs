@@ -6,20 +6,21 @@ use anonymous_domains_protocol::{
     problem::ErrorName,
 };
 use http::request::Parts;
-use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{Body, JSON, has_media_type};
 use crate::{administration::Page, error::Error};
 
-/// Reads a body that must be a JSON object of one kind.
+/// Reads a body that must be a JSON object of the kind that `parse` takes.
 ///
 /// # Errors
 /// `UNSUPPORTED_MEDIA_TYPE`, `PAYLOAD_TOO_LARGE`; `INVALID_REQUEST` for another object, and for one
 /// with a member that is there twice.
-pub async fn read_json<T: DeserializeOwned>(
+pub async fn read_json<T>(
     head: &Parts,
     body: impl Body,
     what: &str,
+    parse: impl Fn(Value) -> Result<T, serde_json::Error>,
 ) -> Result<T, Error> {
     if !has_media_type(&head.headers, JSON) {
         return Err(Error::refused(
@@ -39,7 +40,7 @@ pub async fn read_json<T: DeserializeOwned>(
     if !document.is_object() {
         return Err(invalid(&"it is not a JSON object"));
     }
-    serde_json::from_value(document).map_err(|error| invalid(&error))
+    parse(document).map_err(|error| invalid(&error))
 }
 
 /// The query of a list: `after` and `limit`. Other parameters are ignored.

@@ -57,6 +57,8 @@ pub enum AdminRoute<'a> {
     Export(&'a str),
     /// `/domains/{domain}/import`.
     Import(&'a str),
+    /// `/check`.
+    Check,
 }
 
 impl<'a> AdminRoute<'a> {
@@ -76,6 +78,7 @@ impl<'a> AdminRoute<'a> {
             ["export"] => Some(Self::ExportHeader),
             ["domains", domain, "export"] => Some(Self::Export(domain)),
             ["domains", domain, "import"] => Some(Self::Import(domain)),
+            ["check"] => Some(Self::Check),
             _ => None,
         }
     }
@@ -93,6 +96,7 @@ impl<'a> AdminRoute<'a> {
             // An export has sealed keys: not for whoever may only read.
             Self::Rollover(_) | Self::Reissue(_) | Self::Reseal | Self::Export(_) => "POST",
             Self::Import(_) => "PUT",
+            Self::Check => "GET, HEAD, POST",
         }
     }
 }

@@ -68,7 +68,7 @@ pub async fn import<S: Store, E: Environment>(
         }
     }
     let id = id.ok_or_else(|| invalid("import must be 32 bytes in base64url"))?;
-    let part: Part = read_json(head, body, "a line of an export").await?;
+    let part: Part = read_json(head, body, "a line of an export", Part::from_value).await?;
     if part.domain() != name {
         return Err(invalid("the line is about another domain than the path"));
     }

@@ -43,6 +43,25 @@ pub async fn finish<S: Store, E: Environment>(
     Ok(domain)
 }
 
+/// Counts the members again, if they were counted: as if the maximum had been lifted and set again.
+pub async fn again<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    domain: &Domain,
+) -> Result<Domain, Error> {
+    change(tables, domain, |info: &mut DomainServerInfo| {
+        if info.epoch != domain.info.epoch || !matches!(info.count, Count::Known(_)) {
+            return Ok(Change::Keep(()));
+        }
+        let maximum = info.max_membership;
+        info.set_maximum(None);
+        info.set_maximum(maximum);
+        Ok(Change::Write(()))
+    })
+    .await?;
+    let now = domain_server_info::read_again(tables, domain).await?;
+    finish(tables, &now).await
+}
+
 /// How many machines belong to a domain. Looks at every row of the roster where nobody counts.
 pub async fn members<S: Store, E: Environment>(
     tables: &Tables<S, E>,

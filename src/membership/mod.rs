@@ -53,7 +53,7 @@ const OVERDUE_MS: u64 = 120_000;
 
 impl Intent {
     /// Whether its request has probably died.
-    fn is_overdue(&self, now_ms: i64) -> bool {
+    pub fn is_overdue(&self, now_ms: i64) -> bool {
         // A clock that was set back makes an intent come from the future.
         now_ms.abs_diff(self.at_ms) > OVERDUE_MS
     }

@@ -340,6 +340,34 @@ pub async fn set_deleted<S: Store, E: Environment>(
         .await
 }
 
+/// The leaf of the directory where a name is or belongs (`None`: the first), as it is: each domain's
+/// name, and where its row is. `None` where the store was never used.
+pub async fn inspect<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    name: Option<&String>,
+) -> Result<Option<Inspected>, Error> {
+    let Some(root) = open(tables).await? else {
+        return Ok(None);
+    };
+    let leaf = tree(tables, root).inspect(name).await?;
+    Ok(Some(Inspected {
+        domains: leaf.entries.map(|entries| {
+            let places = entries.into_iter();
+            places.map(|(name, place)| (name, place.id)).collect()
+        }),
+        upper: leaf.upper,
+    }))
+}
+
+/// A leaf of the directory, as it was found.
+#[derive(Debug)]
+pub struct Inspected {
+    /// The names of domains, and where their rows are; or why the leaf cannot be read.
+    pub domains: Result<Vec<(String, RowId)>, Error>,
+    /// The least name above all that it may have.
+    pub upper: Option<String>,
+}
+
 /// The rows of domains with names above `after`, ascending by name, at most `limit` of them;
 /// deleted domains among them.
 pub async fn scan<S: Store, E: Environment>(

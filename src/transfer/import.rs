@@ -114,7 +114,8 @@ impl<S: Store, E: Environment, I: Issuer> Import<'_, S, E, I> {
         };
         for _ in 0..ATTEMPTS {
             let (domain, _) =
-                insertion::find_any_or_insert_with(self.tables, &part.domain, None, adjust).await?;
+                insertion::find_any_or_insert_with(self.tables, &part.domain, None, &adjust)
+                    .await?;
             match domain.info.life {
                 Life::Imported(id) if id == self.id => return Ok(ImportState::Imported),
                 Life::Importing(id) if id == self.id => {
@@ -218,10 +219,10 @@ impl<S: Store, E: Environment, I: Issuer> Import<'_, S, E, I> {
         }
         let mine = blocked_machines::create(self.tables).await?;
         self.change(domain, |info| match info.blocked {
-            Some(theirs) => Ok(Change::Keep(theirs)),
+            Some(theirs) => Change::Keep(theirs),
             None => {
                 info.blocked = Some(mine);
-                Ok(Change::Write(mine))
+                Change::Write(mine)
             }
         })
         .await
@@ -258,7 +259,7 @@ impl<S: Store, E: Environment, I: Issuer> Import<'_, S, E, I> {
                         info.count = Count::None;
                     }
                     info.life = Life::Imported(self.id);
-                    Ok(Change::Write(ImportState::Imported))
+                    Change::Write(ImportState::Imported)
                 })
                 .await?;
             self.record(Kind::DomainCreated, &domain);
@@ -273,7 +274,7 @@ impl<S: Store, E: Environment, I: Issuer> Import<'_, S, E, I> {
             return self
                 .change(domain, |info| {
                     if info.epoch == EPOCH {
-                        return Ok(Change::Keep(()));
+                        return Change::Keep(());
                     }
                     info.epoch = EPOCH;
                     info.count = Count::Running {
@@ -281,7 +282,7 @@ impl<S: Store, E: Environment, I: Issuer> Import<'_, S, E, I> {
                         sum: 0,
                         departed: 0,
                     };
-                    Ok(Change::Write(()))
+                    Change::Write(())
                 })
                 .await;
         };
@@ -298,7 +299,7 @@ impl<S: Store, E: Environment, I: Issuer> Import<'_, S, E, I> {
         self.change(domain, |info| {
             // Another request has come further.
             if info.count != domain.info.count {
-                return Ok(Change::Keep(()));
+                return Change::Keep(());
             }
             info.count = match next {
                 Some(_) => Count::Running {
@@ -308,7 +309,7 @@ impl<S: Store, E: Environment, I: Issuer> Import<'_, S, E, I> {
                 },
                 None => Count::Known(sum + counted),
             };
-            Ok(Change::Write(()))
+            Change::Write(())
         })
         .await
     }
@@ -320,14 +321,35 @@ impl<S: Store, E: Environment, I: Issuer> Import<'_, S, E, I> {
     async fn change<R>(
         &self,
         domain: &Domain,
-        mut decide: impl FnMut(&mut DomainServerInfo) -> Result<Change<R>, Error>,
+        mut decide: impl FnMut(&mut DomainServerInfo) -> Change<R>,
     ) -> Result<R, Error> {
+        let mut answer = None;
+        self.change_row(domain, &mut |info| {
+            let change = decide(info);
+            let writes = matches!(change, Change::Write(_));
+            let (Change::Keep(decided) | Change::Write(decided)) = change;
+            answer = Some(decided);
+            writes
+        })
+        .await?;
+        answer.ok_or_else(|| Error::fault("a domain was decided about by nobody"))
+    }
+
+    /// [`change`](Self::change) whatever it gives. `decide` says whether the row is to be written.
+    async fn change_row(
+        &self,
+        domain: &Domain,
+        decide: &mut dyn FnMut(&mut DomainServerInfo) -> bool,
+    ) -> Result<(), Error> {
         let decide = |info: &mut DomainServerInfo| {
             let is_same = info.generation() == domain.generation();
             if !is_same || info.life != Life::Importing(self.id) {
                 return Err(not_begun());
             }
-            decide(info)
+            Ok(match decide(info) {
+                false => Change::Keep(()),
+                true => Change::Write(()),
+            })
         };
         self.tables
             .update(domain_server_info::TABLE, domain.id, decide)

@@ -6,6 +6,7 @@ mod callers;
 mod certificates;
 mod events;
 mod health;
+mod inspection;
 mod limits;
 mod machine_trust;
 mod requests;

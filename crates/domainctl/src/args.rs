@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 const AFTER_HELP: &str = "\
 Exit codes:
   0  success
-  1  the server refused
+  1  the server refused, or check found something wrong
   2  the command line, or a file that it names, is wrong; or the command was not confirmed
   3  the server could not be reached, cannot work, or did not answer like a domain server
 
@@ -95,6 +95,17 @@ pub enum Command {
     /// The domain CA, which signs the certificates
     #[command(subcommand)]
     Ca(CaCommand),
+    /// Check the store: read all of it, and print what is wrong
+    ///
+    /// One finding a line, and exit code 1 if something is wrong. Every row must be there and
+    /// readable, private keys must open and fit their certificates, certificates must chain to a
+    /// configured CA, and the members must be as many as were counted.
+    Check {
+        /// Finish what was left unfinished, and count members again where the number is wrong; no key
+        /// and no member is ever deleted
+        #[arg(long)]
+        mend: bool,
+    },
     /// Ask once whether the server can work; needs no token
     Health,
     /// What this command says of itself

@@ -3,11 +3,11 @@
 //! An [`Admin`] calls one server's `/admin/v1`. It [lists](Admin::domains) domains and their members
 //! page by page, and changes them so that two operators do not undo each other's work.
 //!
-//! [`transfer`] moves domains from one server to another.
+//! [`transfer`] moves domains from one server to another, and [`check`] reads a whole store.
 //!
 //! Each module uses only modules before it: `advice`, `error`, `pages`, `server_url`, `settings`,
-//! `admin`, `health`, `rotation`, `transfer`; and in the command `args`, `certificate`, `table`,
-//! `report`, `progress`, `rotate`, `transfers`.
+//! `admin`, `health`, `rotation`, `check`, `transfer`; and in the command `args`, `certificate`,
+//! `table`, `report`, `progress`, `rotate`, `checks`, `transfers`.
 //!
 //! ```no_run
 //! use anonymous_domains_client::{Client, ClientOptions, Token};
@@ -29,6 +29,7 @@
 #![forbid(unsafe_code)]
 
 pub mod advice;
+pub mod check;
 pub mod error;
 pub mod transfer;
 

@@ -4,6 +4,7 @@
 
 mod args;
 mod certificate;
+mod checks;
 mod progress;
 mod report;
 mod rotate;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     let code = match run(&arguments, &report) {
         Ok(Listed::Whole) => 0,
         Ok(Listed::BrokenOff(error)) => error.exit_code(),
+        Ok(Listed::Wrong) => 1,
         Err(stop) => report.stop(&stop),
     };
     ExitCode::from(code)
@@ -85,6 +87,7 @@ fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
         }
         Command::Export(wanted) => transfers::export(&admin(arguments)?, wanted, report),
         Command::Import(wanted) => transfers::import(&admin(arguments)?, wanted, report),
+        Command::Check { mend } => checks::check(&admin(arguments)?, *mend, report),
         Command::KeyEncryptionKey(KeyEncryptionKeyCommand::Reseal) => {
             rotate::reseal(&admin(arguments)?, report)?;
             Ok(Listed::Whole)

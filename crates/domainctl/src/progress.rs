@@ -61,6 +61,17 @@ impl Progress {
         }
     }
 
+    /// Shows how much of a store was checked.
+    pub fn checked(&self, domains: u64, members: u64) {
+        self.bar
+            .set_message(format!("{domains} domains, {members} members"));
+    }
+
+    /// Prints something while the line is out of the way.
+    pub fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.bar.suspend(print)
+    }
+
     fn text(&self, domain: &str) -> String {
         let (domains, machines) = (self.domains.get(), self.machines.get());
         match machines {

@@ -165,12 +165,14 @@ impl Report {
     }
 }
 
-/// How a list ended.
+/// How a command that prints much ended.
 pub enum Listed {
     /// With its last entry, or the last one within the limit.
     Whole,
     /// With an error, which is printed already.
     BrokenOff(AdminError),
+    /// With its end, and what it is about is not as it should be.
+    Wrong,
 }
 
 type Out<'a> = BufWriter<StdoutLock<'a>>;

@@ -15,6 +15,14 @@ use rustls_pki_types::{
 };
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
+/// All of them.
+pub const ALL: &[&dyn SignatureVerificationAlgorithm] = &[
+    ECDSA_P256_SHA256,
+    RSA_PKCS1_SHA256,
+    RSA_PKCS1_SHA384,
+    RSA_PKCS1_SHA512,
+];
+
 /// ECDSA on P-256 with SHA-256.
 pub const ECDSA_P256_SHA256: &dyn SignatureVerificationAlgorithm = &EcdsaP256Sha256;
 

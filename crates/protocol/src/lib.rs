@@ -1,7 +1,7 @@
 //! The wire protocol of anonymous domains, shared by the server component, devices and tests.
 //!
 //! Names ([`ids`]), the JOSE that carries messages ([`jwk`], [`jws`], [`jwe`]), the messages
-//! themselves ([`request`], [`response`], [`admin`], [`transfer`]) and the one catalogue of errors
+//! themselves ([`request`], [`response`], [`admin`], [`check`], [`transfer`]) and the one catalogue of errors
 //! ([`problem`]).
 //!
 //! Nothing here does I/O or reads a clock; the crate builds for `wasm32-wasip2` as it does natively.
@@ -12,6 +12,7 @@
 
 pub mod admin;
 pub mod base64url;
+pub mod check;
 pub mod ids;
 pub mod json;
 pub mod jwe;

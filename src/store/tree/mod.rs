@@ -17,13 +17,17 @@
 
 mod erase;
 mod fill;
+mod inspect;
 mod node;
 mod split;
 
 use std::{cell::RefCell, marker::PhantomData};
 
 use self::node::{Content, State, leaf_of};
-pub use self::node::{Header, Leaf, Node, Part};
+pub use self::{
+    inspect::Look as InspectedLeaf,
+    node::{Header, Leaf, Node, Part},
+};
 use super::{
     Store,
     rows::{Change, RowId, Rows, Table},

@@ -203,6 +203,61 @@ fn shown() -> serde_json::Value {
 }
 
 #[test]
+fn a_check_prints_a_line_for_what_is_wrong() {
+    let shell = Shell::new();
+    let finding = |mended| {
+        json!({
+            "domain": "kitchen", "finding": "count-wrong", "detail": "it has 1 members",
+            "mended": mended,
+        })
+    };
+    let page = |findings: serde_json::Value, next: Option<&str>| {
+        let page = json!({ "findings": findings, "domains": 1, "members": 2, "next": next });
+        Mishap::Answer(200, "X: y", page.to_string())
+    };
+    let well = [page(json!([]), Some("a")), page(json!([]), None)];
+    shell.server.next(well);
+    let output = shell.run(&["check"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stdout.is_empty());
+    assert!(text(&output.stderr).contains("2 domains with 4 members: nothing is wrong"));
+    let requests = shell.server.requests();
+    assert_eq!(requests[1], "GET /admin/v1/check?limit=200&after=a");
+
+    let mut directory = finding(false);
+    directory["domain"] = json!(null);
+    shell
+        .server
+        .next([page(json!([finding(false), directory]), None)]);
+    let output = shell.run(&["check"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        text(&output.stdout),
+        "kitchen: count-wrong: it has 1 members\n\
+         (directory): count-wrong: it has 1 members\n"
+    );
+
+    shell.server.next([page(json!([finding(true)]), None)]);
+    assert_eq!(
+        shell.says(&["check", "--mend"]),
+        "kitchen: count-wrong: it has 1 members (mended)\n"
+    );
+    assert!(
+        shell
+            .server
+            .requests()
+            .last()
+            .unwrap()
+            .starts_with("POST /admin/v1/check?")
+    );
+
+    shell.server.next([page(json!([finding(false)]), None)]);
+    let found = shell.json(&["check"], 1);
+    assert_eq!(found["findings"], json!([finding(false)]));
+    assert_eq!(found["domains"], 1);
+}
+
+#[test]
 fn completions_need_no_server() {
     let shell = Shell::new();
     for shell_name in ["bash", "elvish", "fish", "powershell", "zsh"] {
@@ -271,6 +326,7 @@ fn the_help_is_as_pinned() {
         ("member-list", &["member", "list", "--help"]),
         ("member-block", &["member", "block", "--help"]),
         ("keys", &["keys", "--help"]),
+        ("check", &["check", "--help"]),
         ("export", &["export", "--help"]),
         ("import", &["import", "--help"]),
         (

@@ -7,6 +7,7 @@ use anonymous_domains_protocol::{
         BlockedMachine, BlockedPage, Domain, DomainKeyDescription, DomainKeyList, DomainPage,
         DomainSettings, Member, MemberPage, Reissued, ResealPage,
     },
+    check::{CheckPage, Finding, FindingKind},
     ids::{DomainName, MachineGuid},
     problem::{ErrorName, Problem},
     request::{DeregisterRequest, RegisterRequest, SignedRequest},
@@ -226,6 +227,24 @@ fn what_an_operator_is_answered() {
         };
         check("ResealPage", &page, &page);
     }
+}
+
+#[test]
+fn what_a_check_finds() {
+    let finding = Finding {
+        domain: Some(text("living-room")),
+        finding: FindingKind::CountWrong,
+        detail: text("why"),
+        mended: false,
+    };
+    check("Finding", &finding, &finding);
+    let page = CheckPage {
+        findings: vec![finding],
+        domains: 1,
+        members: 2,
+        next: None,
+    };
+    check("CheckPage", &page, &page);
 }
 
 #[test]

@@ -230,7 +230,10 @@ async fn a_user_may_be_limited_to_the_gateways_keys() {
     let url = format!("{}?db=3&user=gateway&pass=hunter2", server.url());
     let address = Address::new(&url, Credentials::default()).unwrap();
     let store = RedisStore::connect(&address, DEADLINE).await.unwrap();
-    assert_eq!(store.claim(&[&"ab".repeat(32)]).await.unwrap(), Claim::First);
+    assert_eq!(
+        store.claim(&[&"ab".repeat(32)]).await.unwrap(),
+        Claim::First
+    );
     store.set("k", b"v".to_vec()).await.unwrap();
     assert!(store.exists("k").await.unwrap());
     let version = store.get("k").await.unwrap().unwrap().version;
