@@ -21,8 +21,10 @@ pub fn reseal(admin: &Admin, report: &Report) -> Result<(), Stop> {
     let done = admin.reseal(|progress| {
         // How many there are is known from the first page on, as far as that came.
         let total = *total.get_or_insert(progress.remaining);
-        bar.set_length(total);
-        bar.set_position(total.saturating_sub(progress.remaining));
+        if total > 0 {
+            bar.set_length(total);
+            bar.set_position(total.saturating_sub(progress.remaining));
+        }
     });
     bar.finish_and_clear();
     let done = done?;

@@ -11,10 +11,11 @@ use anyhow::{Context, Result};
 use super::mutant::Change;
 
 /// What cargo needs to build any of the workspace's programs.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "Cargo.lock",
     "Cargo.toml",
     "crates",
+    "examples",
     "rust-toolchain.toml",
     "src",
     "tests",
