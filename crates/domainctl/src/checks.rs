@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     progress::Progress,
-    report::{Listed, Report, Stop},
+    report::{Listed, Report, Stop, many},
 };
 
 /// Checks the store, and prints one finding a line.
@@ -32,7 +32,11 @@ pub fn check(admin: &Admin, mend: bool, report: &Report) -> Result<Listed, Stop>
         Ok(())
     })?;
     drop(progress);
-    let summary = format!("checked {domains} domains with {members} members");
+    let summary = format!(
+        "checked {} with {}",
+        many(domains, "domain"),
+        many(members, "member")
+    );
     let json = json!({
         "ok": wrong == 0,
         "domains": domains,
@@ -48,7 +52,7 @@ pub fn check(admin: &Admin, mend: bool, report: &Report) -> Result<Listed, Stop>
             Listed::Whole
         }
         wrong => {
-            report.note(&format!("{summary}: {wrong} findings"));
+            report.note(&format!("{summary}: {}", many(wrong, "finding")));
             Listed::Wrong
         }
     })

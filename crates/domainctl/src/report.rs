@@ -267,6 +267,12 @@ pub const DOMAIN_HEADER: [&str; 7] = [
     "CREATED",
 ];
 
+/// So many of something.
+pub fn many(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
 fn namespace(domain: &Domain) -> String {
     domain
         .auth_namespace

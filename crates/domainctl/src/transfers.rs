@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{
     args::{ExportArguments, ImportArguments},
     progress::Progress,
-    report::{Listed, Report, Stop},
+    report::{Listed, Report, Stop, many},
 };
 
 /// Exports to standard output.
@@ -61,9 +61,4 @@ pub fn import(admin: &Admin, wanted: &ImportArguments, report: &Report) -> Resul
         }),
     )?;
     Ok(Listed::Whole)
-}
-
-fn many(number: u64, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
 }
