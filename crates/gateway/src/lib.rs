@@ -72,6 +72,7 @@
 //! 10. [`state`], [`telemetry`]: the state directory, the log
 //! 11. [`cli`], [`ca`]: the command line, creating a CA
 //! 12. [`settings`], [`store`]: the component's settings and its key-value store
+//! 13. [`observation`]: what operators can watch
 
 #![forbid(unsafe_code)]
 
@@ -83,6 +84,7 @@ pub mod guest;
 pub mod host;
 pub mod http;
 mod idle_pool;
+pub mod observation;
 pub mod run;
 pub mod scheduler;
 pub mod settings;

@@ -1,9 +1,11 @@
 //! The log, on standard error.
 
+mod json;
+
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, fmt::format::JsonFields};
 
 use crate::cli::LogFormat;
 
@@ -34,7 +36,10 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
         .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => builder
+            .fmt_fields(JsonFields::new())
+            .event_format(json::Json)
+            .try_init(),
     }
     .map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
 }

@@ -14,6 +14,7 @@ use std::{
 
 use http::Request;
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 use wasmtime_wasi_http::WasiBody;
 
 use crate::{
@@ -84,10 +85,11 @@ impl Workers {
     ) -> Outcome {
         let (sender, outcome) = oneshot::channel();
         let workers = self.clone();
-        tokio::spawn(async move {
+        let serve = async move {
             workers.serve(core, request, sender).await;
             drop(held);
-        });
+        };
+        tokio::spawn(serve.in_current_span());
         // There is none if the task panicked.
         outcome.await.unwrap_or(Err(Failure::Failed))
     }

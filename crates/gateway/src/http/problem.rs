@@ -6,6 +6,8 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
 
+use crate::observation::RequestId;
+
 /// Why the gateway itself responds, and not the component.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Problem {
@@ -26,12 +28,12 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// The response: `application/problem+json`.
+    /// The response to the request `id`: `application/problem+json`.
     ///
     /// It has `error` and a `type` other than `about:blank` if the domain protocol has a name for
     /// the error. It has none for overload and timeouts: there clients see a plain HTTP error, and
     /// retry.
-    pub fn into_response(self) -> Response<Bytes> {
+    pub fn into_response(self, id: &RequestId) -> Response<Bytes> {
         let (status, error, title, detail) = match self {
             Self::BadTarget(detail) => (
                 StatusCode::BAD_REQUEST,
@@ -88,6 +90,7 @@ impl Problem {
             "title": title,
             "status": status.as_u16(),
             "detail": detail,
+            "instance": id.urn(),
         });
         if let Some(error) = error {
             document["error"] = error.into();
@@ -109,10 +112,18 @@ impl Problem {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
+    fn id() -> RequestId {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-request-id", HeaderValue::from_static("r-1"));
+        RequestId::of(&headers)
+    }
+
     fn parts(problem: Problem) -> (Response<()>, serde_json::Value) {
-        let (parts, body) = problem.into_response().into_parts();
+        let (parts, body) = problem.into_response(&id()).into_parts();
         let document = serde_json::from_slice(&body).unwrap();
         (Response::from_parts(parts, ()), document)
     }
@@ -133,6 +144,7 @@ mod tests {
             assert_eq!(headers[CONTENT_TYPE], "application/problem+json");
             assert_eq!(headers[CACHE_CONTROL], "no-store", "{problem:?}");
             assert_eq!(document["status"], response.status().as_u16());
+            assert_eq!(document["instance"], "urn:request:r-1");
         }
     }
 

@@ -16,6 +16,7 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 use super::{
     client::Client,
@@ -27,6 +28,7 @@ use super::{
 };
 use crate::{
     guest::Failure,
+    observation::{RequestId, request_id::REQUEST_ID},
     settings::{PUBLIC_PATH_PREFIX, Settings},
     worker::Workers,
 };
@@ -104,20 +106,28 @@ impl Service {
     /// it.
     async fn respond<B>(
         &self,
-        request: Request<B>,
+        mut request: Request<B>,
         client: Client,
         local: Option<SocketAddr>,
     ) -> Response<UnsentResponse>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
-        let mut access = Access::new(&request);
-        let response = match self.handle(request, client, local).await {
-            Ok(response) => response,
-            Err(problem) => problem.into_response().map(UnsentResponse::from),
+        let id = RequestId::of(request.headers());
+        request.headers_mut().insert(REQUEST_ID, id.header());
+        // Of the highest level, so that every line of the log can have its id.
+        let span = tracing::error_span!(target: "request", "request", request_id = %id);
+        let answered = async {
+            let mut access = Access::new(&request);
+            let mut response = match self.handle(request, client, local).await {
+                Ok(response) => response,
+                Err(problem) => problem.into_response(&id).map(UnsentResponse::from),
+            };
+            response.headers_mut().insert(REQUEST_ID, id.header());
+            access.status = Some(response.status());
+            response
         };
-        access.status = Some(response.status());
-        response
+        answered.instrument(span).await
     }
 
     async fn handle<B>(
