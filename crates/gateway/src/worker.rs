@@ -25,6 +25,7 @@ use crate::{
         memory::{OutOfMemory, Reclaim},
     },
     idle_pool::IdlePool,
+    observation::{Observer, metrics::Reason},
     scheduler::{CorePermit, Scheduler},
 };
 
@@ -60,6 +61,16 @@ impl Workers {
             scheduler,
             idle,
         }
+    }
+
+    /// Who observes the instances.
+    pub fn observer(&self) -> &Observer {
+        &self.shared.observer
+    }
+
+    /// How many instances are idle.
+    pub fn idle(&self) -> usize {
+        self.idle.len()
     }
 
     /// Waits for a core, which [`answer`](Self::answer) needs.
@@ -107,6 +118,8 @@ impl Workers {
                 let _ = sender.send(outcome);
             }
         };
+        let metrics = &self.shared.observer.metrics;
+        let _busy = metrics.begin_busy();
         let response = Mutex::new(None);
         let mut run = Box::pin(self.scheduler.run(core, async {
             let mut guest = match self.idle.take() {
@@ -126,6 +139,9 @@ impl Workers {
                 .unwrap_or_else(PoisonError::into_inner)
                 .take()
             {
+                if let Err(failure) = outcome {
+                    metrics.component_failure(failure.into());
+                }
                 send(outcome);
             }
             poll
@@ -137,9 +153,14 @@ impl Workers {
         match finished {
             Ok(Ok(Some(guest))) => self.idle.put(guest),
             Ok(Ok(None)) => {}
-            Ok(Err(error)) => send(Err(failure(&error))),
+            Ok(Err(error)) => {
+                let failure = failure(&error);
+                metrics.component_failure(failure.into());
+                send(Err(failure));
+            }
             Err(_) => {
                 tracing::error!("the component did not answer in time");
+                metrics.component_failure(Reason::Timeout);
                 send(Err(Failure::TimedOut));
             }
         }
@@ -152,6 +173,16 @@ impl Workers {
     /// If there is no memory for it, or it fails at its start.
     pub async fn instantiate(&self) -> wasmtime::Result<Guest> {
         Guest::new(&self.program, self.shared.clone()).await
+    }
+}
+
+impl From<Failure> for Reason {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoRoom => Self::NoRoom,
+            Failure::TimedOut => Self::Timeout,
+            Failure::Failed => Self::Failed,
+        }
     }
 }
 

@@ -15,9 +15,11 @@ use super::{
     },
 };
 use crate::{
+    ca,
     engine::{self, Program},
     host::{Shared, memory::Memory},
     http::{Limits, Service},
+    observation::Observer,
     scheduler::Scheduler,
     settings::Settings,
     state::{self, StateDirectory},
@@ -233,11 +235,17 @@ impl Builder {
             .map_err(anyhow::Error::from)
             .flatten()
             .or_build_error(Component)?;
+        let observer = Observer::default();
+        let ca = settings.get("ca_certificate");
+        if let Some(expiry) = ca.and_then(ca::expiry_s) {
+            observer.metrics.set_ca_expiry(expiry);
+        }
         let settings = Arc::new(settings);
         let shared = Shared {
             store: opened.store,
             settings: Arc::clone(&settings),
             memory: Memory::new(self.max_memory),
+            observer,
         };
         let scheduler = Scheduler::new(std::thread::available_parallelism().map_or(1, usize::from));
         let workers = Workers::new(Arc::new(program), shared, scheduler, timeout);

@@ -7,6 +7,7 @@
 pub mod config;
 pub mod keyvalue;
 pub mod memory;
+mod observed_store;
 mod output;
 
 use std::sync::Arc;
@@ -23,7 +24,11 @@ use wasmtime_wasi_http::{
     WasiHttpView,
 };
 
-use crate::{settings::Settings, store::Store};
+use crate::{
+    observation::{Current, Observed, Observer},
+    settings::Settings,
+    store::Store,
+};
 
 /// Bindings for the component's own imports.
 mod bindings {
@@ -50,6 +55,8 @@ pub struct Shared {
     pub settings: Arc<Settings>,
     /// The memory that they may use together.
     pub memory: Arc<Memory>,
+    /// Who observes them.
+    pub observer: Observer,
 }
 
 /// The host's side of one wasm instance.
@@ -59,6 +66,8 @@ pub struct Instance {
     http: WasiHttpCtx,
     hooks: NoClient,
     limiter: Limiter,
+    /// The request that it answers.
+    current: Current,
     shared: Shared,
 }
 
@@ -76,8 +85,14 @@ impl Instance {
             http: WasiHttpCtx::new(),
             hooks: NoClient,
             limiter: Limiter::new(Arc::clone(&shared.memory)),
+            current: Current::default(),
             shared,
         }
+    }
+
+    /// From now on the instance answers this request, or none.
+    pub fn set_request(&self, request: Option<Arc<Observed>>) {
+        self.current.set(request);
     }
 
     /// The limits on the instance's memory.

@@ -4,7 +4,7 @@
 //! ```text
 //! serve -> admission, drive, service
 //! drive -> connection, response, write_timeout
-//! service -> target, request_body, response, connection
+//! service -> target, request_body, response, connection, route
 //! ```
 
 mod admission;
@@ -16,6 +16,7 @@ mod min_rate;
 pub mod problem;
 mod request_body;
 mod response;
+mod route;
 pub mod serve;
 mod service;
 mod target;

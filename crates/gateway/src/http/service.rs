@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -24,11 +24,12 @@ use super::{
     problem::Problem,
     request_body::RequestReader,
     response::{ResponseBody, ResponseMemory, UnsentResponse},
+    route,
     target::make_absolute,
 };
 use crate::{
     guest::Failure,
-    observation::{RequestId, request_id::REQUEST_ID},
+    observation::{Metrics, Observed, RequestId, metrics::Counted, request_id::REQUEST_ID},
     settings::{PUBLIC_PATH_PREFIX, Settings},
     worker::Workers,
 };
@@ -117,14 +118,16 @@ impl Service {
         request.headers_mut().insert(REQUEST_ID, id.header());
         // Of the highest level, so that every line of the log can have its id.
         let span = tracing::error_span!(target: "request", "request", request_id = %id);
+        let observed = Arc::new(Observed::new(id.clone()));
         let answered = async {
-            let mut access = Access::new(&request);
+            let mut access = Access::new(&request, &self.workers.observer().metrics);
+            request.extensions_mut().insert(Arc::clone(&observed));
             let mut response = match self.handle(request, client, local).await {
                 Ok(response) => response,
                 Err(problem) => problem.into_response(&id).map(UnsentResponse::from),
             };
             response.headers_mut().insert(REQUEST_ID, id.header());
-            access.status = Some(response.status());
+            access.end(&response);
             response
         };
         answered.instrument(span).await
@@ -173,7 +176,9 @@ impl From<Failure> for Problem {
 }
 
 /// One line in the access log, written when the request has ended.
-struct Access {
+struct Access<'a> {
+    metrics: &'a Metrics,
+    _active: Counted,
     start: Instant,
     method: Method,
     path: String,
@@ -181,9 +186,11 @@ struct Access {
     status: Option<StatusCode>,
 }
 
-impl Access {
-    fn new<B>(request: &Request<B>) -> Self {
+impl<'a> Access<'a> {
+    fn new<B>(request: &Request<B>, metrics: &'a Metrics) -> Self {
         Self {
+            metrics,
+            _active: metrics.begin_request(),
             start: Instant::now(),
             method: request.method().clone(),
             // Without the query, which may be private.
@@ -191,13 +198,33 @@ impl Access {
             status: None,
         }
     }
+
+    /// There is a response.
+    fn end<B>(&mut self, response: &Response<B>) {
+        self.status = Some(response.status());
+        if response.status() == StatusCode::TOO_MANY_REQUESTS
+            && let Some(limit) = limit_of(response.headers())
+        {
+            self.metrics.rate_limited(limit);
+        }
+    }
 }
 
-impl Drop for Access {
+/// The limit that a response names (draft-ietf-httpapi-ratelimit-headers).
+fn limit_of(headers: &HeaderMap) -> Option<&str> {
+    let policy = headers.get("ratelimit-policy")?.to_str().ok()?;
+    let (name, _) = policy.trim_start().strip_prefix('"')?.split_once('"')?;
+    Some(name)
+}
+
+impl Drop for Access<'_> {
     fn drop(&mut self) {
+        let duration = self.start.elapsed();
         // Proxies commonly log 499 if the client closed the connection.
         let status = self.status.map_or(499, |status| status.as_u16());
-        let duration_ms = self.start.elapsed().as_micros() as f64 / 1000.0;
+        let (method, route) = (route::method(&self.method), route::template(&self.path));
+        self.metrics.request(method, route, status, duration);
+        let duration_ms = duration.as_micros() as f64 / 1000.0;
         tracing::info!(target: "access", method = %self.method, path = %self.path, status, duration_ms);
     }
 }
