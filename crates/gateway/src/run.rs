@@ -7,6 +7,7 @@ use clap::CommandFactory as _;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::oneshot,
 };
 
 use crate::{
@@ -17,8 +18,12 @@ use crate::{
     storage::Location,
 };
 
+/// How many connections the internal listener has open at a time.
+const INTERNAL_CONNECTIONS: usize = 64;
+
 /// Serves until SIGTERM or SIGINT, and then until the requests in flight have ended or the grace
-/// period is over. Prints `listening on http://ADDR` on standard output when it can serve.
+/// period is over. Prints `listening on http://ADDR` on standard output when it can serve, and
+/// `internal listener on http://ADDR` if there is one.
 ///
 /// # Errors
 ///
@@ -31,6 +36,15 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
 
+    let internal_listener = match arguments.watching.internal_listen {
+        Some(address) => Some(
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("cannot listen on {address}"))?,
+        ),
+        None => None,
+    };
+
     let builder = builder(&arguments)?;
     let domains = tokio::select! {
         domains = builder.build() => domains?,
@@ -42,13 +56,55 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         max_per_client: arguments.max_connections_per_client,
         shutdown_grace: arguments.shutdown_grace,
     };
+    let (service, internal) = match internal_listener {
+        Some(listener) => {
+            let (public, service, notice) = domains.into_service().split();
+            (public, Some((listener, service, notice)))
+        }
+        None => (domains.into_service(), None),
+    };
     let address = listener.local_addr()?;
     tracing::info!(%address, ready_ms = start.elapsed().as_millis() as u64, "serving");
     let mut out = std::io::stdout().lock();
     writeln!(out, "listening on http://{address}")?;
+    if let Some((listener, ..)) = &internal {
+        writeln!(
+            out,
+            "internal listener on http://{}",
+            listener.local_addr()?
+        )?;
+    }
     out.flush()?;
     drop(out);
-    serve(listener, domains.into_service(), connections, shutdown).await;
+
+    let (stop_internal, stopped) = oneshot::channel::<()>();
+    let (internal, notice) = match internal {
+        Some((listener, service, notice)) => {
+            let connections = Connections {
+                max: INTERNAL_CONNECTIONS,
+                max_per_client: None,
+                ..connections
+            };
+            // An error, too, means that it shall stop.
+            let stop = async move { drop(stopped.await) };
+            let internal = tokio::spawn(serve(listener, service, connections, stop));
+            (Some(internal), Some(notice))
+        }
+        None => (None, None),
+    };
+    let shutdown = async {
+        shutdown.await;
+        if let Some(notice) = notice {
+            notice.give();
+        }
+        tokio::time::sleep(arguments.watching.shutdown_delay).await;
+    };
+    serve(listener, service, connections, shutdown).await;
+    // The last to end, so that it can be watched how the other one ends.
+    drop(stop_internal);
+    if let Some(internal) = internal {
+        internal.await?;
+    }
     Ok(())
 }
 

@@ -227,7 +227,9 @@ impl Builder {
 
         // Idle instances were in use before, and are reused before new ones are created. So there
         // are never more instances than concurrent requests.
+        // One more is for the check whether the server is ready.
         let max_instances = u32::try_from(self.limits.concurrent_requests).unwrap_or(u32::MAX);
+        let max_instances = max_instances.saturating_add(1);
         let source = self.source;
         let load = move || source.load(cache, max_instances);
         let program = tokio::task::spawn_blocking(load)

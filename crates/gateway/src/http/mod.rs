@@ -4,7 +4,7 @@
 //! ```text
 //! serve -> admission, drive, service
 //! drive -> connection, response, write_timeout
-//! service -> target, request_body, response, connection, route
+//! service -> target, request_body, response, connection, route, internal
 //! ```
 
 mod admission;
@@ -12,6 +12,7 @@ mod body_policy;
 mod client;
 mod connection;
 mod drive;
+mod internal;
 mod min_rate;
 pub mod problem;
 mod request_body;

@@ -25,6 +25,8 @@ pub enum Problem {
     GuestTimeout,
     /// The component failed.
     GuestFailed,
+    /// The path is not served here.
+    NotFound,
 }
 
 impl Problem {
@@ -77,37 +79,70 @@ impl Problem {
                 "The server failed",
                 "the server failed; its log says why",
             ),
-        };
-        let kind = match error {
-            Some(error) => format!(
-                "urn:anonymous-domains:error:{}",
-                error.to_ascii_lowercase().replace('_', "-")
+            Self::NotFound => (
+                StatusCode::NOT_FOUND,
+                Some("NOT_FOUND"),
+                "There is nothing here",
+                "there is nothing at this path",
             ),
-            None => "about:blank".into(),
         };
-        let mut document = serde_json::json!({
-            "type": kind,
-            "title": title,
-            "status": status.as_u16(),
-            "detail": detail,
-            "instance": id.urn(),
-        });
-        if let Some(error) = error {
-            document["error"] = error.into();
-        }
-        let mut response = Response::new(Bytes::from(document.to_string()));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let name = error.map_or(Named::Nothing, Named::Protocol);
+        let mut response = document(status, name, title, detail, id);
         if self == Self::Overloaded {
+            let headers = response.headers_mut();
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }
+}
+
+/// What a problem document says besides its texts.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Named {
+    /// A plain HTTP error.
+    Nothing,
+    /// An error of the domain protocol.
+    Protocol(&'static str),
+    /// The part of the server that is not well.
+    Part(&'static str),
+}
+
+/// A problem document that answers the request `id`.
+pub(super) fn document(
+    status: StatusCode,
+    name: Named,
+    title: &str,
+    detail: &str,
+    id: &RequestId,
+) -> Response<Bytes> {
+    let kind = match name {
+        Named::Protocol(error) => format!(
+            "urn:anonymous-domains:error:{}",
+            error.to_ascii_lowercase().replace('_', "-")
+        ),
+        _ => "about:blank".into(),
+    };
+    let mut document = serde_json::json!({
+        "type": kind,
+        "title": title,
+        "status": status.as_u16(),
+        "detail": detail,
+        "instance": id.urn(),
+    });
+    match name {
+        Named::Nothing => {}
+        Named::Protocol(error) => document["error"] = error.into(),
+        Named::Part(part) => document["part"] = part.into(),
+    }
+    let mut response = Response::new(Bytes::from(document.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 #[cfg(test)]
@@ -138,6 +173,7 @@ mod tests {
             Problem::Overloaded,
             Problem::GuestTimeout,
             Problem::GuestFailed,
+            Problem::NotFound,
         ] {
             let (response, document) = parts(problem);
             let headers = response.headers();

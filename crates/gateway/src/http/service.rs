@@ -21,6 +21,7 @@ use tracing::Instrument as _;
 use super::{
     client::Client,
     connection::Connection,
+    internal::{Internal, is_operators},
     problem::Problem,
     request_body::RequestReader,
     response::{ResponseBody, ResponseMemory, UnsentResponse},
@@ -54,8 +55,30 @@ pub struct Service {
     reader: Arc<RequestReader>,
     response_memory: ResponseMemory,
     path_prefix: Arc<str>,
+    surface: Surface,
     /// The numbers of requests that come over no connection of the gateway's.
     numbers: Arc<AtomicU64>,
+}
+
+/// Which paths a service has.
+#[derive(Clone)]
+enum Surface {
+    /// All of the component's.
+    Whole,
+    /// Those that are not an operator's.
+    Public,
+    /// Those of operators, and those about the server itself.
+    Internal(Arc<Internal>),
+}
+
+/// Has readiness end before the server does.
+pub struct ShutdownNotice(Arc<Internal>);
+
+impl ShutdownNotice {
+    /// From now on `/readyz` says that the server is not ready.
+    pub fn give(&self) {
+        self.0.begin_shutdown();
+    }
 }
 
 impl Service {
@@ -70,8 +93,22 @@ impl Service {
             reader: Arc::new(RequestReader::new(limits.request_timeout, admin_token)),
             response_memory: ResponseMemory::default(),
             path_prefix: path_prefix.trim().trim_end_matches('/').into(),
+            surface: Surface::Whole,
             numbers: Arc::default(),
         }
+    }
+
+    /// Divides the service: the first has what is for everybody, the second what is for operators
+    /// only, and what is about the server itself.
+    pub fn split(self) -> (Self, Self, ShutdownNotice) {
+        let internal = Internal::new(self.workers.clone());
+        let notice = ShutdownNotice(Arc::clone(&internal));
+        let with = |surface| Self {
+            surface,
+            ..self.clone()
+        };
+        let (public, internal) = (Surface::Public, Surface::Internal(internal));
+        (with(public), with(internal), notice)
     }
 
     /// Answers one request that came over `connection`, and logs it. Every failure becomes a
@@ -118,6 +155,14 @@ impl Service {
         request.headers_mut().insert(REQUEST_ID, id.header());
         // Of the highest level, so that every line of the log can have its id.
         let span = tracing::error_span!(target: "request", "request", request_id = %id);
+        if let Surface::Internal(internal) = &self.surface {
+            let path = request.uri().path();
+            let answer = internal.answer(request.method(), path, request.headers(), &id);
+            if let Some(mut response) = answer.instrument(span.clone()).await {
+                response.headers_mut().insert(REQUEST_ID, id.header());
+                return response.map(UnsentResponse::from);
+            }
+        }
         let observed = Arc::new(Observed::new(id.clone()));
         let answered = async {
             let mut access = Access::new(&request, &self.workers.observer().metrics);
@@ -143,6 +188,14 @@ impl Service {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
         make_absolute(&mut request, local, &self.path_prefix)?;
+        let is_served = match self.surface {
+            Surface::Whole => true,
+            Surface::Public => !is_operators(request.uri().path()),
+            Surface::Internal(_) => is_operators(request.uri().path()),
+        };
+        if !is_served {
+            return Err(Problem::NotFound);
+        }
         let (mut parts, body) = request.into_parts();
         let body = self.reader.read(client, &mut parts, body).await?;
         let unsent = self.response_memory.reserve(client)?;

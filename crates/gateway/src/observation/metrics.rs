@@ -463,9 +463,8 @@ mod tests {
         metrics
     }
 
-    const LINES: [&str; 13] = [
+    const LINES: [&str; 12] = [
         r#"http_server_request_duration_seconds_count{http_request_method="GET",http_route="/healthz",http_response_status_code="200"} 1"#,
-        r#"http_server_request_duration_seconds_bucket{http_request_method="GET",http_route="/healthz",http_response_status_code="200",le="0.01"} 1"#,
         "http_server_active_requests 0",
         r#"anonymous_domains_registrations_total{outcome="joined"} 2"#,
         r#"anonymous_domains_deregistrations_total{outcome="DEREG_DENIED"} 1"#,

@@ -1,7 +1,10 @@
 //! A request that is being answered, as those see it that observe it.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Instant,
 };
 
@@ -15,12 +18,22 @@ use super::{
 pub struct Observed {
     /// Its id.
     pub id: RequestId,
+    /// How many calls of the store have not ended.
+    store_calls: AtomicUsize,
 }
 
 impl Observed {
     /// The request of this id.
     pub fn new(id: RequestId) -> Self {
-        Self { id }
+        Self {
+            id,
+            store_calls: AtomicUsize::new(0),
+        }
+    }
+
+    /// Whether the component waits for the store.
+    pub fn waits_for_store(&self) -> bool {
+        self.store_calls.load(Ordering::Relaxed) > 0
     }
 }
 
@@ -47,15 +60,21 @@ impl Current {
 #[must_use]
 pub struct StoreCall<'a> {
     observer: &'a Observer,
+    request: Option<Arc<Observed>>,
     operation: Operation,
     start: Instant,
 }
 
 impl Observer {
-    /// A call of the store begins.
-    pub fn begin_store_call(&self, operation: Operation, _request: &Current) -> StoreCall<'_> {
+    /// A call of the store for a request begins.
+    pub fn begin_store_call(&self, operation: Operation, request: &Current) -> StoreCall<'_> {
+        let request = request.get();
+        if let Some(request) = &request {
+            request.store_calls.fetch_add(1, Ordering::Relaxed);
+        }
         StoreCall {
             observer: self,
+            request,
             operation,
             start: Instant::now(),
         }
@@ -67,5 +86,13 @@ impl StoreCall<'_> {
     pub fn end(self, outcome: StoreOutcome) {
         let metrics = &self.observer.metrics;
         metrics.store_operation(self.operation, outcome, self.start.elapsed());
+    }
+}
+
+impl Drop for StoreCall<'_> {
+    fn drop(&mut self) {
+        if let Some(request) = &self.request {
+            request.store_calls.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }

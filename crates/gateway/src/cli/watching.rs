@@ -1,0 +1,23 @@
+//! The flags for what operators watch.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::Args;
+
+use super::units::delay;
+
+/// What operators can watch, and where.
+#[derive(Args, Debug)]
+pub struct WatchArguments {
+    /// Address and port for operators only: /metrics, /livez and /readyz, and then /admin/v1 and
+    /// /console/ too, which are nowhere else [default: none]
+    #[arg(long, env = "ANONYMOUS_DOMAINS_INTERNAL_LISTEN")]
+    #[arg(value_name = "ADDR:PORT")]
+    pub internal_listen: Option<SocketAddr>,
+
+    /// How long all requests are still served after SIGTERM or SIGINT while /readyz already says
+    /// 503, so that load balancers can turn away
+    #[arg(long, env = "ANONYMOUS_DOMAINS_SHUTDOWN_DELAY")]
+    #[arg(value_name = "DURATION", default_value = "0s", value_parser = delay)]
+    pub shutdown_delay: Duration,
+}
