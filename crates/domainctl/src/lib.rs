@@ -3,7 +3,7 @@
 //! An [`Admin`] calls one server's `/admin/v1`. It [lists](Admin::domains) domains and their members
 //! page by page, and changes them so that two operators do not undo each other's work.
 //!
-//! Each module uses only modules before it: `advice`, `error`, `pages`, `server_url`, `settings`,
+//! Each module uses only modules before it: `audit`, `advice`, `error`, `pages`, `server_url`, `settings`,
 //! `admin`; and in the command `args`, `certificate`, `table`, `report`.
 //!
 //! ```no_run
@@ -26,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 pub mod advice;
+pub mod audit;
 pub mod error;
 
 mod admin;

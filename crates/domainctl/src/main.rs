@@ -14,9 +14,9 @@ use std::{
 };
 
 use anonymous_domains_client::{Client, ClientOptions, CommandError as _, Console, Token, files};
-use anonymous_domains_domainctl::{Admin, SetOutcome, SettingsChange, error::AdminError};
+use anonymous_domains_domainctl::{Admin, SetOutcome, SettingsChange, audit, error::AdminError};
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
-use args::{Arguments, Command, DomainCommand, MemberCommand, SettingsArguments};
+use args::{Arguments, AuditCommand, Command, DomainCommand, MemberCommand, SettingsArguments};
 use clap::{CommandFactory as _, Parser as _};
 use report::{Listed, Report, Stop};
 use serde_json::json;
@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     let code = match run(&arguments, &report) {
         Ok(Listed::Whole) => 0,
         Ok(Listed::BrokenOff(error)) => error.exit_code(),
+        Ok(Listed::NotWell) => 1,
         Err(stop) => report.stop(&stop),
     };
     ExitCode::from(code)
@@ -74,6 +75,21 @@ fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
                 json!({ "domain": domain, "outcome": "rollover-required" }),
             )?;
             Ok(Listed::Whole)
+        }
+        Command::Audit(AuditCommand::Verify {
+            files,
+            expect_seq,
+            expect_hash,
+        }) => {
+            let noted = audit::Noted {
+                seq: *expect_seq,
+                hash: expect_hash.clone(),
+            };
+            let verdict = audit::verify(files, &noted).map_err(|(file, error)| {
+                AdminError::Usage(format!("{} cannot be read: {error}.", file.display()))
+            })?;
+            let text = report::audit_text(&verdict);
+            report.check(&text, json!(verdict), verdict.is_whole())
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -1,6 +1,10 @@
 //! Connects the parts, and serves until a signal comes.
 
-use std::{io::Write as _, pin::pin, time::Instant};
+use std::{
+    io::Write as _,
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
@@ -8,15 +12,21 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::oneshot,
+    task::JoinHandle,
+    time::MissedTickBehavior,
 };
 
 use crate::{
     cli::Arguments,
     domains::{Builder, Domains},
     http::serve::{Connections, serve},
+    observation::AuditLog,
     settings::{self, Settings},
     storage::Location,
 };
+
+/// How often the audit log is written to the disk.
+const AUDIT_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many connections the internal listener has open at a time.
 const INTERNAL_CONNECTIONS: usize = 64;
@@ -56,12 +66,15 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         max_per_client: arguments.max_connections_per_client,
         shutdown_grace: arguments.shutdown_grace,
     };
+    let service = domains.into_service();
+    let audit = service.observer().audit.clone();
+    let kept = audit.clone().map(keep_audit_log).transpose()?;
     let (service, internal) = match internal_listener {
         Some(listener) => {
-            let (public, service, notice) = domains.into_service().split();
+            let (public, service, notice) = service.split();
             (public, Some((listener, service, notice)))
         }
-        None => (domains.into_service(), None),
+        None => (service, None),
     };
     let address = listener.local_addr()?;
     tracing::info!(%address, ready_ms = start.elapsed().as_millis() as u64, "serving");
@@ -105,7 +118,36 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     if let Some(internal) = internal {
         internal.await?;
     }
+    if let (Some(audit), Some(kept)) = (audit, kept) {
+        kept.abort();
+        tokio::task::spawn_blocking(move || audit.sync()).await?;
+    }
     Ok(())
+}
+
+/// Has the audit log written to the disk, and lets a renamed file go at SIGHUP.
+fn keep_audit_log(audit: AuditLog) -> anyhow::Result<JoinHandle<()>> {
+    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+    let mut ticks = tokio::time::interval(AUDIT_SYNC_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Ok(tokio::spawn(async move {
+        loop {
+            let was_renamed = tokio::select! {
+                _ = hangup.recv() => true,
+                _ = ticks.tick() => false,
+            };
+            let audit = audit.clone();
+            let work = tokio::task::spawn_blocking(move || {
+                if was_renamed {
+                    audit.reopen();
+                }
+                audit.sync();
+            });
+            if work.await.is_err() {
+                tracing::error!("the audit log is not written to the disk");
+            }
+        }
+    }))
 }
 
 /// What the arguments say of everything but connections.
@@ -118,6 +160,9 @@ fn builder(arguments: &Arguments) -> anyhow::Result<Builder> {
         .max_memory(arguments.max_memory);
     if let Some(component) = &arguments.component {
         builder = builder.component(component);
+    }
+    if let Some(file) = &arguments.watching.audit_log {
+        builder = builder.audit_log(file.clone(), arguments.watching.audit_fail_open);
     }
     if let Some(address) = arguments.store.address()? {
         let location = Location::Redis(Box::new(address), arguments.store.connect_timeout);

@@ -1,6 +1,6 @@
 //! The flags for what operators watch.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
@@ -20,4 +20,15 @@ pub struct WatchArguments {
     #[arg(long, env = "ANONYMOUS_DOMAINS_SHUTDOWN_DELAY")]
     #[arg(value_name = "DURATION", default_value = "0s", value_parser = delay)]
     pub shutdown_delay: Duration,
+
+    /// File for a record of everything that the server decides, as JSON lines; created with mode
+    /// 0600. Renamed files are let go at SIGHUP [default: none]
+    #[arg(long, env = "ANONYMOUS_DOMAINS_AUDIT_LOG", value_name = "FILE")]
+    pub audit_log: Option<PathBuf>,
+
+    /// Answers requests that change something although the --audit-log cannot be written; without
+    /// this they get INTERNAL
+    #[arg(long, env = "ANONYMOUS_DOMAINS_AUDIT_FAIL_OPEN")]
+    #[arg(requires = "audit_log")]
+    pub audit_fail_open: bool,
 }

@@ -19,7 +19,7 @@ use crate::{
     engine::{self, Program},
     host::{Shared, memory::Memory},
     http::{Limits, Service},
-    observation::Observer,
+    observation::{AuditLog, Observer},
     scheduler::Scheduler,
     settings::Settings,
     state::{self, StateDirectory},
@@ -47,6 +47,7 @@ pub struct Builder {
     settings: Result<Settings, anyhow::Error>,
     limits: Limits,
     max_memory: usize,
+    audit: Option<(PathBuf, bool)>,
 }
 
 /// Where the component comes from.
@@ -79,6 +80,7 @@ impl Builder {
                 request_timeout: Duration::from_secs(30),
             },
             max_memory: 1024 * 1024 * 1024,
+            audit: None,
         }
     }
 
@@ -177,6 +179,12 @@ impl Builder {
         self
     }
 
+    /// Records in this file what the component decides; `fail_open` as in [`AuditLog::open`].
+    pub(crate) fn audit_log(mut self, file: PathBuf, fail_open: bool) -> Self {
+        self.audit = Some((file, fail_open));
+        self
+    }
+
     /// Settings that were read elsewhere, in place of all others.
     pub(crate) fn settings(mut self, settings: Settings) -> Self {
         self.settings = Ok(settings);
@@ -237,7 +245,12 @@ impl Builder {
             .map_err(anyhow::Error::from)
             .flatten()
             .or_build_error(Component)?;
-        let observer = Observer::default();
+        let open = |(file, fail_open): (PathBuf, bool)| AuditLog::open(&file, fail_open);
+        let audit = self.audit.map(open).transpose();
+        let observer = Observer {
+            audit: audit.or_build_error(Directory)?,
+            ..Observer::default()
+        };
         let ca = settings.get("ca_certificate");
         if let Some(expiry) = ca.and_then(ca::expiry_s) {
             observer.metrics.set_ca_expiry(expiry);

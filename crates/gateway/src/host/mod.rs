@@ -76,16 +76,18 @@ impl Instance {
     pub fn new(shared: Shared) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
+        let current = Current::default();
+        let errors = LogOutput::with_events(shared.observer.clone(), current.clone());
         Self {
             table,
             wasi: WasiCtx::builder()
                 .stdout(LogOutput::default())
-                .stderr(LogOutput::default())
+                .stderr(errors)
                 .build(),
             http: WasiHttpCtx::new(),
             hooks: NoClient,
             limiter: Limiter::new(Arc::clone(&shared.memory)),
-            current: Current::default(),
+            current,
             shared,
         }
     }

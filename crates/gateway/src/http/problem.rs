@@ -25,6 +25,8 @@ pub enum Problem {
     GuestTimeout,
     /// The component failed.
     GuestFailed,
+    /// The audit log cannot be written.
+    NotRecorded,
     /// The path is not served here.
     NotFound,
 }
@@ -78,6 +80,12 @@ impl Problem {
                 Some("INTERNAL"),
                 "The server failed",
                 "the server failed; its log says why",
+            ),
+            Self::NotRecorded => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Some("INTERNAL"),
+                "The server failed",
+                "the server cannot record changes, and may not make any without; its log says why",
             ),
             Self::NotFound => (
                 StatusCode::NOT_FOUND,
@@ -173,6 +181,7 @@ mod tests {
             Problem::Overloaded,
             Problem::GuestTimeout,
             Problem::GuestFailed,
+            Problem::NotRecorded,
             Problem::NotFound,
         ] {
             let (response, document) = parts(problem);

@@ -30,7 +30,9 @@ use super::{
 };
 use crate::{
     guest::Failure,
-    observation::{Metrics, Observed, RequestId, metrics::Counted, request_id::REQUEST_ID},
+    observation::{
+        Metrics, Observed, Observer, RequestId, metrics::Counted, request_id::REQUEST_ID,
+    },
     settings::{PUBLIC_PATH_PREFIX, Settings},
     worker::Workers,
 };
@@ -96,6 +98,11 @@ impl Service {
             surface: Surface::Whole,
             numbers: Arc::default(),
         }
+    }
+
+    /// Who observes it.
+    pub fn observer(&self) -> &Observer {
+        self.workers.observer()
     }
 
     /// Divides the service: the first has what is for everybody, the second what is for operators
@@ -167,7 +174,7 @@ impl Service {
         let answered = async {
             let mut access = Access::new(&request, &self.workers.observer().metrics);
             request.extensions_mut().insert(Arc::clone(&observed));
-            let mut response = match self.handle(request, client, local).await {
+            let mut response = match self.handle(request, client, local, &observed).await {
                 Ok(response) => response,
                 Err(problem) => problem.into_response(&id).map(UnsentResponse::from),
             };
@@ -183,6 +190,7 @@ impl Service {
         mut request: Request<B>,
         client: Client,
         local: Option<SocketAddr>,
+        observed: &Observed,
     ) -> Result<Response<UnsentResponse>, Problem>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -212,7 +220,14 @@ impl Service {
             .map_err(|never| match never {})
             .boxed_unsync();
         let request = Request::from_parts(parts, whole);
+        let changes = !request.method().is_safe();
+        if changes && !self.workers.observer().may_change() {
+            return Err(Problem::NotRecorded);
+        }
         let answer = self.workers.answer(core, request, (body, permit)).await?;
+        if changes && observed.is_unrecorded() {
+            return Err(Problem::NotRecorded);
+        }
         let (parts, bytes) = answer.into_parts();
         Ok(Response::from_parts(parts, unsent.fill(bytes)?))
     }

@@ -1,23 +1,21 @@
-//! What operators can watch: request ids and metrics.
+//! What operators can watch: request ids, metrics, and the component's events in the audit log.
 //!
 //! ```text
-//! request -> metrics, request_id
+//! request -> audit, event, metrics, request_id
+//! audit -> event, request_id
+//! event -> metrics
 //! metrics -> exposition, process
 //! ```
 
+pub mod audit;
+pub mod event;
 mod exposition;
 pub mod metrics;
 mod process;
 pub mod request;
 pub mod request_id;
 
+pub use audit::AuditLog;
 pub use metrics::Metrics;
-pub use request::{Current, Observed};
+pub use request::{Current, Observed, Observer};
 pub use request_id::RequestId;
-
-/// Where everything that operators can watch goes. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct Observer {
-    /// What is counted and measured.
-    pub metrics: Metrics,
-}

@@ -3,15 +3,26 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
 };
 
 use super::{
-    Observer, RequestId,
-    metrics::{Operation, StoreOutcome},
+    audit::AuditLog,
+    event::Event,
+    metrics::{Metrics, Operation, StoreOutcome},
+    request_id::RequestId,
 };
+
+/// Where everything that operators can watch goes. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Observer {
+    /// What is counted and measured.
+    pub metrics: Metrics,
+    /// Where events are recorded, if they are.
+    pub audit: Option<AuditLog>,
+}
 
 /// A request that is being answered.
 #[derive(Debug)]
@@ -20,6 +31,8 @@ pub struct Observed {
     pub id: RequestId,
     /// How many calls of the store have not ended.
     store_calls: AtomicUsize,
+    /// Whether an event of it is missing in the audit log, without which it may not be answered.
+    is_unrecorded: AtomicBool,
 }
 
 impl Observed {
@@ -28,7 +41,14 @@ impl Observed {
         Self {
             id,
             store_calls: AtomicUsize::new(0),
+            is_unrecorded: AtomicBool::new(false),
         }
+    }
+
+    /// Whether an event of it is missing in the audit log, without which it may not be answered if
+    /// it changed something.
+    pub fn is_unrecorded(&self) -> bool {
+        self.is_unrecorded.load(Ordering::Relaxed)
     }
 
     /// Whether the component waits for the store.
@@ -66,6 +86,31 @@ pub struct StoreCall<'a> {
 }
 
 impl Observer {
+    /// Whether a request may be passed on that changes something: not if the audit log is known not
+    /// to work.
+    pub fn may_change(&self) -> bool {
+        self.audit.as_ref().is_none_or(AuditLog::may_change)
+    }
+
+    /// Counts and records the event on a line of the component's. Returns whether it is one.
+    pub fn event(&self, line: &[u8], request: &Current) -> bool {
+        let Some(event) = Event::parse(line) else {
+            return false;
+        };
+        event.count(&self.metrics);
+        if let Some(audit) = &self.audit {
+            let request = request.get();
+            let id = request.as_deref().map(|request| &request.id);
+            if !audit.record(&event, id)
+                && let Some(request) = &request
+            {
+                request.is_unrecorded.store(true, Ordering::Relaxed);
+            }
+        }
+        tracing::debug!(target: "component", "{}", event.text());
+        true
+    }
+
     /// A call of the store for a request begins.
     pub fn begin_store_call(&self, operation: Operation, request: &Current) -> StoreCall<'_> {
         let request = request.get();
