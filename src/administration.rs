@@ -16,6 +16,7 @@ use crate::{
     domain::{deletion, insertion},
     environment::Environment,
     error::Error,
+    journal::{Event, Journal, Kind},
     membership::{blocking, count, departure, join},
     store::{Store, rows::Change},
     tables::{
@@ -53,6 +54,8 @@ pub struct Page<T> {
 pub struct Administration<'a, S, E> {
     /// The three tables.
     pub tables: &'a Tables<S, E>,
+    /// Where the request's events go.
+    pub journal: Journal<'a, E>,
 }
 
 impl<S: Store, E: Environment> Administration<'_, S, E> {
@@ -132,6 +135,11 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
                 Err(error) => return Err(error),
             }
         };
+        let kind = match created {
+            true => Kind::DomainCreated,
+            false => Kind::DomainChanged,
+        };
+        self.record(kind, name, None);
         join::settle_places(self.tables, &domain).await?;
         // As this request has set it, whatever another operator may have done since.
         let mut described = self.describe(&domain).await?;
@@ -148,7 +156,9 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
         let domain = insertion::find_undeleted(self.tables, name)
             .await?
             .ok_or_else(unknown_domain)?;
-        deletion::delete(self.tables, &domain).await
+        deletion::delete(self.tables, &domain).await?;
+        self.record(Kind::DomainDeleted, name, None);
+        Ok(())
     }
 
     /// A domain's members by GUID.
@@ -185,6 +195,7 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
     pub async fn remove_member(&self, name: &DomainName, guid: MachineGuid) -> Result<(), Error> {
         let domain = self.find(name).await?;
         if departure::remove(self.tables, domain, guid).await? {
+            self.record(Kind::MemberRemoved, name, Some(guid));
             return Ok(());
         }
         Err(Error::refused(
@@ -224,7 +235,9 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
     /// # Errors
     /// `UNKNOWN_DOMAIN`.
     pub async fn block(&self, name: &DomainName, guid: MachineGuid) -> Result<(), Error> {
-        blocking::block(self.tables, &self.find(name).await?, guid).await
+        blocking::block(self.tables, &self.find(name).await?, guid).await?;
+        self.record(Kind::MachineBlocked, name, Some(guid));
+        Ok(())
     }
 
     /// Lets a machine join again.
@@ -232,7 +245,9 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
     /// # Errors
     /// `UNKNOWN_DOMAIN`.
     pub async fn unblock(&self, name: &DomainName, guid: MachineGuid) -> Result<(), Error> {
-        blocking::unblock(self.tables, &self.find(name).await?, guid).await
+        blocking::unblock(self.tables, &self.find(name).await?, guid).await?;
+        self.record(Kind::MachineUnblocked, name, Some(guid));
+        Ok(())
     }
 
     /// Sets Key Rollover Required.
@@ -240,7 +255,9 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
     /// # Errors
     /// `UNKNOWN_DOMAIN`.
     pub async fn require_rollover(&self, name: &DomainName) -> Result<(), Error> {
-        domain_server_info::require_rollover(self.tables, &self.find(name).await?).await
+        domain_server_info::require_rollover(self.tables, &self.find(name).await?).await?;
+        self.record(Kind::RolloverRequired, name, None);
+        Ok(())
     }
 
     /// A domain's key versions; never a private key.
@@ -259,6 +276,14 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
         Ok(DomainKeyList {
             keys: keys.above(0).map(describe).collect(),
         })
+    }
+
+    fn record(&self, kind: Kind, domain: &DomainName, machine_guid: Option<MachineGuid>) {
+        self.journal.record(&Event {
+            domain: Some(domain),
+            machine_guid,
+            ..Event::new(kind)
+        });
     }
 
     async fn find(&self, name: &DomainName) -> Result<Domain, Error> {

@@ -9,6 +9,7 @@ use crate::{
     credential::cache::CredentialCache,
     environment::Environment,
     error::Error,
+    journal::Journal,
     settings::Policy,
     tables::{Tables, domain_server_info::Domain},
 };
@@ -26,6 +27,8 @@ pub struct RequestContext<'a, S, E, I> {
     pub policy: &'a Policy,
     /// What the request brought to show who asks.
     pub credentials: Credentials<'a>,
+    /// Where the request's events go.
+    pub journal: Journal<'a, E>,
 }
 
 impl<S, E: Environment, I> RequestContext<'_, S, E, I> {

@@ -67,11 +67,20 @@ impl Error {
         Self::Fault(what.into())
     }
 
+    /// The name that the caller is told.
+    pub fn name(&self) -> ErrorName {
+        match self {
+            Self::Refused { name, .. } => *name,
+            Self::RateLimited(_) => ErrorName::RateLimited,
+            Self::Unavailable(_) => ErrorName::StoreUnavailable,
+            Self::Fault(_) => ErrorName::Internal,
+        }
+    }
+
     /// The refusal's name, if this is one.
     pub fn refusal(&self) -> Option<ErrorName> {
         match self {
-            Self::Refused { name, .. } => Some(*name),
-            Self::RateLimited(_) => Some(ErrorName::RateLimited),
+            Self::Refused { .. } | Self::RateLimited(_) => Some(self.name()),
             Self::Unavailable(_) | Self::Fault(_) => None,
         }
     }

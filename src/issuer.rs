@@ -1,6 +1,9 @@
 //! What makes domain keys and signs their certificates, and what it makes.
 
-use anonymous_domains_protocol::{ids::DomainName, jwk::PublicKey};
+use anonymous_domains_protocol::{
+    ids::DomainName,
+    jwk::{KeyType, PublicKey},
+};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -8,6 +11,8 @@ use crate::error::Error;
 /// A key pair that was just made, with its certificate.
 #[derive(Debug, Clone)]
 pub struct NewKey {
+    /// Its type.
+    pub key_type: KeyType,
     /// The private key, sealed.
     pub sealed: Vec<u8>,
     /// The certificate over the public key.

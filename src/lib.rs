@@ -22,6 +22,7 @@ pub mod error;
 pub mod health;
 pub mod http;
 pub mod issuer;
+pub mod journal;
 pub mod machine_trust;
 pub mod membership;
 pub mod registration;

@@ -10,6 +10,7 @@ use crate::{
     environment::Environment,
     error::Error,
     issuer::Issuer,
+    journal::{Event, Kind},
     membership::{intents, join},
     store::Store,
     tables::{
@@ -43,7 +44,15 @@ pub async fn register<S: Store, E: Environment, I: Issuer>(
     // 1. Look the domain up in DomainServerInfo, and insert it if there is none.
     let domain = if context.policy.auto_create_domains {
         let max_domains = context.policy.max_domains;
-        insertion::find_or_insert(tables, &request.domain, max_domains).await?
+        let (domain, is_new) =
+            insertion::find_or_insert(tables, &request.domain, max_domains).await?;
+        if is_new {
+            context.journal.record(&Event {
+                domain: Some(&request.domain),
+                ..Event::new(Kind::DomainCreated)
+            });
+        }
+        domain
     } else {
         insertion::find(tables, &request.domain)
             .await?
@@ -71,7 +80,10 @@ pub async fn register<S: Store, E: Environment, I: Issuer>(
             let (url, issuer) = (request.server_url.as_str(), context.issuer);
             let keys = match keys.filter(|keys| !keys.key_required(&domain.info)) {
                 Some(keys) => keys,
-                None => domain_keys::read_or_roll_over(tables, &domain, url, issuer).await?,
+                None => {
+                    let journal = context.journal;
+                    domain_keys::read_or_roll_over(tables, &domain, url, issuer, journal).await?
+                }
             };
             let keys = domain_keys::renew_certificates(tables, &domain, url, issuer, keys).await?;
             let delivery = Delivery::new(issuer, &request.domain, keys);

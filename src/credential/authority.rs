@@ -75,14 +75,6 @@ impl Authority {
             .map_err(|error| Error::fault(format!("ca_certificate cannot be written: {error}")))
     }
 
-    /// Checks the private key, which is otherwise done when it is first used.
-    ///
-    /// # Errors
-    /// A fault, when it cannot be used.
-    pub fn check_key(&self) -> Result<(), Error> {
-        self.key.private().map(drop)
-    }
-
     /// Whether certificates that are signed now will be accepted.
     pub fn is_in_date(&self, now_s: i64) -> bool {
         (unix_s(&self.certificate, Bound::NotBefore)..=self.not_after_s()).contains(&now_s)
@@ -108,6 +100,22 @@ pub struct DomainCa {
 }
 
 impl DomainCa {
+    /// Makes a certificate for nobody, to see whether the CA can sign. It takes what a certificate
+    /// for a device's domain takes.
+    ///
+    /// # Errors
+    /// A fault, when it cannot.
+    pub fn sign_for_test(&self, now_s: i64) -> Result<(), Error> {
+        let domain = DomainName::parse("test").map_err(|error| Error::fault(error.to_string()))?;
+        let order = CertificateOrder {
+            domain: &domain,
+            server_url: "urn:test",
+            version: 1,
+            now_s,
+        };
+        self.certify(&order, self.authority.key.public()).map(drop)
+    }
+
     /// How long a certificate is good, in seconds, if the CA's own is.
     fn lifetime_s(&self) -> i64 {
         i64::from(self.credential_ttl_days) * DAY_S
@@ -148,6 +156,7 @@ impl Issuer for DomainCa {
             key.to_jwk().as_bytes(),
         )?;
         Ok(NewKey {
+            key_type: self.key_type,
             sealed,
             certificate,
         })

@@ -45,7 +45,7 @@ pub async fn find_undeleted<S: Store, E: Environment>(
 }
 
 /// Looks a domain up, and inserts it with the defaults if there is none, unless there are
-/// `max_domains` already.
+/// `max_domains` already; also says whether this call inserted it.
 ///
 /// # Errors
 /// `RATE_LIMITED`.
@@ -53,9 +53,8 @@ pub async fn find_or_insert<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     name: &DomainName,
     max_domains: Option<u64>,
-) -> Result<Domain, Error> {
-    let (domain, _) = find_or_insert_with(tables, name, max_domains, |_| {}).await?;
-    Ok(domain)
+) -> Result<(Domain, bool), Error> {
+    find_or_insert_with(tables, name, max_domains, |_| {}).await
 }
 
 /// Looks a domain up, and inserts it with the defaults as `adjust` changes them if there is none,

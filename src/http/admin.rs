@@ -6,7 +6,7 @@ use anonymous_domains_protocol::{
     json::from_slice_strict,
     problem::ErrorName,
 };
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 
 use super::{
     Body, domain_name, has_media_type, json, precondition::Preconditions, route::AdminRoute,
@@ -16,29 +16,47 @@ use crate::{
     authentication::BearerToken,
     environment::Environment,
     error::Error,
-    settings::AdminToken,
+    journal::Actor,
+    settings::{AdminTokens, Scope},
     store::Store,
 };
 
 const JSON: &str = "application/json";
 
-/// Checks that an operator asks.
+/// Whose token a request has, if that token allows the request. With an error comes who asked, as
+/// far as it is known.
 ///
 /// # Errors
-/// `NOT_FOUND` where no token is configured, `ADMIN_AUTHENTICATION_REQUIRED`.
-pub fn authenticate(token: Option<&AdminToken>, headers: &HeaderMap) -> Result<(), Error> {
-    let Some(token) = token else {
-        return Err(Error::refused(
+/// `NOT_FOUND` where no token is configured, `ADMIN_AUTHENTICATION_REQUIRED`, `ADMIN_FORBIDDEN`.
+pub fn authenticate(tokens: &AdminTokens, head: &Parts) -> Result<Actor, (Error, Actor)> {
+    let refused = |name, why: &'static str, actor| Err((Error::refused(name, why), actor));
+    if tokens.is_empty() {
+        return refused(
             ErrorName::NotFound,
             "there is nothing at this path",
-        ));
+            Actor::Anonymous,
+        );
+    }
+    let operator = match BearerToken::of(&head.headers) {
+        BearerToken::One(theirs) => tokens.operator(theirs),
+        _ => None,
     };
-    match BearerToken::of(headers) {
-        BearerToken::One(theirs) if token.is(theirs) => Ok(()),
-        _ => Err(Error::refused(
+    let Some(operator) = operator else {
+        return refused(
             ErrorName::AdminAuthenticationRequired,
             "the operator's token is missing or wrong",
-        )),
+            Actor::Anonymous,
+        );
+    };
+    let actor = Actor::Operator(operator.digest);
+    let reads = matches!(head.method, Method::GET | Method::HEAD);
+    match operator.scope {
+        Scope::Read if !reads => refused(
+            ErrorName::AdminForbidden,
+            "the operator's token only allows GET and HEAD",
+            actor,
+        ),
+        Scope::Read | Scope::All => Ok(actor),
     }
 }
 

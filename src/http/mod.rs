@@ -1,27 +1,28 @@
 //! HTTP at the rim: paths, methods, media types and sizes on the way in, documents on the way out.
 
 pub mod admin;
+mod device;
 mod openapi;
 mod precondition;
 pub mod problem;
+pub mod request_id;
 pub mod route;
 
-use anonymous_domains_protocol::{ids::DomainName, problem::ErrorName, request};
+use std::cell::Cell;
+
+use anonymous_domains_protocol::{ids::DomainName, problem::ErrorName};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use serde::Serialize;
 
-use self::route::Route;
+use self::{request_id::RequestId, route::Route};
 use crate::{
     administration::Administration,
-    authentication::Credentials,
-    context::RequestContext,
-    credential::{authority::DomainCa, cache::CredentialCache},
-    deregistration,
-    device_request::Received,
+    credential::cache::CredentialCache,
     domain::description,
     environment::Environment,
     error::Error,
-    health, registration,
+    health,
+    journal::{Actor, Event, Journal, Kind},
     settings::Settings,
     store::Store,
     tables::Tables,
@@ -39,6 +40,8 @@ pub struct App<S, E> {
     pub credential_cache: CredentialCache,
     /// The settings, or what is wrong with them.
     pub settings: Result<Settings, Vec<String>>,
+    /// When the domain CA last made a test signature, in milliseconds since 1970.
+    signed_at_ms: Cell<Option<i64>>,
 }
 
 /// The body of a request, read when it is known how large it may be.
@@ -77,20 +80,26 @@ impl<S: Store, E: Environment> App<S, E> {
             tables,
             credential_cache: CredentialCache::default(),
             settings,
+            signed_at_ms: Cell::default(),
         }
     }
 
     /// Answers a request. The URI is absolute where the host knows its own name.
     pub async fn answer(&self, head: &Parts, body: impl Body) -> Response<Vec<u8>> {
-        let mut response = match self.serve(head, body).await {
+        let request_id = RequestId::of(&head.headers, &self.tables.env);
+        let mut response = match self.serve(head, body, &request_id).await {
             Ok(response) => response,
             Err(error) => {
                 if error.refusal().is_none() {
-                    self.tables.env.log(&format!("error: {error}"));
+                    let id = request_id.as_str();
+                    let line = format!("error: {error} (request {id})");
+                    self.tables.env.log(&line);
                 }
-                problem::response(&error, head)
+                problem::response(&error, head, &request_id)
             }
         };
+        let headers = response.headers_mut();
+        headers.insert(request_id::HEADER, request_id.header());
         if head.method == Method::HEAD {
             // Without a Content-Length: hosts hold it against the body, which is not sent.
             response.body_mut().clear();
@@ -103,12 +112,19 @@ impl<S: Store, E: Environment> App<S, E> {
         response
     }
 
-    async fn serve(&self, head: &Parts, body: impl Body) -> Result<Response<Vec<u8>>, Error> {
+    async fn serve(
+        &self,
+        head: &Parts,
+        body: impl Body,
+        request_id: &RequestId,
+    ) -> Result<Response<Vec<u8>>, Error> {
+        let journal = |actor| Journal::new(&self.tables.env, request_id.as_str(), actor);
         let route = Route::of(head.uri.path()).ok_or_else(nothing_here)?;
-        if let Route::Admin(_) = route {
-            let settings = self.settings.as_ref().map_err(|_| nothing_here());
-            admin::authenticate(settings?.admin_token.as_ref(), &head.headers)?;
-        }
+        let actor = match route {
+            Route::Admin(_) => self.authenticate_operator(head, journal)?,
+            _ => Actor::Machine,
+        };
+        let journal = journal(actor);
         if route == Route::Admin(None) {
             return Err(nothing_here());
         }
@@ -133,23 +149,14 @@ impl<S: Store, E: Environment> App<S, E> {
             Route::Admin(route) => {
                 let administration = Administration {
                     tables: &self.tables,
+                    journal,
                 };
                 let route = route.ok_or_else(nothing_here)?;
                 admin::answer(&administration, route, head, body).await
             }
-            Route::Register(domain) => {
-                let received = self.received(head, domain)?;
-                let body = read_device_request(head, body).await?;
-                let request = received.open_registration(&body)?;
-                let answer = registration::register(&self.context(head)?, &request).await?;
-                json(&answer, true)
-            }
+            Route::Register(domain) => device::register(self, head, domain, body, journal).await,
             Route::Deregister(domain) => {
-                let received = self.received(head, domain)?;
-                let body = read_device_request(head, body).await?;
-                let request = received.open_deregistration(&body)?;
-                let answer = deregistration::deregister(&self.context(head)?, &request).await?;
-                json(&answer, true)
+                device::deregister(self, head, domain, body, journal).await
             }
         }
     }
@@ -160,23 +167,24 @@ impl<S: Store, E: Environment> App<S, E> {
         })
     }
 
-    fn context<'a>(&'a self, head: &'a Parts) -> Result<RequestContext<'a, S, E, DomainCa>, Error> {
-        let settings = self.settings()?;
-        Ok(RequestContext {
-            tables: &self.tables,
-            credential_cache: &self.credential_cache,
-            issuer: &settings.ca,
-            policy: &settings.policy,
-            credentials: Credentials::of(&head.headers),
-        })
-    }
-
-    fn received<'a>(&'a self, head: &'a Parts, domain: &str) -> Result<Received<'a>, Error> {
-        Ok(Received {
-            domain: domain_name(domain)?,
-            url: &head.uri,
-            now_ms: self.tables.env.now_ms(),
-            policy: &self.settings()?.policy,
+    /// Whose token an operator's request has.
+    ///
+    /// # Errors
+    /// Those of [`admin::authenticate`].
+    fn authenticate_operator<'a>(
+        &'a self,
+        head: &Parts,
+        journal: impl Fn(Actor) -> Journal<'a, E>,
+    ) -> Result<Actor, Error> {
+        let settings = self.settings.as_ref().map_err(|_| nothing_here())?;
+        admin::authenticate(&settings.admin_tokens, head).map_err(|(error, actor)| {
+            if error.name() != ErrorName::NotFound {
+                journal(actor).record(&Event {
+                    outcome: Some(error.name().as_str()),
+                    ..Event::new(Kind::AdminRefused)
+                });
+            }
+            error
         })
     }
 
@@ -187,7 +195,7 @@ impl<S: Store, E: Environment> App<S, E> {
 
     async fn health(&self) -> Result<Response<Vec<u8>>, Error> {
         let settings = self.settings.as_ref().map_err(Vec::as_slice);
-        let (health, is_well) = health::check(&self.tables, settings).await;
+        let (health, is_well) = health::check(&self.tables, settings, &self.signed_at_ms).await;
         let mut response = json(&health, true)?;
         if !is_well {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -203,17 +211,6 @@ fn nothing_here() -> Error {
 fn domain_name(segment: &str) -> Result<DomainName, Error> {
     DomainName::from_path_segment(segment)
         .map_err(|error| Error::refused(ErrorName::InvalidDomainName, error.to_string()))
-}
-
-/// Reads the body of a device's request, if it can be one.
-async fn read_device_request(head: &Parts, body: impl Body) -> Result<Vec<u8>, Error> {
-    if !has_media_type(&head.headers, request::MEDIA_TYPE) {
-        return Err(Error::refused(
-            ErrorName::UnsupportedMediaType,
-            format!("the Content-Type must be {}", request::MEDIA_TYPE),
-        ));
-    }
-    body.read(request::MAX_BYTES).await
 }
 
 /// Whether the one `Content-Type` is `expected`, whatever its parameters (RFC 9110 section 8.3.1).

@@ -3,7 +3,7 @@
 use anonymous_domains_protocol::problem::{ErrorName, MEDIA_TYPE, Problem};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
 
-use super::route::Route;
+use super::{request_id::RequestId, route::Route};
 use crate::{
     authentication::Credentials,
     error::{Error, RateLimit},
@@ -16,8 +16,8 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// The answer to a request that ended in an error.
-pub fn response(error: &Error, head: &Parts) -> Response<Vec<u8>> {
-    let problem = match error {
+pub fn response(error: &Error, head: &Parts, request_id: &RequestId) -> Response<Vec<u8>> {
+    let mut problem = match error {
         Error::Refused { name, detail } => Problem::new(*name, detail.as_ref()),
         Error::RateLimited(limit) => Problem::new(ErrorName::RateLimited, limit.detail()),
         Error::Unavailable(_) => Problem::new(
@@ -29,6 +29,7 @@ pub fn response(error: &Error, head: &Parts) -> Response<Vec<u8>> {
             "the server cannot answer this request; its log and /healthz say why",
         ),
     };
+    problem.instance = Some(request_id.to_urn());
     // A problem is plain data, and every status of the catalogue is a status.
     let mut response = Response::new(serde_json::to_vec(&problem).unwrap_or_default());
     *response.status_mut() =
@@ -82,6 +83,11 @@ fn header_of(problem: &Problem, head: &Parts) -> Option<(HeaderName, HeaderValue
                 HeaderValue::from_static(challenge),
             ))
         }
+        // RFC 6750 section 3.1.
+        ErrorName::AdminForbidden => Some((
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer error=\"insufficient_scope\""),
+        )),
         ErrorName::MethodNotAllowed => {
             let allow = Route::of(head.uri.path())?.allow();
             Some((header::ALLOW, HeaderValue::from_static(allow)))

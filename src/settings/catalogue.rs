@@ -133,9 +133,11 @@ catalogue! {
         "The CA's key without a passphrase: P-256, or RSA of 2048 to 4096 bits.";
     KEY_ENCRYPTION_KEY: Text = "key_encryption_key", secret("64 hexadecimal digits, required"),
         "Encrypts domain private keys in the store, with AES-256-GCM. It cannot be changed.";
-    ADMIN_TOKEN: Text = "admin_token", secret("at least 32 characters"),
-        "The operators' bearer token: letters, digits and `-._~+/`, with `=` at the end. Without one \
-         there is no `/admin/v1`.";
+    ADMIN_TOKEN: Text = "admin_token", secret("lines of at least 32 characters"),
+        "The operators' bearer tokens, one a line: letters, digits and `-._~+/`, with `=` at the \
+         end. Without a token there is no `/admin/v1`.";
+    ADMIN_READ_TOKEN: Text = "admin_read_token", secret("lines of at least 32 characters"),
+        "Bearer tokens, one a line, that allow only `GET` and `HEAD` under `/admin/v1`.";
     PUBLIC_ORIGIN: Text = "public_origin", text("an origin, such as `https://domains.example`"),
         "The server's scheme, host and port as devices write them. The `url` that a device signs \
          must have this origin, and certificates name it. Without it any origin is accepted.";

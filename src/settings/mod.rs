@@ -2,6 +2,7 @@
 //!
 //! An empty text is the same as none, because a Spin manifest must give every variable a value.
 
+mod admin_tokens;
 mod catalogue;
 pub mod origin;
 mod path_prefix;
@@ -9,17 +10,19 @@ mod path_prefix;
 use std::ops::RangeInclusive;
 
 use anonymous_domains_protocol::jwk::KeyType;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use self::catalogue::{
-    ADMIN_TOKEN, AUTH_AUDIENCE, AUTH_ISSUER, AUTH_JWKS, AUTH_NAMESPACE_CLAIM, AUTO_CREATE_DOMAINS,
-    CA_CERTIFICATE, CA_PRIVATE_KEY, CLOCK_TOLERANCE, CREDENTIAL_TTL_DAYS, DOMAIN_KEY_TYPE, Flag,
-    KEY_ENCRYPTION_KEY, MACHINE_TRUST_ANCHORS, MAX_DOMAINS, MAX_KEY_VERSIONS_PER_DAY, Number,
-    OptionalNumber, PUBLIC_ORIGIN, PUBLIC_PATH_PREFIX, REQUEST_TIMEOUT, Setting, Text,
+    ADMIN_READ_TOKEN, ADMIN_TOKEN, AUTH_AUDIENCE, AUTH_ISSUER, AUTH_JWKS, AUTH_NAMESPACE_CLAIM,
+    AUTO_CREATE_DOMAINS, CA_CERTIFICATE, CA_PRIVATE_KEY, CLOCK_TOLERANCE, CREDENTIAL_TTL_DAYS,
+    DOMAIN_KEY_TYPE, Flag, KEY_ENCRYPTION_KEY, MACHINE_TRUST_ANCHORS, MAX_DOMAINS,
+    MAX_KEY_VERSIONS_PER_DAY, Number, OptionalNumber, PUBLIC_ORIGIN, PUBLIC_PATH_PREFIX,
+    REQUEST_TIMEOUT, Setting, Text,
 };
-pub use self::catalogue::{Described, catalogue};
+pub use self::{
+    admin_tokens::{AdminTokens, Operator, Scope},
+    catalogue::{Described, catalogue},
+};
 use crate::{
     authentication::{DEFAULT_NAMESPACE_CLAIM, KeySet, TokenVerifier},
     credential::{
@@ -29,9 +32,6 @@ use crate::{
     machine_trust::TrustAnchors,
 };
 
-/// The least number of characters that an admin token must have.
-pub const ADMIN_TOKEN_CHARACTERS: usize = 32;
-
 /// What the server was told.
 #[derive(Debug)]
 pub struct Settings {
@@ -40,29 +40,8 @@ pub struct Settings {
     pub ca: DomainCa,
     /// What requests are held against.
     pub policy: Policy,
-    /// `admin_token`, where there is one of [`ADMIN_TOKEN_CHARACTERS`] at least: without it there
-    /// is no operator's interface.
-    pub admin_token: Option<AdminToken>,
-}
-
-/// The operator's token.
-pub struct AdminToken([u8; 32]);
-
-impl std::fmt::Debug for AdminToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AdminToken(..)")
-    }
-}
-
-impl AdminToken {
-    fn new(token: &str) -> Self {
-        Self(Sha256::digest(token).into())
-    }
-
-    /// Whether another token is this one. How long that takes tells nothing of where they differ.
-    pub fn is(&self, other: &str) -> bool {
-        self.0.ct_eq(&Self::new(other).0).into()
-    }
+    /// `admin_token` and `admin_read_token`. Without any there is no operators' interface.
+    pub admin_tokens: AdminTokens,
 }
 
 /// What requests are held against.
@@ -121,10 +100,12 @@ impl Settings {
             max_domains: reader.optional_number(&MAX_DOMAINS).map(u64::from),
             max_key_versions_per_day: reader.number(&MAX_KEY_VERSIONS_PER_DAY),
         };
-        let admin_token = reader
-            .text(&ADMIN_TOKEN)
-            .filter(|token| token.chars().count() >= ADMIN_TOKEN_CHARACTERS)
-            .map(|token| AdminToken::new(&token));
+        let mut admin_tokens = AdminTokens::default();
+        for (setting, scope) in [(&ADMIN_TOKEN, Scope::All), (&ADMIN_READ_TOKEN, Scope::Read)] {
+            if let Some(tokens) = reader.text(setting) {
+                admin_tokens.add(&tokens, scope);
+            }
+        }
         match (authority, vault) {
             (Some(authority), Some(vault)) if reader.wrong.is_empty() => Ok(Self {
                 ca: DomainCa {
@@ -134,7 +115,7 @@ impl Settings {
                     credential_ttl_days,
                 },
                 policy,
-                admin_token,
+                admin_tokens,
             }),
             _ => Err(reader.wrong),
         }

@@ -29,6 +29,7 @@ ERRORS = {
     "MACHINE_KEY_MISMATCH": (403, None),
     "MACHINE_NOT_TRUSTED": (403, None),
     "ADMIN_AUTHENTICATION_REQUIRED": (401, None),
+    "ADMIN_FORBIDDEN": (403, None),
     "UNKNOWN_DOMAIN": (404, None),
     "NOT_FOUND": (404, None),
     "METHOD_NOT_ALLOWED": (405, None),

@@ -4,6 +4,7 @@
 
 mod callers;
 mod certificates;
+mod events;
 mod health;
 mod limits;
 mod machine_trust;

@@ -17,6 +17,7 @@ use anonymous_domains::{
     environment::Environment,
     error::Error,
     issuer::{CertificateOrder, Issuer, NewCertificate, NewKey},
+    journal::{Actor, Journal},
     registration::register,
     settings::Policy,
     store::rows::Limits,
@@ -62,6 +63,7 @@ struct Named;
 impl Issuer for Named {
     fn make(&self, order: &CertificateOrder<'_>) -> Result<NewKey, Error> {
         Ok(NewKey {
+            key_type: KeyType::EcP256,
             sealed: format!("sealed {}/{}", order.domain, order.version).into(),
             certificate: self.renew(order, b"")?,
         })
@@ -126,14 +128,16 @@ async fn fill(tables: &Tables<MemoryStore, Fixed>) -> Result<(), Error> {
         max_key_versions_per_day: 100,
     };
     let credential_cache = CredentialCache::default();
+    let journal = Journal::new(&tables.env, "fill", Actor::Machine);
     let server = RequestContext {
         tables,
         credential_cache: &credential_cache,
         issuer: &Named,
         policy: &policy,
         credentials: Credentials::None,
+        journal,
     };
-    let administration = Administration { tables };
+    let administration = Administration { tables, journal };
     let domain = |name| DomainName::parse(name).unwrap();
     let key = PrivateKey::generate(KeyType::EcP256);
     let join = async |number, name| {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use anonymous_domains::{
     domain::insertion,
+    journal::{Actor, Journal},
     membership::join,
     settings::Settings,
     store::rows::Limits,
@@ -96,9 +97,10 @@ async fn fill(
         iat_ms: 0,
     };
     let url = "http://seed.example/flashaccess/domainserver/seed/";
+    let journal = Journal::new(&rows.env, "seed", Actor::Machine);
     let with_key = async |domain: &DomainName| {
-        let domain = insertion::find_or_insert(rows, domain, None).await?;
-        domain_keys::read_or_roll_over(rows, &domain, url, &settings.ca).await?;
+        let (domain, _) = insertion::find_or_insert(rows, domain, None).await?;
+        domain_keys::read_or_roll_over(rows, &domain, url, &settings.ca, journal).await?;
         Ok::<_, anonymous_domains::error::Error>(domain)
     };
     if seed.members > 0 {
@@ -115,7 +117,7 @@ async fn fill(
     }
     for number in 0..seed.domains {
         let name = name(&format!("d{number}"));
-        let domain = insertion::find_or_insert(rows, &name, None).await?;
+        let (domain, _) = insertion::find_or_insert(rows, &name, None).await?;
         join::find_or_add(rows, domain, &machine()).await?;
     }
     Ok(())

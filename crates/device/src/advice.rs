@@ -61,7 +61,9 @@ fn advice(domain: &DomainName, error: ErrorName) -> String {
         ErrorName::StoreUnavailable => {
             "The server cannot reach its store. Try again later.".to_owned()
         }
-        ErrorName::AdminAuthenticationRequired | ErrorName::PreconditionFailed => {
+        ErrorName::AdminAuthenticationRequired
+        | ErrorName::AdminForbidden
+        | ErrorName::PreconditionFailed => {
             "The server answered as if an operator had asked. Check the URL.".to_owned()
         }
     }

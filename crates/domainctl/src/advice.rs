@@ -37,6 +37,9 @@ fn advice(subject: &Subject, error: ErrorName) -> String {
         ErrorName::AdminAuthenticationRequired => {
             "The server does not accept this admin token. Use the server's setting admin_token, which a gateway keeps in the file admin-token of its state directory.".to_owned()
         }
+        ErrorName::AdminForbidden => {
+            "This admin token only allows to read. Use one of the server's setting admin_token.".to_owned()
+        }
         ErrorName::NotFound => match subject {
             Subject::Machine(domain, machine) => format!(
                 "{domain} has no member {machine}. See member list; if no other command works either, the server has no admin_token."

@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 pub const ENVIRONMENT_PREFIX: &str = "ANONYMOUS_DOMAINS_";
 
 /// The settings that the component knows.
-pub const NAMES: [&str; 18] = [
+pub const NAMES: [&str; 19] = [
+    "admin_read_token",
     "admin_token",
     "auth_audience",
     "auth_issuer",
@@ -41,7 +42,12 @@ const REQUEST_TIMEOUT: &str = "request_timeout";
 pub const PUBLIC_PATH_PREFIX: &str = "public_path_prefix";
 
 /// The settings that may not be on the command line, where every user of the machine can read them.
-const SECRETS: [&str; 3] = ["admin_token", "ca_private_key", "key_encryption_key"];
+const SECRETS: [&str; 4] = [
+    "admin_read_token",
+    "admin_token",
+    "ca_private_key",
+    "key_encryption_key",
+];
 
 /// Settings by name. `Debug` shows the names only.
 #[derive(Clone, Default, Eq, PartialEq)]

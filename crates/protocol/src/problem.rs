@@ -86,6 +86,9 @@ catalogue! {
     AdminAuthenticationRequired "ADMIN_AUTHENTICATION_REQUIRED" None, 401,
         "The operator's token is required",
         "The request to the operator's interface has no admin token, or a wrong one.";
+    AdminForbidden "ADMIN_FORBIDDEN" None, 403,
+        "The operator's token does not allow this",
+        "The admin token only allows to read, and the request is another.";
     UnknownDomain "UNKNOWN_DOMAIN" None, 404,
         "There is no such domain",
         "The domain does not exist, and this request does not create it.";
@@ -160,6 +163,9 @@ pub struct Problem {
     pub status: u16,
     /// What happened to this request, for people; no secrets, and nothing of the server's inside.
     pub detail: String,
+    /// This request, as a URI (RFC 9457 section 3.1.5): `urn:uuid:` or `urn:request:` and its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
     /// [`ErrorName::as_str`].
     pub error: String,
     /// The reference implementation's number, for its own errors.
@@ -175,6 +181,7 @@ impl Problem {
             title: error.title().to_owned(),
             status: error.status(),
             detail: detail.into(),
+            instance: None,
             error: error.as_str().to_owned(),
             code: error.code(),
         }
@@ -214,7 +221,7 @@ mod tests {
             assert!((400..=503).contains(&error.status()));
             assert!(error.description().ends_with('.'));
         }
-        assert_eq!(ErrorName::ALL.len(), 21);
+        assert_eq!(ErrorName::ALL.len(), 22);
         assert_eq!(
             ErrorName::DomLimitReached.type_uri(),
             "urn:anonymous-domains:error:dom-limit-reached"

@@ -13,10 +13,13 @@ const PATH: &str = concat!(
 const REWRITE: &str = "UPDATE_ERRORS_MD";
 
 fn document() -> String {
-    let example = Problem::new(
-        ErrorName::DomLimitReached,
-        "the domain has as many members as it may",
-    );
+    let example = Problem {
+        instance: Some("urn:uuid:019acfe2-7f4e-7b61-9f0b-3d2c8a5e1f07".to_owned()),
+        ..Problem::new(
+            ErrorName::DomLimitReached,
+            "the domain has as many members as it may",
+        )
+    };
     let example = serde_json::to_string_pretty(&example).unwrap();
     let mut text = format!(
         "# Errors
@@ -30,9 +33,11 @@ Every error is a problem document (RFC 9457), `{MEDIA_TYPE}`:
 - `error` is the name that a program should look at. `type` is `urn:anonymous-domains:error:` and the
   name in lower case with hyphens. `title` is the same for every error of a name; `detail` is about this
   request. Both are for people, and `detail` may change.
+- `instance` is the request: `urn:uuid:` or `urn:request:` and its `X-Request-Id`.
 - `code` is the reference implementation's number. It is unrelated to the HTTP status.
-- A 401 has `WWW-Authenticate: Bearer`, with `error=\"invalid_token\"` (RFC 6750) if a token was sent; a
-  405 has `Allow`; a 429 and a 503 have `Retry-After`.
+- A 401 has `WWW-Authenticate: Bearer`, with `error=\"invalid_token\"` (RFC 6750) if a token was sent; an
+  `ADMIN_FORBIDDEN` has it with `error=\"insufficient_scope\"`; a 405 has `Allow`; a 429 and a 503 have
+  `Retry-After`.
 
 Names, HTTP status and causes:
 

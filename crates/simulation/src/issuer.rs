@@ -9,7 +9,7 @@ use anonymous_domains::{
 use anonymous_domains_protocol::{
     base64url,
     ids::DomainName,
-    jwk::PublicKey,
+    jwk::{KeyType, PublicKey},
     response::{Credential, PrivateKeySet, RegisterResponse},
 };
 use serde_json::json;
@@ -94,6 +94,7 @@ impl Issuer for SimIssuer {
         let name = self.runtime.make_key(order.domain.as_str(), order.version);
         self.runtime.trace_current(|| format!("makes key {name}"));
         Ok(NewKey {
+            key_type: KeyType::EcP256,
             sealed: format!("{}{name}", self.owner.seal()).into_bytes(),
             certificate: self.certificate(order, &name),
         })

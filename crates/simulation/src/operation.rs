@@ -11,6 +11,7 @@ use anonymous_domains::{
     device_request::{Deregistration, Registration},
     domain::insertion,
     error::Error,
+    journal::{Actor, Journal},
     registration,
     settings::Policy,
     tables::{
@@ -242,14 +243,19 @@ pub async fn run(op: Op, instance: Rc<Instance>) -> Outcome {
 async fn serve(op: &Op, instance: &Instance, iat_ms: i64) -> Result<Outcome, Error> {
     let policy = policy();
     let rows = &instance.rows;
+    let journal = Journal::new(&rows.env, "simulated", Actor::Machine);
     let server = RequestContext {
         tables: rows,
         credential_cache: &instance.credential_cache,
         issuer: &instance.issuer,
         policy: &policy,
         credentials: Credentials::None,
+        journal,
     };
-    let administration = Administration { tables: rows };
+    let administration = Administration {
+        tables: rows,
+        journal,
+    };
     let domain = domain_name(op.domain());
     let by = |machine: u8| Machine {
         guid: machine_guid(machine),

@@ -27,6 +27,7 @@ use crate::{
     environment::Environment,
     error::Error,
     issuer::{CertificateOrder, Issuer, NewKey},
+    journal::{Event, Journal, Kind},
     store::{
         Store,
         rows::{Change, Table},
@@ -84,6 +85,7 @@ pub async fn read_or_roll_over<S: Store, E: Environment, I: Issuer>(
     domain: &Domain,
     server_url: &str,
     issuer: &I,
+    journal: Journal<'_, E>,
 ) -> Result<DomainKeys, Error> {
     for _ in 0..CLAIMS {
         let keys = wait(tables, domain, issuer.takeover_ms()).await?;
@@ -94,6 +96,7 @@ pub async fn read_or_roll_over<S: Store, E: Environment, I: Issuer>(
         let Some((claim, version)) = claim(tables, domain, keys.claim).await? else {
             continue;
         };
+        let began_ms = tables.env.now_ms();
         let made = issuer.make(&CertificateOrder {
             domain: &domain.info.domain,
             server_url,
@@ -107,10 +110,22 @@ pub async fn read_or_roll_over<S: Store, E: Environment, I: Issuer>(
                 return Err(error);
             }
         };
-        if let Err(error) = save(tables, domain, version, made).await {
-            // It may be saved yet; if not, another request need not wait for it.
-            let _ = release(tables, domain, claim).await;
-            return Err(error);
+        let key_type = made.key_type;
+        let duration_ms = tables.env.now_ms() - began_ms;
+        match save(tables, domain, version, made).await {
+            Ok(true) => journal.record(&Event {
+                domain: Some(&domain.info.domain),
+                key_version: Some(u64::from(version)),
+                key_type: Some(key_type.as_str()),
+                duration_seconds: Some(duration_ms as f64 / 1000.0),
+                ..Event::new(Kind::KeyGenerated)
+            }),
+            Ok(false) => {}
+            Err(error) => {
+                // It may be saved yet; if not, another request need not wait for it.
+                let _ = release(tables, domain, claim).await;
+                return Err(error);
+            }
         }
     }
     Err(Error::Unavailable(format!(
@@ -188,13 +203,13 @@ async fn release<S: Store, E: Environment>(
 
 /// Saves a key under the version it was made for, unless that has one or the key is not required
 /// any more. A maker that was overdue may still save it, if it is the first: its key is as good as
-/// that of whoever took over, and nobody waits in vain.
+/// that of whoever took over, and nobody waits in vain. Also says whether this key is kept.
 async fn save<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     domain: &Domain,
     version: u32,
     made: NewKey,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let now_s = tables.env.now_s();
     let info = &domain.info;
     tables
@@ -202,14 +217,15 @@ async fn save<S: Store, E: Environment>(
             let is_wanted =
                 keys.newest_version() + 1 == version && !keys.erased && keys.key_required(info);
             if !is_wanted {
-                return Ok(Change::Keep(()));
+                // Nobody may have been told that this very key was saved.
+                return Ok(Change::Keep(keys.has(version, &made)));
             }
             let by_operator = keys.is_by_operator(info.departures_by_operators);
             keys.push(made.clone(), now_s, by_operator);
             keys.departures_covered = info.departures;
             keys.departures_by_operators_covered = info.departures_by_operators;
             keys.claim = None;
-            Ok(Change::Write(()))
+            Ok(Change::Write(true))
         })
         .await
 }

@@ -179,6 +179,12 @@ impl DomainKeys {
         }) as u32
     }
 
+    /// Whether a version is this key.
+    pub(super) fn has(&self, version: u32, made: &NewKey) -> bool {
+        let key = self.keys.get(version as usize - 1);
+        key.is_some_and(|key| key.sealed.as_slice() == made.sealed)
+    }
+
     pub(super) fn push(&mut self, made: NewKey, created_at_s: i64, by_operator: bool) {
         let chain = self.chain_index(made.certificate.chain);
         self.keys.push(DomainKey {

@@ -145,10 +145,10 @@ pub enum LogFormat {
 
 const AFTER_HELP: &str = "\
 Settings of the component:
-  ca_certificate, ca_private_key, key_encryption_key, admin_token, public_origin,
-  public_path_prefix, domain_key_type, credential_ttl_days, clock_tolerance, auto_create_domains,
-  machine_trust_anchors, auth_jwks, auth_issuer, auth_audience, auth_namespace_claim,
-  max_domains, max_key_versions_per_day, request_timeout
+  ca_certificate, ca_private_key, key_encryption_key, admin_token, admin_read_token,
+  public_origin, public_path_prefix, domain_key_type, credential_ttl_days, clock_tolerance,
+  auto_create_domains, machine_trust_anchors, auth_jwks, auth_issuer, auth_audience,
+  auth_namespace_claim, max_domains, max_key_versions_per_day, request_timeout
 
   Each comes from the first of these that has it:
     1. --set NAME=VALUE or --set NAME=@FILE (of several, the last)
@@ -158,8 +158,8 @@ Settings of the component:
        which the first start makes where 1 to 3 have none
   But request_timeout is what --request-timeout says, in whole seconds, unless 1 or 3 has it.
 
-  ca_private_key, key_encryption_key and admin_token are secrets: the command line takes
-  them only as NAME=@FILE. Nor does it take a --store with a password; the environment does.
+  ca_private_key, key_encryption_key, admin_token and admin_read_token are secrets: the command
+  line takes them only as NAME=@FILE. Nor does it take a --store with a password; the environment does.
 
 Gateways that share a --store need the same CA and the same key-encryption key. Only the first
 on an empty store may make them.

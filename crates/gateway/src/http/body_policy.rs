@@ -18,7 +18,7 @@ pub(super) const MAX_DEVICE_BYTES: usize = 64 * 1024 + 4 * 1024;
 /// of 1 MiB.
 pub(super) const MAX_OPERATOR_BYTES: usize = 1024 * 1024 + 64 * 1024;
 
-/// The operators' token, as its length and SHA-256: the time that it takes to compare digests
+/// One of the operators' tokens, as its length and SHA-256: the time that it takes to compare digests
 /// reveals nothing about the token.
 #[derive(Debug)]
 struct OperatorToken {
@@ -29,20 +29,23 @@ struct OperatorToken {
 /// Which requests may have a body.
 #[derive(Debug)]
 pub(super) struct BodyPolicy {
-    operator: Option<OperatorToken>,
+    operators: Vec<OperatorToken>,
 }
 
 impl BodyPolicy {
-    /// Bodies of operators' requests need `admin_token`.
+    /// Bodies of operators' requests need a token of `admin_token`, which has one a line.
     pub(super) fn new(admin_token: Option<&str>) -> Self {
         Self {
-            operator: admin_token
+            operators: admin_token
+                .unwrap_or_default()
+                .lines()
                 .map(|token| token.trim().as_bytes())
                 .filter(|token| !token.is_empty())
                 .map(|token| OperatorToken {
                     length: token.len(),
                     digest: Sha256::digest(token).into(),
-                }),
+                })
+                .collect(),
         }
     }
 
@@ -59,11 +62,13 @@ impl BodyPolicy {
             .then_some(MAX_OPERATOR_BYTES)
     }
 
-    /// Whether a credential ends with the operators' token. The component checks it fully.
+    /// Whether a credential ends with a token of the operators'. The component checks it fully.
     fn is_operators(&self, head: &Parts) -> bool {
-        let Some(token) = &self.operator else {
-            return false;
-        };
+        let of_this = |token| Self::is_of(head, token);
+        self.operators.iter().any(of_this)
+    }
+
+    fn is_of(head: &Parts, token: &OperatorToken) -> bool {
         head.headers.get_all(AUTHORIZATION).iter().any(|value| {
             let value = value.as_bytes().trim_ascii_end();
             value
@@ -116,6 +121,12 @@ mod tests {
         let operators = Some(MAX_OPERATOR_BYTES);
         assert_eq!(longest(Method::PUT, DOMAIN, bearer), operators);
         assert_eq!(longest(Method::GET, DOMAIN, bearer), None);
+        let both = format!("{}\n  {TOKEN}\n", "n".repeat(40));
+        let policy = BodyPolicy::new(Some(&both));
+        for token in both.lines().map(str::trim) {
+            let head = head(Method::PUT, DOMAIN, &[&format!("Bearer {token}")]);
+            assert_eq!(policy.longest_body(&head), operators);
+        }
         let others = format!("Bearer x{}", &TOKEN[1..]);
         for authorization in [&[][..], &["Bearer"], &["Bearer "], &[others.as_str()]] {
             assert_eq!(longest(Method::PUT, DOMAIN, authorization), None);

@@ -155,7 +155,10 @@ fn what_anyone_is_answered() {
         ..full.clone()
     };
     check("Health", &full, &least);
-    let full = Problem::new(ErrorName::DomLimitReached, "no");
+    let full = Problem {
+        instance: Some(text("urn:request:a")),
+        ..Problem::new(ErrorName::DomLimitReached, "no")
+    };
     check("Problem", &full, &Problem::new(ErrorName::NotFound, "no"));
 }
 
@@ -257,10 +260,12 @@ fn examples_are_documents() {
     round_trip::<Problem>(problem);
     let error: ErrorName = problem["error"].as_str().unwrap().parse().unwrap();
     let detail = problem["detail"].as_str().unwrap();
-    assert_eq!(
-        serde_json::to_value(Problem::new(error, detail)).unwrap(),
-        *problem
-    );
+    let instance = problem["instance"].as_str().map(text);
+    let expected = Problem {
+        instance,
+        ..Problem::new(error, detail)
+    };
+    assert_eq!(serde_json::to_value(expected).unwrap(), *problem);
 }
 
 #[test]

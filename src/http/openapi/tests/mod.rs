@@ -239,7 +239,9 @@ fn errors_have_the_headers_that_they_owe() {
             continue;
         };
         let owed = match errors[..] {
-            ["DOM_AUTHENTICATION_REQUIRED" | "ADMIN_AUTHENTICATION_REQUIRED"] => {
+            [
+                "DOM_AUTHENTICATION_REQUIRED" | "ADMIN_AUTHENTICATION_REQUIRED" | "ADMIN_FORBIDDEN",
+            ] => {
                 json!({ "WWW-Authenticate": { "$ref": "#/components/headers/Challenge" } })
             }
             ["METHOD_NOT_ALLOWED"] => json!({ "Allow": { "$ref": "#/components/headers/Allow" } }),
