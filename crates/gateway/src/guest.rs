@@ -89,13 +89,19 @@ impl Guest {
         self.requests += 1;
         // The deadline of its last request has passed.
         self.store.set_epoch_deadline(1);
-        let observed: Option<&Arc<Observed>> = request.extensions().get();
-        self.store.data().set_request(observed.cloned());
+        let observed: Option<Arc<Observed>> = request.extensions().get().cloned();
+        self.store.data().set_request(observed.clone());
+        if let Some(observed) = &observed {
+            observed.begin_component();
+        }
         let is_ready = match &self.proxy {
             Proxy::P2(proxy) => exchange_p2(&mut self.store, proxy, request, outcome).await?,
             Proxy::P3(service) => exchange_p3(&mut self.store, service, request, outcome).await?,
         };
         self.store.data().set_request(None);
+        if let Some(observed) = observed {
+            observed.end_component();
+        }
         Ok(is_ready && self.requests < MAX_REQUESTS)
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     cli::Arguments,
     domains::{Builder, Domains},
     http::serve::{Connections, serve},
-    observation::AuditLog,
+    observation::{AuditLog, Traces},
     settings::{self, Settings},
     storage::Location,
 };
@@ -55,7 +55,15 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         None => None,
     };
 
-    let builder = builder(&arguments)?;
+    let mut builder = builder(&arguments)?;
+    let watching = &arguments.watching;
+    let traces = match &watching.otlp_endpoint {
+        Some(endpoint) => Some(Traces::new(endpoint, watching.otlp_sample_ratio)?),
+        None => None,
+    };
+    if let Some(traces) = traces.clone() {
+        builder = builder.traces(traces);
+    }
     let domains = tokio::select! {
         domains = builder.build() => domains?,
         // Waiting for a store may take long.
@@ -121,6 +129,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     if let (Some(audit), Some(kept)) = (audit, kept) {
         kept.abort();
         tokio::task::spawn_blocking(move || audit.sync()).await?;
+    }
+    if let Some(traces) = traces {
+        tokio::task::spawn_blocking(move || traces.end()).await?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::units::delay;
+use super::units::{delay, ratio};
 
 /// What operators can watch, and where.
 #[derive(Args, Debug)]
@@ -31,4 +31,14 @@ pub struct WatchArguments {
     #[arg(long, env = "ANONYMOUS_DOMAINS_AUDIT_FAIL_OPEN")]
     #[arg(requires = "audit_log")]
     pub audit_fail_open: bool,
+
+    /// OpenTelemetry collector for traces, over OTLP/HTTP, such as http://localhost:4318
+    /// [default: none]
+    #[arg(long, env = "ANONYMOUS_DOMAINS_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+
+    /// Which part of the traces that begin here is sent, from 0 to 1; clients decide about theirs
+    #[arg(long, env = "ANONYMOUS_DOMAINS_OTLP_SAMPLE_RATIO")]
+    #[arg(value_name = "RATIO", default_value = "1", value_parser = ratio)]
+    pub otlp_sample_ratio: f64,
 }

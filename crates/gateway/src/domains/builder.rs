@@ -19,7 +19,7 @@ use crate::{
     engine::{self, Program},
     host::{Shared, memory::Memory},
     http::{Limits, Service},
-    observation::{AuditLog, Observer},
+    observation::{AuditLog, Observer, Traces},
     scheduler::Scheduler,
     settings::Settings,
     state::{self, StateDirectory},
@@ -48,6 +48,7 @@ pub struct Builder {
     limits: Limits,
     max_memory: usize,
     audit: Option<(PathBuf, bool)>,
+    traces: Option<Traces>,
 }
 
 /// Where the component comes from.
@@ -81,6 +82,7 @@ impl Builder {
             },
             max_memory: 1024 * 1024 * 1024,
             audit: None,
+            traces: None,
         }
     }
 
@@ -185,6 +187,12 @@ impl Builder {
         self
     }
 
+    /// Sends traces of requests.
+    pub(crate) fn traces(mut self, traces: Traces) -> Self {
+        self.traces = Some(traces);
+        self
+    }
+
     /// Settings that were read elsewhere, in place of all others.
     pub(crate) fn settings(mut self, settings: Settings) -> Self {
         self.settings = Ok(settings);
@@ -249,6 +257,7 @@ impl Builder {
         let audit = self.audit.map(open).transpose();
         let observer = Observer {
             audit: audit.or_build_error(Directory)?,
+            traces: self.traces,
             ..Observer::default()
         };
         let ca = settings.get("ca_certificate");

@@ -15,7 +15,10 @@ use http::{
 };
 use http_body_util::{BodyExt as _, Empty};
 use serde::Deserialize;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 use super::problem::{Named, document};
 use crate::{
@@ -42,6 +45,8 @@ pub(super) struct Internal {
     workers: Workers,
     is_shutting_down: AtomicBool,
     checked: Mutex<Option<(Instant, Result<(), NotReady>)>>,
+    /// For one check at a time, to its end: one that is given up may go on for long.
+    turn: Arc<Semaphore>,
 }
 
 /// Why the server is not ready.
@@ -67,6 +72,7 @@ impl Internal {
             workers,
             is_shutting_down: AtomicBool::new(false),
             checked: Mutex::default(),
+            turn: Arc::new(Semaphore::new(1)),
         })
     }
 
@@ -141,7 +147,15 @@ impl Internal {
         {
             return result.clone();
         }
-        let result = self.check(id).await;
+        let result = match (Arc::clone(&self.turn).try_acquire_owned(), &*checked) {
+            (Ok(turn), _) => self.check(id, turn).await,
+            // The last check still runs.
+            (Err(_), Some((_, Err(not_ready)))) => Err(not_ready.clone()),
+            (Err(_), _) => Err(NotReady {
+                part: "component",
+                detail: "the component does not answer".to_owned(),
+            }),
+        };
         if let Err(NotReady { part, detail }) = &result {
             tracing::warn!(part, reason = %detail, "the server is not ready");
         }
@@ -149,15 +163,15 @@ impl Internal {
         result
     }
 
-    async fn check(&self, id: &RequestId) -> Result<(), NotReady> {
-        let observed = Arc::new(Observed::new(id.clone()));
+    async fn check(&self, id: &RequestId, turn: OwnedSemaphorePermit) -> Result<(), NotReady> {
+        let observed = Arc::new(Observed::new(id.clone(), None));
         let mut request = Request::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
         *request.uri_mut() = http::Uri::from_static("http://localhost/healthz");
         request.headers_mut().insert(REQUEST_ID, id.header());
         request.extensions_mut().insert(Arc::clone(&observed));
         let answer = async {
             let core = self.workers.acquire_core().await;
-            self.workers.answer(core, request, ()).await
+            self.workers.answer(core, request, turn).await
         };
         let Ok(answer) = tokio::time::timeout(MAX_CHECK, answer).await else {
             let part = if observed.waits_for_store() {

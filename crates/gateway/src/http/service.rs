@@ -26,12 +26,13 @@ use super::{
     request_body::RequestReader,
     response::{ResponseBody, ResponseMemory, UnsentResponse},
     route,
-    target::make_absolute,
+    target::{make_absolute, without_prefix},
 };
 use crate::{
     guest::Failure,
     observation::{
         Metrics, Observed, Observer, RequestId, metrics::Counted, request_id::REQUEST_ID,
+        traces::Trace,
     },
     settings::{PUBLIC_PATH_PREFIX, Settings},
     worker::Workers,
@@ -161,7 +162,9 @@ impl Service {
         let id = RequestId::of(request.headers());
         request.headers_mut().insert(REQUEST_ID, id.header());
         // Of the highest level, so that every line of the log can have its id.
-        let span = tracing::error_span!(target: "request", "request", request_id = %id);
+        let span = tracing::error_span!(
+            target: "request", "request", request_id = %id, trace_id = tracing::field::Empty
+        );
         if let Surface::Internal(internal) = &self.surface {
             let path = request.uri().path();
             let answer = internal.answer(request.method(), path, request.headers(), &id);
@@ -170,9 +173,18 @@ impl Service {
                 return response.map(UnsentResponse::from);
             }
         }
-        let observed = Arc::new(Observed::new(id.clone()));
+        let path = request.uri().path();
+        let method = route::method(request.method());
+        let route = route::template(without_prefix(path, &self.path_prefix).unwrap_or(path));
+        let traces = self.observer().traces.as_ref();
+        let trace = traces.map(|to| to.begin(request.headers(), method, route, path, &id));
+        if let Some(trace_id) = trace.as_ref().and_then(Trace::id) {
+            span.record("trace_id", trace_id);
+        }
+        let observed = Arc::new(Observed::new(id.clone(), trace));
         let answered = async {
-            let mut access = Access::new(&request, &self.workers.observer().metrics);
+            let metrics = &self.observer().metrics;
+            let mut access = Access::new(&request, (method, route), metrics, &observed);
             request.extensions_mut().insert(Arc::clone(&observed));
             let mut response = match self.handle(request, client, local, &observed).await {
                 Ok(response) => response,
@@ -246,7 +258,10 @@ impl From<Failure> for Problem {
 /// One line in the access log, written when the request has ended.
 struct Access<'a> {
     metrics: &'a Metrics,
+    observed: &'a Observed,
     _active: Counted,
+    /// The method and the route, from fixed sets.
+    kind: (&'static str, &'static str),
     start: Instant,
     method: Method,
     path: String,
@@ -255,10 +270,17 @@ struct Access<'a> {
 }
 
 impl<'a> Access<'a> {
-    fn new<B>(request: &Request<B>, metrics: &'a Metrics) -> Self {
+    fn new<B>(
+        request: &Request<B>,
+        kind: (&'static str, &'static str),
+        metrics: &'a Metrics,
+        observed: &'a Observed,
+    ) -> Self {
         Self {
             metrics,
+            observed,
             _active: metrics.begin_request(),
+            kind,
             start: Instant::now(),
             method: request.method().clone(),
             // Without the query, which may be private.
@@ -290,8 +312,9 @@ impl Drop for Access<'_> {
         let duration = self.start.elapsed();
         // Proxies commonly log 499 if the client closed the connection.
         let status = self.status.map_or(499, |status| status.as_u16());
-        let (method, route) = (route::method(&self.method), route::template(&self.path));
+        let (method, route) = self.kind;
         self.metrics.request(method, route, status, duration);
+        self.observed.end(status);
         let duration_ms = duration.as_micros() as f64 / 1000.0;
         tracing::info!(target: "access", method = %self.method, path = %self.path, status, duration_ms);
     }

@@ -1,7 +1,9 @@
-//! What operators can watch: request ids, metrics, and the component's events in the audit log.
+//! What operators can watch: request ids, metrics, traces, and the component's events in the audit
+//! log.
 //!
 //! ```text
-//! request -> audit, event, metrics, request_id
+//! request -> audit, event, traces
+//! traces -> metrics, request_id
 //! audit -> event, request_id
 //! event -> metrics
 //! metrics -> exposition, process
@@ -14,8 +16,10 @@ pub mod metrics;
 mod process;
 pub mod request;
 pub mod request_id;
+pub mod traces;
 
 pub use audit::AuditLog;
 pub use metrics::Metrics;
 pub use request::{Current, Observed, Observer};
 pub use request_id::RequestId;
+pub use traces::Traces;

@@ -13,6 +13,7 @@ use super::{
     event::Event,
     metrics::{Metrics, Operation, StoreOutcome},
     request_id::RequestId,
+    traces::{StoreSpan, Trace, Traces},
 };
 
 /// Where everything that operators can watch goes. Clones share it.
@@ -22,6 +23,8 @@ pub struct Observer {
     pub metrics: Metrics,
     /// Where events are recorded, if they are.
     pub audit: Option<AuditLog>,
+    /// Where traces are sent, if they are.
+    pub traces: Option<Traces>,
 }
 
 /// A request that is being answered.
@@ -29,6 +32,7 @@ pub struct Observer {
 pub struct Observed {
     /// Its id.
     pub id: RequestId,
+    trace: Option<Trace>,
     /// How many calls of the store have not ended.
     store_calls: AtomicUsize,
     /// Whether an event of it is missing in the audit log, without which it may not be answered.
@@ -36,12 +40,34 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// The request of this id.
-    pub fn new(id: RequestId) -> Self {
+    /// The request of this id, and its part of a trace.
+    pub fn new(id: RequestId, trace: Option<Trace>) -> Self {
         Self {
             id,
+            trace,
             store_calls: AtomicUsize::new(0),
             is_unrecorded: AtomicBool::new(false),
+        }
+    }
+
+    /// The component gets it.
+    pub fn begin_component(&self) {
+        if let Some(trace) = &self.trace {
+            trace.begin_component();
+        }
+    }
+
+    /// The component is done with it.
+    pub fn end_component(&self) {
+        if let Some(trace) = &self.trace {
+            trace.end_component();
+        }
+    }
+
+    /// It was answered with this status.
+    pub fn end(&self, status: u16) {
+        if let Some(trace) = &self.trace {
+            trace.end(status);
         }
     }
 
@@ -83,6 +109,7 @@ pub struct StoreCall<'a> {
     request: Option<Arc<Observed>>,
     operation: Operation,
     start: Instant,
+    span: Option<StoreSpan>,
 }
 
 impl Observer {
@@ -117,8 +144,12 @@ impl Observer {
         if let Some(request) = &request {
             request.store_calls.fetch_add(1, Ordering::Relaxed);
         }
+        let trace = request
+            .as_deref()
+            .and_then(|request| request.trace.as_ref());
         StoreCall {
             observer: self,
+            span: trace.and_then(|trace| trace.begin_store_call(operation)),
             request,
             operation,
             start: Instant::now(),
@@ -128,7 +159,10 @@ impl Observer {
 
 impl StoreCall<'_> {
     /// It ended.
-    pub fn end(self, outcome: StoreOutcome) {
+    pub fn end(mut self, outcome: StoreOutcome) {
+        if let Some(span) = self.span.take() {
+            span.end(outcome);
+        }
         let metrics = &self.observer.metrics;
         metrics.store_operation(self.operation, outcome, self.start.elapsed());
     }
