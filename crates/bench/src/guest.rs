@@ -5,6 +5,7 @@ use std::{path::Path, pin::Pin, sync::Arc};
 
 use anonymous_domains_gateway::{
     host::{self, Instance, Shared, memory::Memory},
+    observation::Observer,
     settings::Settings,
     store::sqlite::SqliteStore,
 };
@@ -51,6 +52,7 @@ impl Guest {
             store: Arc::new(SqliteStore::open(&state.store())?),
             settings: LiveSettings::new(settings),
             memory: Memory::new(usize::MAX),
+            observer: Observer::default(),
         };
         let mut cache = CacheConfig::new();
         cache.with_directory(state.cache()?);

@@ -95,6 +95,9 @@ pub enum Command {
     /// The domain CA, which signs the certificates
     #[command(subcommand)]
     Ca(CaCommand),
+    /// Check an audit log of a gateway; needs no server
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Check the store: read all of it, and print what is wrong
     ///
     /// One finding a line, and exit code 1 if something is wrong. Every row must be there and
@@ -133,6 +136,27 @@ pub struct ImportArguments {
     /// same file
     #[arg(long)]
     pub replace: bool,
+}
+
+/// What to do with audit logs.
+#[derive(Subcommand)]
+pub enum AuditCommand {
+    /// Say whether the chain of a log is whole, where it breaks, and how far it reaches
+    ///
+    /// Prints the number and the hash of the last record. Note them elsewhere: what was cut off at
+    /// the end later shows only with --expect-seq or --expect-hash. The exit code is 1 if the chain
+    /// breaks.
+    Verify {
+        /// The log's files, the oldest first
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The number of a record that must be there
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        expect_seq: Option<u64>,
+        /// The SHA-256 of that record's line; without --expect-seq, of any record's
+        #[arg(long, value_name = "HASH")]
+        expect_hash: Option<String>,
+    },
 }
 
 /// What to do with domains.

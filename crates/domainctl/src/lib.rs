@@ -5,7 +5,7 @@
 //!
 //! [`transfer`] moves domains from one server to another, and [`check`] reads a whole store.
 //!
-//! Each module uses only modules before it: `advice`, `error`, `pages`, `server_url`, `settings`,
+//! Each module uses only modules before it: `audit`, `advice`, `error`, `pages`, `server_url`, `settings`,
 //! `admin`, `health`, `rotation`, `check`, `transfer`; and in the command `args`, `certificate`,
 //! `table`, `report`, `progress`, `rotate`, `checks`, `transfers`.
 //!
@@ -29,6 +29,7 @@
 #![forbid(unsafe_code)]
 
 pub mod advice;
+pub mod audit;
 pub mod check;
 pub mod error;
 pub mod transfer;

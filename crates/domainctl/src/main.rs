@@ -20,11 +20,11 @@ use std::{
 use anonymous_domains_client::{
     Client, ClientOptions, CommandError as _, Console, RetryPolicy, Token, files, printable,
 };
-use anonymous_domains_domainctl::{Admin, SetOutcome, SettingsChange, error::AdminError};
+use anonymous_domains_domainctl::{Admin, SetOutcome, SettingsChange, audit, error::AdminError};
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
 use args::{
-    Arguments, CaCommand, Command, DomainCommand, KeyEncryptionKeyCommand, MemberCommand,
-    SettingsArguments,
+    Arguments, AuditCommand, CaCommand, Command, DomainCommand, KeyEncryptionKeyCommand,
+    MemberCommand, SettingsArguments,
 };
 use clap::{CommandFactory as _, Parser as _};
 use report::{Listed, Report, Stop};
@@ -84,6 +84,21 @@ fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
                 json!({ "domain": domain, "outcome": "rollover-required" }),
             )?;
             Ok(Listed::Whole)
+        }
+        Command::Audit(AuditCommand::Verify {
+            files,
+            expect_seq,
+            expect_hash,
+        }) => {
+            let noted = audit::Noted {
+                seq: *expect_seq,
+                hash: expect_hash.clone(),
+            };
+            let verdict = audit::verify(files, &noted).map_err(|(file, error)| {
+                AdminError::Usage(format!("{} cannot be read: {error}.", file.display()))
+            })?;
+            let text = report::audit_text(&verdict);
+            report.check(&text, json!(verdict), verdict.is_whole())
         }
         Command::Export(wanted) => transfers::export(&admin(arguments)?, wanted, report),
         Command::Import(wanted) => transfers::import(&admin(arguments)?, wanted, report),

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
 
 use anonymous_domains_client::{CommandError as _, Console, printable};
-use anonymous_domains_domainctl::{Pages, error::AdminError};
+use anonymous_domains_domainctl::{Pages, audit::Verdict, error::AdminError};
 use anonymous_domains_protocol::admin::Domain;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -59,6 +59,21 @@ impl Report {
     /// Tells people something besides the result.
     pub fn note(&self, text: &str) {
         self.console.note(text);
+    }
+
+    /// Prints what a check found: `text`, or `json` with whether all is well as `ok`.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Output`].
+    pub fn check(&self, text: &str, mut json: Value, is_well: bool) -> Result<Listed, Stop> {
+        json["ok"] = is_well.into();
+        self.console.say(text, &json)?;
+        Ok(if is_well {
+            Listed::Whole
+        } else {
+            Listed::Wrong
+        })
     }
 
     /// Warns people; programs find it in the JSON.
@@ -239,6 +254,27 @@ pub fn domain_text(domain: &Domain) -> String {
     ]
     .map(|(name, value)| format!("{name:<24}{}", printable(&value)))
     .join("\n")
+}
+
+/// What a check of an audit log found, as text.
+pub fn audit_text(verdict: &Verdict) -> String {
+    let mut lines: Vec<String> = verdict
+        .breaks
+        .iter()
+        .map(|found| printable(&found.to_string()).to_string())
+        .collect();
+    lines.push(match (verdict.first_seq, verdict.last_seq) {
+        _ if !verdict.is_whole() => "the chain is broken".to_owned(),
+        (Some(1), Some(last)) => format!("the chain is whole: records 1 to {last}"),
+        (Some(first), Some(last)) => format!(
+            "the chain is whole: records {first} to {last}; those before {first} are not here"
+        ),
+        _ => "there are no records".to_owned(),
+    });
+    if let (Some(seq), Some(hash)) = (verdict.last_seq, &verdict.last_hash) {
+        lines.push(format!("last record {seq}, SHA-256 {hash}"));
+    }
+    lines.join("\n")
 }
 
 /// A row of the table of domains.

@@ -6,6 +6,7 @@ use rcgen::{
     PKCS_ECDSA_P256_SHA256, SerialNumber,
 };
 use time::{Duration, OffsetDateTime};
+use x509_cert::Certificate;
 use zeroize::Zeroizing;
 
 /// How long the CA's certificate is valid, in days: ten years.
@@ -13,6 +14,13 @@ const VALIDITY_DAYS: i64 = 3653;
 
 /// How far in the past its validity begins: devices' clocks may be slow.
 const BACKDATED: Duration = Duration::hours(1);
+
+/// When the first of some certificates in PEM ends, in seconds since 1970. `None` if there is none.
+pub fn expiry_s(certificates: &str) -> Option<i64> {
+    let certificates = Certificate::load_pem_chain(certificates.as_bytes()).ok()?;
+    let validity = certificates.first()?.tbs_certificate().validity();
+    i64::try_from(validity.not_after.to_unix_duration().as_secs()).ok()
+}
 
 /// A certification authority: a self-signed certificate and its key, in PEM without a
 /// line break at the end.

@@ -4,7 +4,7 @@ use std::{
     fmt::Display,
     future::poll_fn,
     pin::Pin,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     task::Poll,
 };
 
@@ -24,6 +24,7 @@ use wasmtime_wasi_http::{
 use crate::{
     engine::Program,
     host::{Instance, Shared},
+    observation::Observed,
 };
 
 /// After this many requests an instance is replaced. This limits memory leaks.
@@ -93,13 +94,20 @@ impl Guest {
         self.requests += 1;
         // The deadline of its last request has passed.
         self.store.set_epoch_deadline(1);
-        match &self.proxy {
-            Proxy::P2(proxy) => exchange_p2(&mut self.store, proxy, request, outcome).await,
-            Proxy::P3(service) => {
-                let is_ready = exchange_p3(&mut self.store, service, request, outcome).await?;
-                Ok(is_ready && self.requests < MAX_REQUESTS)
-            }
+        let observed: Option<Arc<Observed>> = request.extensions().get().cloned();
+        self.store.data().set_request(observed.clone());
+        if let Some(observed) = &observed {
+            observed.begin_component();
         }
+        let is_ready = match &self.proxy {
+            Proxy::P2(proxy) => exchange_p2(&mut self.store, proxy, request, outcome).await?,
+            Proxy::P3(service) => exchange_p3(&mut self.store, service, request, outcome).await?,
+        };
+        self.store.data().set_request(None);
+        if let Some(observed) = observed {
+            observed.end_component();
+        }
+        Ok(is_ready && self.requests < MAX_REQUESTS)
     }
 }
 

@@ -40,6 +40,11 @@ impl<T: Send + 'static> IdlePool<T> {
         self.lock().stack.pop().map(|(item, _)| item)
     }
 
+    /// How many items there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().stack.len()
+    }
+
     /// Keeps an item.
     pub(crate) fn put(self: &Arc<Self>, item: T) {
         let mut kept = self.lock();

@@ -76,7 +76,8 @@
 //! 14. [`cli`], [`ca`]: the command line, creating a CA
 //! 15. [`limits`], [`settings`], [`store`]: rates and networks, the component's settings and its
 //!     key-value store
-//! 16. `toml_file`: files with names and values
+//! 16. [`observation`]: what operators can watch
+//! 17. `toml_file`: files with names and values
 
 #![forbid(unsafe_code)]
 
@@ -92,6 +93,7 @@ pub mod http;
 mod idle_pool;
 pub mod jwks;
 pub mod limits;
+pub mod observation;
 mod reload;
 pub mod run;
 pub mod scheduler;

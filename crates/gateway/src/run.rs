@@ -1,12 +1,21 @@
 //! Connects the parts, and serves until a signal comes.
 
-use std::{io::Write as _, net::IpAddr, pin::pin, sync::Arc, time::Instant};
+use std::{
+    io::Write as _,
+    net::IpAddr,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::oneshot,
+    task::JoinHandle,
+    time::MissedTickBehavior,
 };
 
 use crate::{
@@ -14,6 +23,7 @@ use crate::{
     domains::{Builder, Domains},
     http::serve::{Connections, serve},
     jwks::{AUTH_JWKS, KeySource},
+    observation::{AuditLog, Traces},
     reload::Reloader,
     settings::{self, Settings},
     state::StateDirectory,
@@ -23,9 +33,15 @@ use crate::{
     tls::{self, Tls, self_signed},
 };
 
+/// How often the audit log is written to the disk.
+const AUDIT_SYNC_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How many connections the internal listener has open at a time.
+const INTERNAL_CONNECTIONS: usize = 64;
+
 /// Serves until SIGTERM or SIGINT, and then until the requests in flight have ended or the grace
 /// period is over. Prints `listening on http://ADDR` (or `https://`) on standard output when it can
-/// serve.
+/// serve, and `internal listener on http://ADDR` if there is one.
 ///
 /// # Errors
 ///
@@ -39,13 +55,30 @@ pub async fn run(arguments: Arguments, log: LogFilter) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
 
+    let internal_listener = match arguments.watching.internal_listen {
+        Some(address) => Some(
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("cannot listen on {address}"))?,
+        ),
+        None => None,
+    };
+    let watching = &arguments.watching;
+    let traces = match &watching.otlp_endpoint {
+        Some(endpoint) => Some(Traces::new(endpoint, watching.otlp_sample_ratio)?),
+        None => None,
+    };
+
     let tls = arguments.tls.source()?;
     warn_of_unknown_variables();
     let configured = arguments.configured()?;
     let begin = async {
         let (settings, keys) = with_keys(&arguments, configured.clone()).await?;
-        let domains = builder(&arguments, settings)?.build().await?;
-        anyhow::Ok((domains, keys))
+        let mut builder = builder(&arguments, settings)?;
+        if let Some(traces) = traces.clone() {
+            builder = builder.traces(traces);
+        }
+        anyhow::Ok((builder.build().await?, keys))
     };
     let (domains, keys) = tokio::select! {
         begun = begin => begun?,
@@ -67,11 +100,6 @@ pub async fn run(arguments: Arguments, log: LogFilter) -> anyhow::Result<()> {
         max_per_client: arguments.max_connections_per_client,
         shutdown_grace: arguments.shutdown_grace,
     };
-    tracing::info!(%address, scheme, ready_ms = start.elapsed().as_millis() as u64, "serving");
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on {scheme}://{address}")?;
-    out.flush()?;
-    drop(out);
     let limits = &arguments.limits;
     let service = domains
         .into_service()
@@ -79,20 +107,71 @@ pub async fn run(arguments: Arguments, log: LogFilter) -> anyhow::Result<()> {
     if keys.is_some() {
         service.set_key_source(keys).await?;
     }
+    let audit = service.observer().audit.clone();
+    let kept = audit.clone().map(keep_audit_log).transpose()?;
     let reloader = Reloader {
         service: service.clone(),
         tls,
         log,
         configured,
     };
+    let (service, internal) = match internal_listener {
+        Some(listener) => {
+            let (public, service, notice) = service.split();
+            (public, Some((listener, service, notice)))
+        }
+        None => (service, None),
+    };
+    tracing::info!(%address, scheme, ready_ms = start.elapsed().as_millis() as u64, "serving");
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening on {scheme}://{address}")?;
+    if let Some((listener, ..)) = &internal {
+        let address = listener.local_addr()?;
+        writeln!(out, "internal listener on http://{address}")?;
+    }
+    out.flush()?;
+    drop(out);
     tokio::spawn(reloader.run(hangup));
     tokio::spawn(systemd::keep_alive());
     systemd::ready();
+
+    let (stop_internal, stopped) = oneshot::channel::<()>();
+    let (internal, notice) = match internal {
+        Some((listener, service, notice)) => {
+            let connections = Connections {
+                tls: None,
+                max: INTERNAL_CONNECTIONS,
+                max_per_client: None,
+                shutdown_grace: connections.shutdown_grace,
+            };
+            // An error, too, means that it shall stop.
+            let stop = async move { drop(stopped.await) };
+            let internal = tokio::spawn(serve(listener, service, connections, stop));
+            (Some(internal), Some(notice))
+        }
+        None => (None, None),
+    };
     let shutdown = async {
         shutdown.await;
         systemd::stopping();
+        if let Some(notice) = notice {
+            notice.give();
+        }
+        tokio::time::sleep(arguments.watching.shutdown_delay).await;
     };
     serve(listener, service, connections, shutdown).await;
+    // The last to end, so that it can be watched how the other one ends.
+    drop(stop_internal);
+    if let Some(internal) = internal {
+        internal.await?;
+    }
+    if let (Some(audit), Some(kept)) = (audit, kept) {
+        kept.abort();
+        tokio::task::spawn_blocking(move || audit.sync()).await?;
+    }
+    if let Some(traces) = traces {
+        tokio::task::spawn_blocking(move || traces.end()).await?;
+    }
     Ok(())
 }
 
@@ -126,6 +205,31 @@ pub(crate) async fn load_tls(
     tokio::task::spawn_blocking(load).await?
 }
 
+/// Has the audit log written to the disk, and lets a renamed file go at SIGHUP.
+fn keep_audit_log(audit: AuditLog) -> anyhow::Result<JoinHandle<()>> {
+    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+    let mut ticks = tokio::time::interval(AUDIT_SYNC_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Ok(tokio::spawn(async move {
+        loop {
+            let was_renamed = tokio::select! {
+                _ = hangup.recv() => true,
+                _ = ticks.tick() => false,
+            };
+            let audit = audit.clone();
+            let work = tokio::task::spawn_blocking(move || {
+                if was_renamed {
+                    audit.reopen();
+                }
+                audit.sync();
+            });
+            if work.await.is_err() {
+                tracing::error!("the audit log is not written to the disk");
+            }
+        }
+    }))
+}
+
 /// What the arguments say of everything but connections.
 pub(crate) fn builder(arguments: &Arguments, configured: Settings) -> anyhow::Result<Builder> {
     let mut builder = Domains::builder()
@@ -136,6 +240,9 @@ pub(crate) fn builder(arguments: &Arguments, configured: Settings) -> anyhow::Re
         .max_memory(arguments.max_memory);
     if let Some(component) = &arguments.component {
         builder = builder.component(component);
+    }
+    if let Some(file) = &arguments.watching.audit_log {
+        builder = builder.audit_log(file.clone(), arguments.watching.audit_fail_open);
     }
     if let Some(address) = arguments.store.address()? {
         let location = Location::Redis(Box::new(address), arguments.store.connect_timeout);

@@ -1,10 +1,16 @@
 //! The log, on standard error.
 
+mod json;
+
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 use tracing_subscriber::{
-    EnvFilter, Registry, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+    EnvFilter, Registry,
+    fmt::{self, format::JsonFields},
+    layer::SubscriberExt as _,
+    reload,
+    util::SubscriberInitExt as _,
 };
 
 use crate::cli::LogFormat;
@@ -62,7 +68,9 @@ pub fn start(filter: EnvFilter, format: LogFormat) -> anyhow::Result<LogFilter> 
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         LogFormat::Text => registry.with(layer).try_init(),
-        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+        LogFormat::Json => registry
+            .with(layer.fmt_fields(JsonFields::new()).event_format(json::Json))
+            .try_init(),
     }
     .context("cannot start the log")?;
     Ok(LogFilter(handle))

@@ -17,6 +17,7 @@ use anyhow::{Context as _, anyhow, bail};
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 use wasmtime_wasi_http::WasiBody;
 
 use crate::{
@@ -27,6 +28,7 @@ use crate::{
         memory::{OutOfMemory, Reclaim},
     },
     idle_pool::IdlePool,
+    observation::{Observer, metrics::Reason},
     scheduler::{CorePermit, Scheduler},
     settings::{LiveSettings, Settings},
 };
@@ -65,6 +67,16 @@ impl Workers {
         }
     }
 
+    /// Who observes the instances.
+    pub fn observer(&self) -> &Observer {
+        &self.shared.observer
+    }
+
+    /// How many instances are idle.
+    pub fn idle(&self) -> usize {
+        self.idle.len()
+    }
+
     /// Waits for a core, which [`answer`](Self::answer) needs.
     pub async fn acquire_core(&self) -> CorePermit {
         self.scheduler.acquire().await
@@ -88,10 +100,11 @@ impl Workers {
     ) -> Outcome {
         let (sender, outcome) = oneshot::channel();
         let workers = self.clone();
-        tokio::spawn(async move {
+        let serve = async move {
             workers.serve(core, request, sender).await;
             drop(held);
-        });
+        };
+        tokio::spawn(serve.in_current_span());
         // There is none if the task panicked.
         outcome.await.unwrap_or(Err(Failure::Failed))
     }
@@ -109,6 +122,8 @@ impl Workers {
                 let _ = sender.send(outcome);
             }
         };
+        let metrics = &self.shared.observer.metrics;
+        let _busy = metrics.begin_busy();
         let response = Mutex::new(None);
         let mut run = Box::pin(self.scheduler.run(core, async {
             let mut guest = match self.take_idle() {
@@ -128,6 +143,9 @@ impl Workers {
                 .unwrap_or_else(PoisonError::into_inner)
                 .take()
             {
+                if let Err(failure) = outcome {
+                    metrics.component_failure(failure.into());
+                }
                 send(outcome);
             }
             poll
@@ -139,9 +157,14 @@ impl Workers {
         match finished {
             Ok(Ok(Some(guest))) => self.idle.put(guest),
             Ok(Ok(None)) => {}
-            Ok(Err(error)) => send(Err(failure(&error))),
+            Ok(Err(error)) => {
+                let failure = failure(&error);
+                metrics.component_failure(failure.into());
+                send(Err(failure));
+            }
             Err(_) => {
                 tracing::error!("the component did not answer in time");
+                metrics.component_failure(Reason::Timeout);
                 send(Err(Failure::TimedOut));
             }
         }
@@ -194,6 +217,16 @@ impl Workers {
     /// If there is no memory for it, or it fails at its start.
     pub async fn instantiate(&self) -> wasmtime::Result<Guest> {
         Guest::new(&self.program, self.shared.clone()).await
+    }
+}
+
+impl From<Failure> for Reason {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoRoom => Self::NoRoom,
+            Failure::TimedOut => Self::Timeout,
+            Failure::Failed => Self::Failed,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use anonymous_domains_bench::{
 use anonymous_domains_gateway::{
     engine::Program,
     host::{Shared, memory::Memory},
+    observation::Observer,
     scheduler::Scheduler,
     settings::Settings,
     state::StateDirectory,
@@ -115,6 +116,7 @@ fn instantiation_us(component: &Path, state: &Path) -> anyhow::Result<f64> {
         store: Arc::new(SqliteStore::open(&state.store())?),
         settings: LiveSettings::new(Settings::default()),
         memory: Memory::new(usize::MAX),
+        observer: Observer::default(),
     };
     let workers = Workers::new(
         Arc::new(program),

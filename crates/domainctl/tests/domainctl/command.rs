@@ -346,3 +346,25 @@ fn the_help_is_as_pinned() {
         assert_eq!(text(&output.stdout), pinned, "{name}");
     }
 }
+
+#[test]
+fn an_audit_log_is_checked_without_a_server() {
+    let shell = Shell::new();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("audit.log");
+    let path = file.to_str().unwrap();
+    let zeros = "0".repeat(64);
+    let line = format!("{{\"seq\":1,\"prev\":\"{zeros}\",\"event\":\"x\"}}\n");
+    std::fs::write(&file, &line).unwrap();
+    let told = shell.says(&["audit", "verify", path]);
+    assert!(told.starts_with("the chain is whole: records 1 to 1\nlast record 1, SHA-256 "));
+    let found = shell.json(&["audit", "verify", path, "--expect-seq", "2"], 1);
+    assert_eq!(found["ok"], false);
+    assert_eq!(found["breaks"][0]["kind"], "tail-cut");
+    assert_eq!(found["lastSeq"], 1);
+    std::fs::write(&file, line.replace("\"seq\":1", "\"seq\":0")).unwrap();
+    let output = shell.run(&["audit", "verify", path]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("\nthe chain is broken\n"));
+    shell.fails(&["audit", "verify", "/nothing/here"], 2);
+}

@@ -5,6 +5,7 @@ mod limits;
 mod store;
 mod tls;
 mod units;
+mod watching;
 
 use std::{
     ffi::OsString,
@@ -27,6 +28,7 @@ pub use limits::LimitArguments;
 pub use store::StoreArguments;
 pub use tls::{TlsArguments, TlsSource};
 use units::{duration, size};
+pub use watching::WatchArguments;
 
 /// Serves the Anonymous Domains component over HTTP, with its tables in a SQLite file or a Redis.
 #[derive(Debug, Parser)]
@@ -194,6 +196,10 @@ pub struct Arguments {
     #[arg(default_value = "10s", value_parser = duration)]
     pub shutdown_grace: Duration,
 
+    /// What operators can watch
+    #[command(flatten)]
+    pub watching: WatchArguments,
+
     /// Form of the log, which goes to standard error
     #[arg(long, env = "ANONYMOUS_DOMAINS_LOG_FORMAT", value_name = "FORMAT")]
     #[arg(value_enum, default_value_t = LogFormat::Text)]
@@ -354,8 +360,10 @@ Settings of the component:
 Gateways that share a --store need the same CA and the same key-encryption keys. Only the first
 on an empty store may make them.
 
-Standard output gets one line, when requests can be served:
-  listening on http://ADDR:PORT, or https:// with TLS";
+Standard output gets one line, when requests can be served, and a second one with
+--internal-listen:
+  listening on http://ADDR:PORT, or https:// with TLS
+  internal listener on http://ADDR:PORT";
 
 #[cfg(test)]
 mod tests {
@@ -383,7 +391,9 @@ mod tests {
                 let name = flag.to_uppercase().replace('-', "_");
                 assert_eq!(variable, format!("ANONYMOUS_DOMAINS_{name}").as_str());
             }
-            let value = argument.get_value_names().unwrap().join(" ");
+            // A flag without a value has no names for it.
+            let names = argument.get_value_names().unwrap_or_default();
+            let value: String = names.iter().map(|name| format!(" {name}")).collect();
             let mut values: Vec<_> = argument
                 .get_possible_values()
                 .iter()
@@ -397,7 +407,7 @@ mod tests {
                 values => format!(" ({values})"),
             };
             let help = argument.get_help().unwrap();
-            list += &format!("- `--{flag} {value}`{values}: {help}\n");
+            list += &format!("- `--{flag}{value}`{values}: {help}\n");
         }
         let (begin, end) = ("<!-- begin flags -->\n", "<!-- end flags -->");
         let page = std::fs::read_to_string(PAGE).unwrap();

@@ -15,9 +15,11 @@ use super::{
     },
 };
 use crate::{
+    ca,
     engine::{self, Program},
     host::{Shared, memory::Memory},
     http::{Limits, Service},
+    observation::{AuditLog, Observer, Traces},
     scheduler::Scheduler,
     settings::{LiveSettings, Settings},
     state::{self, StateDirectory},
@@ -45,6 +47,8 @@ pub struct Builder {
     pub(super) settings: Result<Settings, anyhow::Error>,
     pub(super) limits: Limits,
     pub(super) max_memory: usize,
+    audit: Option<(PathBuf, bool)>,
+    traces: Option<Traces>,
 }
 
 /// Where the component comes from.
@@ -77,6 +81,8 @@ impl Builder {
                 request_timeout: Duration::from_secs(30),
             },
             max_memory: 1024 * 1024 * 1024,
+            audit: None,
+            traces: None,
         }
     }
 
@@ -175,6 +181,18 @@ impl Builder {
         self
     }
 
+    /// Records in this file what the component decides; `fail_open` as in [`AuditLog::open`].
+    pub(crate) fn audit_log(mut self, file: PathBuf, fail_open: bool) -> Self {
+        self.audit = Some((file, fail_open));
+        self
+    }
+
+    /// Sends traces of requests.
+    pub(crate) fn traces(mut self, traces: Traces) -> Self {
+        self.traces = Some(traces);
+        self
+    }
+
     /// Settings that were read elsewhere, in place of all others.
     pub(crate) fn settings(mut self, settings: Settings) -> Self {
         self.settings = Ok(settings);
@@ -225,7 +243,9 @@ impl Builder {
 
         // Idle instances were in use before, and are reused before new ones are created. So there
         // are never more instances than concurrent requests.
+        // One more is for the check whether the server is ready.
         let max_instances = u32::try_from(self.limits.concurrent_requests).unwrap_or(u32::MAX);
+        let max_instances = max_instances.saturating_add(1);
         let source = self.source;
         let load = move || source.load(cache, max_instances);
         let program = tokio::task::spawn_blocking(load)
@@ -233,11 +253,23 @@ impl Builder {
             .map_err(anyhow::Error::from)
             .flatten()
             .or_build_error(Component)?;
+        let open = |(file, fail_open): (PathBuf, bool)| AuditLog::open(&file, fail_open);
+        let audit = self.audit.map(open).transpose();
+        let observer = Observer {
+            audit: audit.or_build_error(Directory)?,
+            traces: self.traces,
+            ..Observer::default()
+        };
+        let ca = settings.get("ca_certificate");
+        if let Some(expiry) = ca.and_then(ca::expiry_s) {
+            observer.metrics.set_ca_expiry(expiry);
+        }
         let settings = LiveSettings::new(settings);
         let shared = Shared {
             store: opened.store,
             settings: Arc::clone(&settings),
             memory: Memory::new(self.max_memory),
+            observer,
         };
         let scheduler = Scheduler::new(std::thread::available_parallelism().map_or(1, usize::from));
         let workers = Workers::new(Arc::new(program), shared, scheduler, timeout);

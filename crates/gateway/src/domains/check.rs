@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow, bail};
 use super::builder::Builder;
 use crate::{
     host::{Shared, memory::Memory},
+    observation::Observer,
     scheduler::Scheduler,
     settings::{LiveSettings, Settings},
     state::StateDirectory,
@@ -56,6 +57,7 @@ impl Builder {
             store: Arc::new(store),
             settings: LiveSettings::new(Settings::default()),
             memory: Memory::new(self.max_memory),
+            observer: Observer::default(),
         };
         let scheduler = Scheduler::new(1);
         let timeout = self.limits.request_timeout;

@@ -15,7 +15,7 @@ pub struct BuildError {
 pub enum BuildErrorKind {
     /// A setting is unknown.
     Settings,
-    /// The state directory, or the one for compiled code, cannot be used.
+    /// The state directory, the one for compiled code, or the audit log cannot be used.
     Directory,
     /// The store cannot be opened, or a secret that its content needs is missing or different.
     Store,

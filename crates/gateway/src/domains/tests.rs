@@ -165,3 +165,30 @@ async fn bodies_are_limited_as_in_the_gateway() {
         assert_eq!(response.status(), expected, "{size}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_answer_has_the_id_of_its_request() {
+    let Some(component) = program("ANONYMOUS_DOMAINS_COMPONENT") else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let mut domains = built(&component, directory.path()).await;
+    for host in ["tv.example", ""] {
+        for (sent, kept) in [("r-1", true), ("no id", false)] {
+            let request = Request::get("/nothing")
+                .header(HOST, host)
+                .header("x-request-id", sent);
+            let request = request.body(Empty::<Bytes>::new()).unwrap();
+            let Ok(response) = domains.call(request).await;
+            let (head, body) = response.into_parts();
+            let id = head.headers["x-request-id"].to_str().unwrap();
+            assert_eq!(id == sent, kept, "{id}");
+            if host.is_empty() {
+                let problem: serde_json::Value =
+                    serde_json::from_slice(&body.into_bytes()).unwrap();
+                let instance = problem["instance"].as_str().unwrap();
+                assert!(instance.ends_with(&format!(":{id}")), "{instance}");
+            }
+        }
+    }
+}

@@ -11,8 +11,9 @@ use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use super::{
     Instance,
     bindings::wasi::keyvalue::{atomics, store},
+    observed_store::ObservedStore,
 };
-use crate::store::{Store, StoreError, Swap, Version};
+use crate::store::{StoreError, Swap, Version};
 
 /// The only bucket.
 const BUCKET: &str = "default";
@@ -36,7 +37,7 @@ impl HasData for HasKeyValue {
 /// The part of an instance that the interfaces use.
 struct KeyValue<'a> {
     table: &'a mut ResourceTable,
-    store: &'a dyn Store,
+    store: ObservedStore<'a>,
 }
 
 /// A result that the guest sees, inside one that traps it.
@@ -162,7 +163,11 @@ pub(super) fn link(linker: &mut Linker<Instance>) -> wasmtime::Result<()> {
     fn view(instance: &mut Instance) -> KeyValue<'_> {
         KeyValue {
             table: &mut instance.table,
-            store: &*instance.shared.store,
+            store: ObservedStore::new(
+                &*instance.shared.store,
+                &instance.shared.observer,
+                &instance.current,
+            ),
         }
     }
     store::add_to_linker::<_, HasKeyValue>(linker, view)?;
@@ -175,7 +180,26 @@ mod tests {
     use store::{Host as _, HostBucket};
 
     use super::*;
-    use crate::store::sqlite::SqliteStore;
+    use crate::{
+        observation::{Current, Observer},
+        store::{Store as _, sqlite::SqliteStore},
+    };
+
+    #[derive(Default)]
+    struct Around(Observer, Current);
+
+    impl Around {
+        fn host<'a>(
+            &'a self,
+            table: &'a mut ResourceTable,
+            store: &'a SqliteStore,
+        ) -> KeyValue<'a> {
+            KeyValue {
+                table,
+                store: ObservedStore::new(store, &self.0, &self.1),
+            }
+        }
+    }
 
     /// A handle for another call, as a guest passes it.
     fn lend<T: 'static>(handle: &Resource<T>) -> Resource<T> {
@@ -192,10 +216,8 @@ mod tests {
     async fn only_the_default_bucket_opens() {
         let (_directory, store) = opened();
         let mut table = ResourceTable::new();
-        let mut host = KeyValue {
-            table: &mut table,
-            store: &store,
-        };
+        let around = Around::default();
+        let mut host = around.host(&mut table, &store);
         for name in ["", "other", "Default"] {
             let opened = host.open(name.into()).await.unwrap();
             assert!(matches!(opened, Err(Error::AccessDenied)), "{name}");
@@ -207,10 +229,8 @@ mod tests {
     async fn swaps_consume_their_handles_and_a_failed_one_gives_a_current_one() {
         let (_directory, store) = opened();
         let mut table = ResourceTable::new();
-        let mut host = KeyValue {
-            table: &mut table,
-            store: &store,
-        };
+        let around = Around::default();
+        let mut host = around.host(&mut table, &store);
         let bucket = host.open("default".into()).await.unwrap().unwrap();
         let first = host.new(lend(&bucket), "k".into()).await.unwrap().unwrap();
         let second = host.new(lend(&bucket), "k".into()).await.unwrap().unwrap();
@@ -236,10 +256,8 @@ mod tests {
     async fn current_reads_again() {
         let (_directory, store) = opened();
         let mut table = ResourceTable::new();
-        let mut host = KeyValue {
-            table: &mut table,
-            store: &store,
-        };
+        let around = Around::default();
+        let mut host = around.host(&mut table, &store);
         let bucket = host.open("default".into()).await.unwrap().unwrap();
         let cas = host.new(lend(&bucket), "k".into()).await.unwrap().unwrap();
         store.set("k", b"later".to_vec()).await.unwrap();
@@ -252,10 +270,8 @@ mod tests {
     async fn errors_reach_the_guest_as_text() {
         let (_directory, store) = opened();
         let mut table = ResourceTable::new();
-        let mut host = KeyValue {
-            table: &mut table,
-            store: &store,
-        };
+        let around = Around::default();
+        let mut host = around.host(&mut table, &store);
         let bucket = host.open("default".into()).await.unwrap().unwrap();
         store.set("k", b"text".to_vec()).await.unwrap();
         let sum = host.increment(bucket, "k".into(), 1).await.unwrap();

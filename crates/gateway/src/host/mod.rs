@@ -7,6 +7,7 @@
 pub mod config;
 pub mod keyvalue;
 pub mod memory;
+mod observed_store;
 mod output;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use wasmtime_wasi_http::{
 };
 
 use crate::{
+    observation::{Current, Observed, Observer},
     settings::{LiveSettings, Settings},
     store::Store,
 };
@@ -53,6 +55,8 @@ pub struct Shared {
     pub settings: Arc<LiveSettings>,
     /// The memory that they may use together.
     pub memory: Arc<Memory>,
+    /// Who observes them.
+    pub observer: Observer,
 }
 
 /// The host's side of one wasm instance.
@@ -64,6 +68,8 @@ pub struct Instance {
     limiter: Limiter,
     /// The settings when it was made.
     settings: Arc<Settings>,
+    /// The request that it answers.
+    current: Current,
     shared: Shared,
 }
 
@@ -72,16 +78,19 @@ impl Instance {
     pub fn new(shared: Shared) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
+        let current = Current::default();
+        let errors = LogOutput::with_events(shared.observer.clone(), current.clone());
         Self {
             table,
             wasi: WasiCtx::builder()
                 .stdout(LogOutput::default())
-                .stderr(LogOutput::default())
+                .stderr(errors)
                 .build(),
             http: WasiHttpCtx::new(),
             hooks: NoClient,
             limiter: Limiter::new(Arc::clone(&shared.memory)),
             settings: shared.settings.get(),
+            current,
             shared,
         }
     }
@@ -89,6 +98,11 @@ impl Instance {
     /// Whether it has the settings that are in use.
     pub fn is_current(&self) -> bool {
         Arc::ptr_eq(&self.settings, &self.shared.settings.get())
+    }
+
+    /// From now on the instance answers this request, or none.
+    pub fn set_request(&self, request: Option<Arc<Observed>>) {
+        self.current.set(request);
     }
 
     /// The limits on the instance's memory.

@@ -1,4 +1,4 @@
-//! The guest's standard output and error, line by line in the log.
+//! The guest's standard output and error, line by line in the log, but for its events.
 
 use std::{
     io,
@@ -14,6 +14,8 @@ use wasmtime_wasi::{
     p2::{OutputStream, Pollable, StreamResult},
 };
 
+use crate::observation::{Current, Observer};
+
 /// Longer lines of the guest are split, in bytes.
 const MAX_LINE_BYTES: usize = 8 * 1024;
 
@@ -27,17 +29,36 @@ const MAX_WRITE_BYTES: usize = 64 * 1024;
 #[derive(Clone, Default)]
 pub(super) struct LogOutput(Arc<Line>);
 
+impl LogOutput {
+    /// As the default, but lines that are events go to `observer`, for the request of the instance.
+    pub(super) fn with_events(observer: Observer, request: Current) -> Self {
+        Self(Arc::new(Line {
+            bytes: Mutex::default(),
+            events: Some((observer, request)),
+        }))
+    }
+}
+
 #[derive(Default)]
-struct Line(Mutex<Vec<u8>>);
+struct Line {
+    bytes: Mutex<Vec<u8>>,
+    events: Option<(Observer, Current)>,
+}
 
 impl Line {
     fn write(&self, bytes: &[u8]) {
-        let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             for part in piece.chunks(MAX_LINE_BYTES) {
                 line.extend_from_slice(part);
                 if part.ends_with(b"\n") || line.len() >= MAX_LINE_BYTES {
-                    log(&line);
+                    let is_event = self
+                        .events
+                        .as_ref()
+                        .is_some_and(|(observer, request)| observer.event(&line, request));
+                    if !is_event {
+                        log(&line);
+                    }
                     line.clear();
                 }
             }
@@ -47,7 +68,7 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let line = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let line = self.bytes.get_mut().unwrap_or_else(PoisonError::into_inner);
         log(line);
     }
 }
@@ -186,10 +207,28 @@ mod tests {
     fn lines_are_gathered_and_split() {
         let line = Line::default();
         line.write(b"one\ntw");
-        assert_eq!(*line.0.lock().unwrap(), b"tw");
+        assert_eq!(*line.bytes.lock().unwrap(), b"tw");
         line.write(b"o\n");
-        assert!(line.0.lock().unwrap().is_empty());
+        assert!(line.bytes.lock().unwrap().is_empty());
         line.write(&vec![b'x'; MAX_LINE_BYTES * 2 + 5]);
-        assert_eq!(line.0.lock().unwrap().len(), 5);
+        assert_eq!(line.bytes.lock().unwrap().len(), 5);
+    }
+
+    #[test]
+    fn events_are_no_lines_of_the_log() {
+        let observer = Observer::default();
+        let text = logged(|| {
+            let output = LogOutput::with_events(observer.clone(), Current::default());
+            output.0.write(b"one\n{\"event\":\"registration\",");
+            output
+                .0
+                .write(b"\"outcome\":\"joined\"}\n{\"event\":\"broken\n");
+        });
+        let lines: Vec<_> = text.lines().map(str::trim_start).collect();
+        let expected = ["INFO component: one", "INFO component: {\"event\":\"broken"];
+        assert_eq!(lines, expected);
+        let (_, page) = observer.metrics.page("");
+        let line = "anonymous_domains_registrations_total{outcome=\"joined\"} 1\n";
+        assert!(page.contains(line), "{page}");
     }
 }

@@ -4,7 +4,7 @@
 //! ```text
 //! serve -> admission, drive, service
 //! drive -> connection, response, write_timeout
-//! service -> caller, rate_limit, target, request_body, response, connection
+//! service -> caller, rate_limit, target, request_body, response, connection, route, internal
 //! ```
 
 mod admission;
@@ -14,11 +14,13 @@ mod client;
 mod connection;
 mod drive;
 mod forwarded;
+mod internal;
 mod min_rate;
 pub mod problem;
 mod rate_limit;
 mod request_body;
 mod response;
+mod route;
 pub mod serve;
 mod service;
 mod target;

@@ -7,6 +7,7 @@ use http::{
 };
 
 use super::rate_limit::Refusal;
+use crate::observation::RequestId;
 
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -30,15 +31,19 @@ pub enum Problem {
     GuestTimeout,
     /// The component failed.
     GuestFailed,
+    /// The audit log cannot be written.
+    NotRecorded,
+    /// The path is not served here.
+    NotFound,
 }
 
 impl Problem {
-    /// The response: `application/problem+json`.
+    /// The response to the request `id`: `application/problem+json`.
     ///
     /// It has `error` and a `type` other than `about:blank` if the domain protocol has a name for
     /// the error. It has none for overload and timeouts: there clients see a plain HTTP error, and
     /// retry.
-    pub fn into_response(self) -> Response<Bytes> {
+    pub fn into_response(self, id: &RequestId) -> Response<Bytes> {
         let (status, error, title, detail) = match self {
             Self::BadTarget(detail) => (
                 StatusCode::BAD_REQUEST,
@@ -91,31 +96,22 @@ impl Problem {
                 "The server failed",
                 "the server failed; its log says why",
             ),
-        };
-        let kind = match error {
-            Some(error) => format!(
-                "urn:anonymous-domains:error:{}",
-                error.to_ascii_lowercase().replace('_', "-")
+            Self::NotRecorded => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Some("INTERNAL"),
+                "The server failed",
+                "the server cannot record changes, and may not make any without; its log says why",
             ),
-            None => "about:blank".into(),
+            Self::NotFound => (
+                StatusCode::NOT_FOUND,
+                Some("NOT_FOUND"),
+                "There is nothing here",
+                "there is nothing at this path",
+            ),
         };
-        let mut document = serde_json::json!({
-            "type": kind,
-            "title": title,
-            "status": status.as_u16(),
-            "detail": detail,
-        });
-        if let Some(error) = error {
-            document["error"] = error.into();
-        }
-        let mut response = Response::new(Bytes::from(document.to_string()));
-        *response.status_mut() = status;
+        let name = error.map_or(Named::Nothing, Named::Protocol);
+        let mut response = document(status, name, title, detail, id);
         let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self {
             Self::Overloaded => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -151,12 +147,69 @@ fn rate_limit_headers(refusal: Refusal, headers: &mut HeaderMap) {
     headers.insert(RETRY_AFTER, retry_after_s.into());
 }
 
+/// What a problem document says besides its texts.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Named {
+    /// A plain HTTP error.
+    Nothing,
+    /// An error of the domain protocol.
+    Protocol(&'static str),
+    /// The part of the server that is not well.
+    Part(&'static str),
+}
+
+/// A problem document that answers the request `id`.
+pub(super) fn document(
+    status: StatusCode,
+    name: Named,
+    title: &str,
+    detail: &str,
+    id: &RequestId,
+) -> Response<Bytes> {
+    let kind = match name {
+        Named::Protocol(error) => format!(
+            "urn:anonymous-domains:error:{}",
+            error.to_ascii_lowercase().replace('_', "-")
+        ),
+        _ => "about:blank".into(),
+    };
+    let mut document = serde_json::json!({
+        "type": kind,
+        "title": title,
+        "status": status.as_u16(),
+        "detail": detail,
+        "instance": id.urn(),
+    });
+    match name {
+        Named::Nothing => {}
+        Named::Protocol(error) => document["error"] = error.into(),
+        Named::Part(part) => document["part"] = part.into(),
+    }
+    let mut response = Response::new(Bytes::from(document.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
+    fn id() -> RequestId {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-request-id", HeaderValue::from_static("r-1"));
+        RequestId::of(&headers)
+    }
+
     fn parts(problem: Problem) -> (Response<()>, serde_json::Value) {
-        let (parts, body) = problem.into_response().into_parts();
+        let (parts, body) = problem.into_response(&id()).into_parts();
         let document = serde_json::from_slice(&body).unwrap();
         (Response::from_parts(parts, ()), document)
     }
@@ -172,12 +225,15 @@ mod tests {
             Problem::RateLimited(REFUSAL),
             Problem::GuestTimeout,
             Problem::GuestFailed,
+            Problem::NotRecorded,
+            Problem::NotFound,
         ] {
             let (response, document) = parts(problem);
             let headers = response.headers();
             assert_eq!(headers[CONTENT_TYPE], "application/problem+json");
             assert_eq!(headers[CACHE_CONTROL], "no-store", "{problem:?}");
             assert_eq!(document["status"], response.status().as_u16());
+            assert_eq!(document["instance"], "urn:request:r-1");
         }
     }
 

@@ -10,26 +10,33 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
 use super::{
     caller::Caller,
     connection::Connection,
+    internal::{Internal, is_operators},
     problem::Problem,
     rate_limit::{RateLimits, domain_of},
     request_body::RequestReader,
     response::{ResponseBody, ResponseMemory, UnsentResponse},
-    target::make_absolute,
+    route,
+    target::{make_absolute, without_prefix},
 };
 use crate::{
     guest::Failure,
     jwks::{AUTH_JWKS, KeySource},
     limits::{Network, Rates},
+    observation::{
+        Metrics, Observed, Observer, RequestId, metrics::Counted, request_id::REQUEST_ID,
+        traces::Trace,
+    },
     settings::{PUBLIC_PATH_PREFIX, Settings},
     worker::Workers,
 };
@@ -59,8 +66,30 @@ pub struct Service {
     key_source: Arc<RwLock<Option<Arc<KeySource>>>>,
     /// Held while the settings change.
     changing: Arc<tokio::sync::Mutex<()>>,
+    surface: Surface,
     /// The numbers of requests that come over no connection of the gateway's.
     numbers: Arc<AtomicU64>,
+}
+
+/// Which paths a service has.
+#[derive(Clone)]
+enum Surface {
+    /// All of the component's.
+    Whole,
+    /// Those that are not an operator's.
+    Public,
+    /// Those of operators, and those about the server itself.
+    Internal(Arc<Internal>),
+}
+
+/// Has readiness end before the server does.
+pub struct ShutdownNotice(Arc<Internal>);
+
+impl ShutdownNotice {
+    /// From now on `/readyz` says that the server is not ready.
+    pub fn give(&self) {
+        self.0.begin_shutdown();
+    }
 }
 
 impl Service {
@@ -79,6 +108,7 @@ impl Service {
             trusted_proxies: Arc::default(),
             key_source: Arc::default(),
             changing: Arc::default(),
+            surface: Surface::Whole,
             numbers: Arc::default(),
         }
     }
@@ -160,6 +190,24 @@ impl Service {
         }
     }
 
+    /// Who observes it.
+    pub fn observer(&self) -> &Observer {
+        self.workers.observer()
+    }
+
+    /// Divides the service: the first has what is for everybody, the second what is for operators
+    /// only, and what is about the server itself.
+    pub fn split(self) -> (Self, Self, ShutdownNotice) {
+        let internal = Internal::new(self.workers.clone());
+        let notice = ShutdownNotice(Arc::clone(&internal));
+        let with = |surface| Self {
+            surface,
+            ..self.clone()
+        };
+        let (public, internal) = (Surface::Public, Surface::Internal(internal));
+        (with(public), with(internal), notice)
+    }
+
     /// Answers one request that came over `connection`, and logs it. Every failure becomes a
     /// problem document.
     ///
@@ -190,23 +238,53 @@ impl Service {
     }
 
     /// Answers one request of `caller`, and logs it.
-    async fn respond<B>(&self, request: Request<B>, caller: Caller) -> Response<UnsentResponse>
+    async fn respond<B>(&self, mut request: Request<B>, caller: Caller) -> Response<UnsentResponse>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
-        let mut access = Access::new(&request);
-        let response = match self.handle(request, caller).await {
-            Ok(response) => response,
-            Err(problem) => problem.into_response().map(UnsentResponse::from),
+        let id = RequestId::of(request.headers());
+        request.headers_mut().insert(REQUEST_ID, id.header());
+        // Of the highest level, so that every line of the log can have its id.
+        let span = tracing::error_span!(
+            target: "request", "request", request_id = %id, trace_id = tracing::field::Empty
+        );
+        if let Surface::Internal(internal) = &self.surface {
+            let path = request.uri().path();
+            let answer = internal.answer(request.method(), path, request.headers(), &id);
+            if let Some(mut response) = answer.instrument(span.clone()).await {
+                response.headers_mut().insert(REQUEST_ID, id.header());
+                return response.map(UnsentResponse::from);
+            }
+        }
+        let path = request.uri().path();
+        let method = route::method(request.method());
+        let route = route::template(without_prefix(path, &self.path_prefix).unwrap_or(path));
+        let traces = self.observer().traces.as_ref();
+        let trace = traces.map(|to| to.begin(request.headers(), method, route, path, &id));
+        if let Some(trace_id) = trace.as_ref().and_then(Trace::id) {
+            span.record("trace_id", trace_id);
+        }
+        let observed = Arc::new(Observed::new(id.clone(), trace));
+        let answered = async {
+            let metrics = &self.observer().metrics;
+            let mut access = Access::new(&request, (method, route), metrics, &observed);
+            request.extensions_mut().insert(Arc::clone(&observed));
+            let mut response = match self.handle(request, caller, &observed).await {
+                Ok(response) => response,
+                Err(problem) => problem.into_response(&id).map(UnsentResponse::from),
+            };
+            response.headers_mut().insert(REQUEST_ID, id.header());
+            access.end(&response);
+            response
         };
-        access.status = Some(response.status());
-        response
+        answered.instrument(span).await
     }
 
     async fn handle<B>(
         &self,
         mut request: Request<B>,
         caller: Caller,
+        observed: &Observed,
     ) -> Result<Response<UnsentResponse>, Problem>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -217,14 +295,24 @@ impl Service {
             scheme,
             ..
         } = caller;
-        let mut admitted = caller
+        // Operators are not limited where they have a listener of their own.
+        let counted = caller
             .counted
-            .map_or(Ok(()), |client| self.rates.admit_client(client));
+            .filter(|_| !matches!(self.surface, Surface::Internal(_)));
+        let mut admitted = counted.map_or(Ok(()), |client| self.rates.admit_client(client));
         if admitted.is_ok() {
             make_absolute(&mut request, scheme, local, &self.path_prefix)?;
-            if caller.counted.is_some() {
+            if counted.is_some() {
                 admitted = self.rates.admit_path(request.uri().path());
             }
+        }
+        let is_served = match self.surface {
+            Surface::Whole => true,
+            Surface::Public => !is_operators(request.uri().path()),
+            Surface::Internal(_) => is_operators(request.uri().path()),
+        };
+        if admitted.is_ok() && !is_served {
+            return Err(Problem::NotFound);
         }
         let (mut parts, body) = request.into_parts();
         if let Err(problem) = admitted {
@@ -251,7 +339,14 @@ impl Service {
             .map_err(|never| match never {})
             .boxed_unsync();
         let request = Request::from_parts(parts, whole);
+        let changes = !request.method().is_safe();
+        if changes && !self.workers.observer().may_change() {
+            return Err(Problem::NotRecorded);
+        }
         let answer = self.workers.answer(core, request, (body, permit)).await?;
+        if changes && observed.is_unrecorded() {
+            return Err(Problem::NotRecorded);
+        }
         let (parts, bytes) = answer.into_parts();
         Ok(Response::from_parts(parts, unsent.fill(bytes)?))
     }
@@ -268,7 +363,12 @@ impl From<Failure> for Problem {
 }
 
 /// One line in the access log, written when the request has ended.
-struct Access {
+struct Access<'a> {
+    metrics: &'a Metrics,
+    observed: &'a Observed,
+    _active: Counted,
+    /// The method and the route, from fixed sets.
+    kind: (&'static str, &'static str),
     start: Instant,
     method: Method,
     path: String,
@@ -276,9 +376,18 @@ struct Access {
     status: Option<StatusCode>,
 }
 
-impl Access {
-    fn new<B>(request: &Request<B>) -> Self {
+impl<'a> Access<'a> {
+    fn new<B>(
+        request: &Request<B>,
+        kind: (&'static str, &'static str),
+        metrics: &'a Metrics,
+        observed: &'a Observed,
+    ) -> Self {
         Self {
+            metrics,
+            observed,
+            _active: metrics.begin_request(),
+            kind,
             start: Instant::now(),
             method: request.method().clone(),
             // Without the query, which may be private.
@@ -286,13 +395,34 @@ impl Access {
             status: None,
         }
     }
+
+    /// There is a response.
+    fn end<B>(&mut self, response: &Response<B>) {
+        self.status = Some(response.status());
+        if response.status() == StatusCode::TOO_MANY_REQUESTS
+            && let Some(limit) = limit_of(response.headers())
+        {
+            self.metrics.rate_limited(limit);
+        }
+    }
 }
 
-impl Drop for Access {
+/// The limit that a response names (draft-ietf-httpapi-ratelimit-headers).
+fn limit_of(headers: &HeaderMap) -> Option<&str> {
+    let policy = headers.get("ratelimit-policy")?.to_str().ok()?;
+    let (name, _) = policy.trim_start().strip_prefix('"')?.split_once('"')?;
+    Some(name)
+}
+
+impl Drop for Access<'_> {
     fn drop(&mut self) {
+        let duration = self.start.elapsed();
         // Proxies commonly log 499 if the client closed the connection.
         let status = self.status.map_or(499, |status| status.as_u16());
-        let duration_ms = self.start.elapsed().as_micros() as f64 / 1000.0;
+        let (method, route) = self.kind;
+        self.metrics.request(method, route, status, duration);
+        self.observed.end(status);
+        let duration_ms = duration.as_micros() as f64 / 1000.0;
         tracing::info!(target: "access", method = %self.method, path = %self.path, status, duration_ms);
     }
 }

@@ -68,7 +68,8 @@ pub(super) fn make_absolute<B>(
         None => PathAndQuery::from_static("/"),
         Some(_) => return Err(Problem::BadTarget("the target is no path")),
     };
-    let path = without_prefix(path, prefix);
+    let without = without_prefix(path.as_str(), prefix).and_then(|rest| rest.parse().ok());
+    let path = without.unwrap_or(path);
     *request.uri_mut() = Uri::builder()
         .scheme(scheme)
         .authority(authority)
@@ -78,15 +79,10 @@ pub(super) fn make_absolute<B>(
     Ok(())
 }
 
-/// The path without `prefix`, if that is followed by another path.
-fn without_prefix(path: PathAndQuery, prefix: &str) -> PathAndQuery {
-    if prefix.is_empty() {
-        return path;
-    }
-    let rest = path.as_str().strip_prefix(prefix);
+/// The path without `prefix`; `None` if it does not begin with that and another path.
+pub(super) fn without_prefix<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    let rest = path.strip_prefix(prefix).filter(|_| !prefix.is_empty());
     rest.filter(|rest| rest.starts_with('/'))
-        .and_then(|rest| rest.parse().ok())
-        .unwrap_or(path)
 }
 
 /// A host with an optional port, without user information.

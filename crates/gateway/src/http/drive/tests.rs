@@ -9,8 +9,9 @@ use tokio::{
 };
 
 use super::*;
-use crate::http::{
-    connection::tests::connection, request_body::RequestReader, response::ResponseMemory,
+use crate::{
+    http::{connection::tests::connection, request_body::RequestReader, response::ResponseMemory},
+    observation::RequestId,
 };
 
 /// A connection that answers each request with a response of `size` bytes.
@@ -40,7 +41,10 @@ fn served(size: usize) -> Served {
             let mut response = Response::new(());
             match read {
                 Ok(_) => unsent = unsent.fill(Bytes::from(vec![b'x'; size])).unwrap(),
-                Err(problem) => *response.status_mut() = problem.into_response().status(),
+                Err(problem) => {
+                    let id = RequestId::of(&head.headers);
+                    *response.status_mut() = problem.into_response(&id).status();
+                }
             }
             response.map(|()| unsent.send(exchange, head.version))
         }
