@@ -47,9 +47,10 @@ pub fn run(workspace: &Workspace, options: Options) -> Result<()> {
     }
     needs::provide(workspace, &missing)?;
     let directory = workspace.target.join("dist");
-    let package = make(workspace, &directory)?;
+    let release = Release::of(workspace)?;
+    let package = make(workspace, &release, &directory)?;
     if options.check {
-        twice::compare(workspace, &directory)?;
+        twice::compare(workspace, &release, &directory)?;
     }
     if options.trial {
         trial::run(workspace, &package)?;
@@ -58,8 +59,7 @@ pub fn run(workspace: &Workspace, options: Options) -> Result<()> {
 }
 
 /// Fills `directory`, and gives the path of the Debian package.
-fn make(workspace: &Workspace, directory: &Path) -> Result<PathBuf> {
-    let release = Release::of(workspace)?;
+fn make(workspace: &Workspace, release: &Release, directory: &Path) -> Result<PathBuf> {
     let components = component::build(workspace)?;
     let built = native::build(workspace)?;
     let scratch = workspace.target.join("dist-scratch");
@@ -67,7 +67,7 @@ fn make(workspace: &Workspace, directory: &Path) -> Result<PathBuf> {
     clear(directory)?;
     let programs = programs::stripped(&built, &scratch)?;
     let components = named(&components)?;
-    let dependencies = dependencies::shipped(&release)?;
+    let dependencies = dependencies::shipped(release)?;
     let own = std::fs::read_to_string(workspace.root.join("LICENSE"))?;
     let licences = licences::texts(&own, &dependencies)?;
     let rust = rust_version(&workspace.root)?;
@@ -79,7 +79,7 @@ fn make(workspace: &Workspace, directory: &Path) -> Result<PathBuf> {
             .iter()
             .map(|program| (program.name, &program.data[..]));
         let files: Vec<_> = programs.chain(components).collect();
-        bill_of_materials::document(&release, &dependencies, &files, &rust)?
+        bill_of_materials::document(release, &dependencies, &files, &rust)?
     };
     let glibc = programs::glibc(&programs)?;
 
@@ -96,8 +96,8 @@ fn make(workspace: &Workspace, directory: &Path) -> Result<PathBuf> {
         std::env::consts::OS
     );
     let tarball = tar_gz(&tree, &format!("{name}/"), release.time)?;
-    let package = debian_package::package(&tree, &release, &glibc)?;
-    let package_name = debian_package::file_name(&release);
+    let package = debian_package::package(&tree, release, &glibc)?;
+    let package_name = debian_package::file_name(release);
     let mut files = vec![
         (format!("{name}.tar.gz"), tarball),
         (package_name.clone(), package),

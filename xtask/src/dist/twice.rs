@@ -1,6 +1,11 @@
 //! The same bytes from another directory.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -16,7 +21,7 @@ use crate::{process, workspace::Workspace};
 ///
 /// # Errors
 /// If a file differs: with its name.
-pub fn compare(workspace: &Workspace, first: &Path) -> Result<()> {
+pub fn compare(workspace: &Workspace, release: &Release, first: &Path) -> Result<()> {
     let name = format!("anonymous-domains-{}", std::process::id());
     let copy = std::env::temp_dir().join(name);
     clear(&copy)?;
@@ -60,6 +65,13 @@ pub fn compare(workspace: &Workspace, first: &Path) -> Result<()> {
             copied("--link").or_else(|_| copied("--reflink=auto"))?;
         }
     }
+    // As a link it would be one lock for both.
+    let mut unlock = Command::new("find");
+    process::run(
+        unlock
+            .arg(&target)
+            .args(["-name", ".cargo-lock", "-delete"]),
+    )?;
     let mut clean = process::cargo(&copy);
     clean.args(["clean", "--quiet", "--workspace", "--locked"]);
     process::run(clean.env("CARGO_TARGET_DIR", &target))?;
@@ -67,17 +79,13 @@ pub fn compare(workspace: &Workspace, first: &Path) -> Result<()> {
     let mut again = process::cargo(&copy);
     again.args(["xtask", "dist"]);
     again.env("CARGO_TARGET_DIR", &target);
-    again.env(
-        "SOURCE_DATE_EPOCH",
-        Release::of(workspace)?.time.to_string(),
-    );
+    again.env("SOURCE_DATE_EPOCH", release.time.to_string());
     process::run(&mut again)?;
     let (one, two) = (files(first)?, files(&target.join("dist"))?);
-    let differing: Vec<_> = one
-        .keys()
-        .chain(two.keys())
-        .filter(|name| one.get(*name) != two.get(*name))
-        .cloned()
+    let names: BTreeSet<_> = one.keys().chain(two.keys()).cloned().collect();
+    let differing: Vec<_> = names
+        .into_iter()
+        .filter(|name| one.get(name) != two.get(name))
         .collect();
     if !differing.is_empty() {
         bail!(
