@@ -10,8 +10,6 @@ import yaml
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DOCKER = DEPLOY / "docker"
-# Variables that a gateway without the flag warns of, and does not need.
-MAY_BE_UNKNOWN = {"ANONYMOUS_DOMAINS_INTERNAL_LISTEN", "ANONYMOUS_DOMAINS_TRUSTED_PROXY"}
 
 
 @pytest.fixture
@@ -31,7 +29,7 @@ def test_variables_are_the_gateways(programs, dockerfile, services):
     flags |= {f"ANONYMOUS_DOMAINS_{name.upper()}" for name in re.findall(r"[a-z_]+", settings)}
     used = set(re.findall(r"\b(ANONYMOUS_DOMAINS_[A-Z_]+)=", dockerfile))
     used |= services["gateway"]["environment"].keys()
-    assert used <= flags | MAY_BE_UNKNOWN
+    assert used <= flags
 
 
 def test_it_runs_as_a_number_that_is_not_roots(dockerfile):

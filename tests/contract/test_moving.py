@@ -224,7 +224,7 @@ def test_a_copy_of_a_store_in_use_is_whole(programs, own_gateway, domainctl, tmp
     calls = [lambda m=m: gateway.client.join("living-room", m) for m in machines[20:]]
     at_once(calls + [lambda c=copy: backup(c) for copy in copies])
     again = subprocess.run(
-        [str(programs.gateway), "--state", str(gateway.state), "backup", str(copies[0])],
+        [str(programs.gateway), "backup", "--state", str(gateway.state), str(copies[0])],
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,

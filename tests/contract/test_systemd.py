@@ -12,8 +12,6 @@ SYSTEMD = Path(__file__).parents[2] / "deploy" / "systemd"
 UNIT = SYSTEMD / "anonymous-domains-gateway.service"
 # Of systemd-analyze security: 0 can do nothing, 10 everything. Times ten.
 MOST_EXPOSED = 15
-# A variable that a gateway without the flag warns of, and does not need.
-MAY_BE_UNKNOWN = {"ANONYMOUS_DOMAINS_INTERNAL_LISTEN"}
 
 
 def analyze(*arguments: str) -> subprocess.CompletedProcess:
@@ -56,7 +54,7 @@ def test_variables_and_settings_are_the_gateways(programs):
     documented = set(re.findall(r"\bANONYMOUS_DOMAINS_[A-Z_]+", done.stdout))
     text = UNIT.read_text() + (SYSTEMD / "gateway.env").read_text()
     used = set(re.findall(r"\b(ANONYMOUS_DOMAINS_[A-Z_]+)=", text))
-    assert used <= documented | MAY_BE_UNKNOWN
+    assert used <= documented
     settings = (SYSTEMD / "settings.toml").read_text()
     examples = re.sub(r"(?m)^#([a-z_]+ =)", r"\1", settings)
     for name in tomllib.loads(examples):
