@@ -63,8 +63,8 @@ def versions(answer) -> list[int]:
 def device(programs, server, tmp_path):
     """Makes devices, each with a directory of its own."""
 
-    def make(name: str = "first") -> Device:
-        return Device(programs.device, tmp_path / name, server.certificate)
+    def make(name: str = "first", of=server) -> Device:
+        return Device(programs.device, tmp_path / name, of.certificate)
 
     return make
 
@@ -135,8 +135,9 @@ def test_a_name_that_is_no_domains(client, device):
 
 
 def test_a_refusal_names_the_servers_error(gateway_with, domain, device):
-    client = gateway_with(auto_create_domains="false").client
-    device().fails("join", client.domain_server_url(domain), error="UNKNOWN_DOMAIN")
+    gateway = gateway_with(auto_create_domains="false")
+    url = gateway.client.domain_server_url(domain)
+    device(of=gateway).fails("join", url, error="UNKNOWN_DOMAIN")
 
 
 def test_verify_notices_a_changed_file(client, domain, device):

@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
@@ -198,14 +198,17 @@ def test_a_domain_that_is_asked_for_too_often(own_gateway, domain):
 
 def test_it_is_refused_before_its_body_is_read(own_gateway, domain):
     gateway = own_gateway("--rate-limit-client", "1/s:1")
-    # Of several at least one comes too early.
-    for _ in range(5):
-        with closing(gateway.connect()) as connection:
-            connection.sendall(
-                f"POST {gateway.client.path(domain, 'register')} HTTP/1.1\r\nHost: localhost\r\n"
-                "Content-Type: application/jose+json\r\nContent-Length: 1000\r\n\r\n".encode()
-            )
-            connection.settimeout(2)
+    head = (
+        f"POST {gateway.client.path(domain, 'register')} HTTP/1.1\r\nHost: localhost\r\n"
+        "Content-Type: application/jose+json\r\nContent-Length: 1000\r\n\r\n"
+    )
+    with ExitStack() as stack:
+        connections = [stack.enter_context(gateway.connect()) for _ in range(20)]
+        for connection in connections:
+            connection.sendall(head.encode())
+        # One or a few are waited for, and their bodies never come. The others came too early.
+        for connection in connections:
+            connection.settimeout(5)
             try:
                 if b" 429 " in connection.recv(1000):
                     return

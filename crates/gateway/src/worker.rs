@@ -14,7 +14,8 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, bail};
-use http::Request;
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
 use http_body_util::{BodyExt as _, Full};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
@@ -35,6 +36,9 @@ use crate::{
 
 /// An instance that was idle for this long is dropped.
 const MAX_IDLE: Duration = Duration::from_secs(5);
+
+/// Why an admin token is refused.
+const NO_TOKEN: &str = "admin_token is too short, or has characters that a bearer token has not";
 
 /// Passes requests to instances of the component. Clones share the instances.
 #[derive(Clone)]
@@ -186,6 +190,12 @@ impl Workers {
     ///
     /// What it says is wrong with them, or that it fails. Shows no value.
     pub async fn check(&self, settings: Settings) -> anyhow::Result<()> {
+        // Of several tokens, one a line, the first is the newest.
+        let token = settings.get("admin_token").map(str::trim);
+        let token = token.and_then(|token| token.lines().next());
+        let authorization = token.map(|token| format!("Bearer {token}"));
+        let authorization = authorization.map(HeaderValue::try_from).transpose();
+        let authorization = authorization.map_err(|_| anyhow!(NO_TOKEN))?;
         let trial = Self {
             shared: Shared {
                 settings: LiveSettings::new(settings),
@@ -194,20 +204,42 @@ impl Workers {
             idle: IdlePool::new(MAX_IDLE),
             ..self.clone()
         };
-        let none = Full::default().map_err(|never: Infallible| match never {});
-        let request = Request::get("http://localhost/healthz").body(none.boxed_unsync())?;
-        let core = trial.acquire_core().await;
-        let response = trial.answer(core, request, ()).await;
-        let response = response.map_err(|_| anyhow!("the component failed; the log says why"))?;
+        let health = trial.get("/healthz", None).await?;
         let health: serde_json::Value =
-            serde_json::from_slice(response.body()).context("the component says nothing")?;
-        match health["ca"].as_str() {
-            Some("ok") => Ok(()),
-            _ => bail!(
+            serde_json::from_slice(health.body()).context("the component says nothing")?;
+        if health["ca"] != "ok" {
+            bail!(
                 "{}",
                 health["detail"].as_str().unwrap_or("they are unusable")
-            ),
+            );
         }
+        // Without a token that it can use the component has no such path.
+        if authorization.is_some() {
+            let list = trial
+                .get("/admin/v1/domains?limit=1", authorization)
+                .await?;
+            if list.status().is_client_error() {
+                bail!(NO_TOKEN);
+            }
+        }
+        Ok(())
+    }
+
+    /// A response of the component to a request of the gateway's own.
+    async fn get(
+        &self,
+        path: &str,
+        authorization: Option<HeaderValue>,
+    ) -> anyhow::Result<Response<Bytes>> {
+        let none = Full::default().map_err(|never: Infallible| match never {});
+        let uri = format!("http://localhost{path}");
+        let mut request = Request::get(uri).body(none.boxed_unsync())?;
+        if let Some(value) = authorization {
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        let core = self.acquire_core().await;
+        let response = self.answer(core, request, ()).await;
+        response.map_err(|_| anyhow!("the component failed; the log says why"))
     }
 
     /// Creates an instance.
