@@ -107,7 +107,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
                 ..connections
             };
             // An error, too, means that it shall stop.
-            let stop = async move { drop(stopped.await) };
+            let stop = async move {
+                let _ = stopped.await;
+            };
             let internal = tokio::spawn(serve(listener, service, connections, stop));
             (Some(internal), Some(notice))
         }
