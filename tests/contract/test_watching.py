@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from machines import Machine
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from prometheus_client import openmetrics, parser
+from prometheus_client import parser
+from prometheus_client.openmetrics import parser as open_parser
 
 from admin import Admin
 from client import Client
@@ -47,7 +48,7 @@ def samples(client: Client, accept="text/plain") -> dict[tuple, float]:
     text = answer.body.decode()
     if accept == OPEN_METRICS:
         assert answer.header("content-type").startswith("application/openmetrics-text; version=1.0.0")
-        families = openmetrics.parser.text_string_to_metric_families(text)
+        families = open_parser.text_string_to_metric_families(text)
     else:
         assert answer.header("content-type").startswith("text/plain; version=0.0.4")
         families = parser.text_string_to_metric_families(text)
