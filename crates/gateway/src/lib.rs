@@ -48,8 +48,9 @@
 //! **The store.** Implement [`Store`] to keep the tables elsewhere; [`store`] has what it needs.
 //! The guarantees of the server hold if it keeps its contract.
 //!
-//! **The log** is [tracing](https://docs.rs/tracing) events. At more verbose levels than `warn`,
-//! `h2` and `hyper` would log header fields, and so tokens.
+//! **The log** is [tracing](https://docs.rs/tracing) events, those of a request in a span with its
+//! `request_id`. At more verbose levels than `warn`, `h2` and `hyper` would log header fields, and so
+//! tokens.
 //!
 //! # The modules
 //!

@@ -145,7 +145,9 @@ pub async fn run(arguments: Arguments, log: LogFilter) -> anyhow::Result<()> {
                 shutdown_grace: connections.shutdown_grace,
             };
             // An error, too, means that it shall stop.
-            let stop = async move { drop(stopped.await) };
+            let stop = async move {
+                let _ = stopped.await;
+            };
             let internal = tokio::spawn(serve(listener, service, connections, stop));
             (Some(internal), Some(notice))
         }

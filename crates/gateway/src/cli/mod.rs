@@ -391,9 +391,11 @@ mod tests {
                 let name = flag.to_uppercase().replace('-', "_");
                 assert_eq!(variable, format!("ANONYMOUS_DOMAINS_{name}").as_str());
             }
-            // A flag without a value has no names for it.
-            let names = argument.get_value_names().unwrap_or_default();
-            let value: String = names.iter().map(|name| format!(" {name}")).collect();
+            // A flag without a value shows no name for it.
+            let takes_value = argument.get_action().takes_values();
+            let names = argument.get_value_names().filter(|_| takes_value);
+            let names = names.unwrap_or_default().iter();
+            let value: String = names.map(|name| format!(" {name}")).collect();
             let mut values: Vec<_> = argument
                 .get_possible_values()
                 .iter()

@@ -124,8 +124,8 @@ impl Internal {
     fn metrics(&self, headers: &HeaderMap) -> Response<Bytes> {
         let metrics = &self.workers.observer().metrics;
         metrics.set_idle(self.workers.idle());
-        let accept: Vec<_> = headers.get_all(ACCEPT).iter().collect();
-        let accept: Vec<_> = accept
+        let accept: Vec<_> = headers
+            .get_all(ACCEPT)
             .iter()
             .filter_map(|part| part.to_str().ok())
             .collect();
