@@ -6,7 +6,7 @@ use std::{path::Path, pin::Pin, sync::Arc};
 use anonymous_domains_gateway::{
     host::{self, Instance, Shared, memory::Memory},
     observation::Observer,
-    settings::Settings,
+    settings::{LiveSettings, Settings},
     store::sqlite::SqliteStore,
 };
 use anyhow::{Context as _, anyhow, ensure};

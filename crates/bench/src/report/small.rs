@@ -15,7 +15,7 @@ use anonymous_domains_gateway::{
     host::{Shared, memory::Memory},
     observation::Observer,
     scheduler::Scheduler,
-    settings::Settings,
+    settings::{LiveSettings, Settings},
     state::StateDirectory,
     store::sqlite::SqliteStore,
     worker::Workers,
