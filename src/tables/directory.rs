@@ -2,10 +2,13 @@
 //!
 //! [`ownership`]: super::ownership
 
+mod listing;
+
 use anonymous_domains_protocol::ids::DomainName;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteArray;
 
+pub use self::listing::{Inspected, count_after, inspect, scan, walk};
 use super::{
     Tables,
     ownership::{Ownership, Resealed},
@@ -338,107 +341,4 @@ pub async fn set_deleted<S: Store, E: Environment>(
             Ok(Change::Write(()))
         })
         .await
-}
-
-/// The leaf of the directory where a name is or belongs (`None`: the first), as it is: each domain's
-/// name, and where its row is. `None` where the store was never used.
-pub async fn inspect<S: Store, E: Environment>(
-    tables: &Tables<S, E>,
-    name: Option<&String>,
-) -> Result<Option<Inspected>, Error> {
-    let Some(root) = open(tables).await? else {
-        return Ok(None);
-    };
-    let leaf = tree(tables, root).inspect(name).await?;
-    Ok(Some(Inspected {
-        domains: leaf.entries.map(|entries| {
-            let places = entries.into_iter();
-            places.map(|(name, place)| (name, place.id)).collect()
-        }),
-        upper: leaf.upper,
-    }))
-}
-
-/// A leaf of the directory, as it was found.
-#[derive(Debug)]
-pub struct Inspected {
-    /// The names of domains, and where their rows are; or why the leaf cannot be read.
-    pub domains: Result<Vec<(String, RowId)>, Error>,
-    /// The least name above all that it may have.
-    pub upper: Option<String>,
-}
-
-/// The rows of domains with names above `after`, ascending by name, at most `limit` of them;
-/// deleted domains among them.
-pub async fn scan<S: Store, E: Environment>(
-    tables: &Tables<S, E>,
-    after: Option<&str>,
-    limit: usize,
-) -> Result<Vec<(DomainName, RowId)>, Error> {
-    let Some(root) = open(tables).await? else {
-        return Ok(Vec::new());
-    };
-    let found = tree(tables, root)
-        .scan(after.map(str::to_owned).as_ref(), limit)
-        .await?;
-    found
-        .into_iter()
-        .map(|(name, place)| match DomainName::parse(&name) {
-            Ok(name) => Ok((name, place.id)),
-            Err(error) => Err(Error::fault(format!("in the directory: {error}"))),
-        })
-        .collect()
-}
-
-/// The rows of domains with names above `after` as [`scan`] gives them, but by reads that are never
-/// stale, and whether these are the last; as many as come with one row or a few, and `limit` at
-/// most.
-pub async fn walk<S: Store, E: Environment>(
-    tables: &Tables<S, E>,
-    after: Option<&str>,
-    limit: usize,
-) -> Result<(Vec<(String, RowId)>, bool), Error> {
-    let Some(root) = open(tables).await? else {
-        return Ok((Vec::new(), true));
-    };
-    let mut from = after.map(str::to_owned);
-    let mut found = Vec::new();
-    loop {
-        let (entries, upper) = tree(tables, root)
-            .update_leaf(from.as_ref(), |leaf| Change::Keep(leaf.entries.clone()))
-            .await?;
-        let entries = entries.into_iter().map(|(name, place)| (name, place.id));
-        found.extend(entries.filter(|(name, _)| after.is_none_or(|after| name.as_str() > after)));
-        if found.len() > limit {
-            found.truncate(limit);
-            return Ok((found, false));
-        }
-        match upper {
-            Some(upper) => from = Some(upper),
-            None => return Ok((found, true)),
-        }
-    }
-}
-
-/// How many domains there are with names above `after`, deleted ones among them. Looks at every row
-/// of the directory after that.
-pub async fn count_after<S: Store, E: Environment>(
-    tables: &Tables<S, E>,
-    after: Option<&str>,
-) -> Result<u64, Error> {
-    let Some(root) = open(tables).await? else {
-        return Ok(0);
-    };
-    let mut from = after.map(str::to_owned);
-    let mut domains = 0;
-    loop {
-        let leaf = tree(tables, root).leaf(from.as_ref()).await?;
-        let is_after = |name: &str| after.is_none_or(|after| name > after);
-        let entries = leaf.entries.iter();
-        domains += entries.filter(|(name, _)| is_after(name)).count() as u64;
-        match leaf.upper {
-            Some(upper) => from = Some(upper),
-            None => return Ok(domains),
-        }
-    }
 }

@@ -10,14 +10,12 @@
 
 use anonymous_domains_protocol::{
     base64url,
-    ids::{DomainName, MachineGuid},
+    ids::DomainName,
     problem::ErrorName,
-    time::unix_seconds,
-    transfer::{
-        DomainPart, EndPart, ImportState, KeysPart, MachinesPart, MovedDeparture, Part, SealedKey,
-    },
+    transfer::{DomainPart, EndPart, ImportState, KeysPart, MachinesPart, Part, SealedKey},
 };
 
+use super::lines::{entries, invalid, is_same, seconds};
 use crate::{
     credential::stored_key,
     domain::{deletion, insertion},
@@ -32,7 +30,7 @@ use crate::{
     tables::{
         Tables, blocked_machines,
         domain_keys::{self, MovedKey},
-        domain_membership::{Departure, Entry, Member, RosterLeaf, roster},
+        domain_membership::{RosterLeaf, roster},
         domain_server_info::{self, Count, Domain, DomainServerInfo, ImportId, Life},
     },
 };
@@ -364,62 +362,6 @@ fn count_leaf(leaf: &mut RosterLeaf<'_>) -> Change<u64> {
     }
     leaf.join_count(EPOCH);
     Change::Write(leaf.header.counted)
-}
-
-fn entries<S, E: Environment>(
-    tables: &Tables<S, E>,
-    part: &MachinesPart,
-) -> Result<Vec<(MachineGuid, Entry)>, Error> {
-    let mut entries = Vec::new();
-    for member in &part.members {
-        let thumbprint = base64url::decode(&member.key_thumbprint).ok();
-        let key_thumbprint = thumbprint
-            .and_then(|thumbprint| thumbprint.try_into().ok())
-            .ok_or_else(|| invalid("a key's thumbprint is not 32 bytes in base64url"))?;
-        let entry = Entry::Member(Member {
-            key_thumbprint,
-            registered_at_s: seconds(&member.registered_at)?,
-            joined_iat_ms: member.joined_iat_ms,
-            registration: tables.env.random_u64(),
-        });
-        entries.push((member.machine_guid, entry));
-    }
-    for machine in &part.blocked {
-        let entry = Entry::Blocked(machine.departure.map(departure));
-        entries.push((machine.machine_guid, entry));
-    }
-    for machine in &part.departed {
-        let entry = Entry::Departed(departure(machine.departure));
-        entries.push((machine.machine_guid, entry));
-    }
-    Ok(entries)
-}
-
-fn departure(moved: MovedDeparture) -> Departure {
-    Departure {
-        iat_ms: moved.iat_ms,
-        forget_at_ms: moved.forget_at_ms,
-    }
-}
-
-/// Whether an entry that is there came from the same line: then it stays, with its number.
-fn is_same(there: &Entry, new: &Entry) -> bool {
-    match (there, new) {
-        (Entry::Member(there), Entry::Member(new)) => {
-            (there.key_thumbprint, there.registered_at_s)
-                == (new.key_thumbprint, new.registered_at_s)
-        }
-        (Entry::Blocked(_), Entry::Blocked(_)) | (Entry::Departed(_), Entry::Departed(_)) => true,
-        _ => false,
-    }
-}
-
-fn seconds(time: &str) -> Result<i64, Error> {
-    unix_seconds(time).ok_or_else(|| invalid("a time is not RFC 3339 in UTC with whole seconds"))
-}
-
-fn invalid(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::refused(ErrorName::InvalidRequest, why)
 }
 
 fn missing(what: &str, wanted: u64, there: u64) -> Error {

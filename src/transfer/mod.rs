@@ -6,6 +6,7 @@
 
 pub mod export;
 pub mod import;
+mod lines;
 
 use anonymous_domains_protocol::{
     base64url,

@@ -4,9 +4,10 @@
 //! ```text
 //! serve -> admission, drive, service
 //! drive -> connection, response, write_timeout
-//! service -> caller, rate_limit, target, request_body, response, connection, route, internal
+//! service -> access, caller, rate_limit, target, request_body, response, connection, route, internal
 //! ```
 
+mod access;
 mod admission;
 mod body_policy;
 mod caller;
