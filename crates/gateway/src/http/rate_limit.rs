@@ -15,7 +15,7 @@ use governor::{
 };
 use tokio::time::Instant;
 
-use super::{client::Client, problem::Problem};
+use super::client::Client;
 use crate::limits::{RateLimit, Rates};
 
 /// The prefix of the path of every device's request.
@@ -76,8 +76,8 @@ impl RateLimits {
     ///
     /// # Errors
     ///
-    /// [`Problem::RateLimited`] if there were too many.
-    pub(super) fn admit_client(&self, client: Client) -> Result<(), Problem> {
+    /// [`Refusal`] if there were too many.
+    pub(super) fn admit_client(&self, client: Client) -> Result<(), Refusal> {
         let limits = self.limits.read().unwrap_or_else(PoisonError::into_inner);
         self.result(limits.client.as_ref().map(|buckets| buckets.take(client)))
     }
@@ -86,8 +86,8 @@ impl RateLimits {
     ///
     /// # Errors
     ///
-    /// [`Problem::RateLimited`] if there were too many for the domain.
-    pub(super) fn admit_path(&self, path: &str) -> Result<(), Problem> {
+    /// [`Refusal`] if there were too many for the domain.
+    pub(super) fn admit_path(&self, path: &str) -> Result<(), Refusal> {
         let Some(domain) = domain_of(path) else {
             return Ok(());
         };
@@ -95,7 +95,7 @@ impl RateLimits {
         self.result(limits.domain.as_ref().map(|buckets| buckets.take(domain)))
     }
 
-    fn result(&self, taken: Option<Result<(), Refusal>>) -> Result<(), Problem> {
+    fn result(&self, taken: Option<Result<(), Refusal>>) -> Result<(), Refusal> {
         let Some(Err(refusal)) = taken else {
             return Ok(());
         };
@@ -113,7 +113,7 @@ impl RateLimits {
                 refusal.limit
             );
         }
-        Err(Problem::RateLimited(refusal))
+        Err(refusal)
     }
 }
 

@@ -313,9 +313,9 @@ impl Service {
             return Err(Problem::NotFound);
         }
         let (mut parts, body) = request.into_parts();
-        if let Err(problem) = admitted {
+        if let Err(refusal) = admitted {
             self.reader.discard(&parts, body);
-            return Err(problem);
+            return Err(Problem::RateLimited(refusal));
         }
         let body = self.reader.read(client, &mut parts, body).await?;
         if domain_of(parts.uri.path()).is_some()
