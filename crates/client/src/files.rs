@@ -12,13 +12,15 @@ use zeroize::Zeroizing;
 
 use crate::token::Token;
 
-/// Reads a token from a file.
+/// Reads a token from a file, which may be a server's: of several tokens, one a line, the first.
 ///
 /// # Errors
 ///
 /// A sentence, if the file cannot be read or contains no token.
 pub fn token_in_file(path: &Path) -> Result<Token, String> {
-    Token::parse(&read(path)?).map_err(|error| format!("In {}: {error}.", path.display()))
+    let text = read(path)?;
+    let first = text.trim_start().lines().next().unwrap_or_default();
+    Token::parse(first).map_err(|error| format!("In {}: {error}.", path.display()))
 }
 
 /// Reads a token from an environment variable; `None` if it is not set.
@@ -80,5 +82,13 @@ mod tests {
         }
         std::fs::write(&path, "hunter2\n").unwrap();
         assert!(token_in_file(&path).is_ok());
+    }
+
+    #[test]
+    fn of_several_tokens_the_first_is_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tokens");
+        std::fs::write(&path, "\n new\nold\n").unwrap();
+        assert_eq!(token_in_file(&path).unwrap().header(), "Bearer new");
     }
 }

@@ -1,4 +1,4 @@
-//! What changes without a restart, at SIGHUP: the certificate, `admin_token` and `auth_jwks`, the log
+//! What changes without a restart, at SIGHUP: the certificate, the admin tokens and `auth_jwks`, the log
 //! filter, the limits of rates.
 
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The settings that can change.
-const CHANGEABLE: [&str; 2] = [ADMIN_TOKEN, AUTH_JWKS];
+const CHANGEABLE: [&str; 3] = [ADMIN_TOKEN, "admin_read_token", AUTH_JWKS];
 
 const ADMIN_TOKEN: &str = "admin_token";
 

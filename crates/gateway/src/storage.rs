@@ -108,8 +108,11 @@ pub async fn check(
             let claimed = store.is_claimed().await.context("cannot open the store")?;
             let in_use = claimed.then(|| format!("the store {address}"));
             let settings = complete(secrets.as_mut(), configured, in_use)?;
-            let key = settings.get("key_encryption_key").unwrap_or_default();
-            if claimed && !store.is_claimed_for(key.trim()).await? {
+            if claimed
+                && !store
+                    .is_claimed_for(&key_encryption_keys(&settings))
+                    .await?
+            {
                 bail!("the store {address} belongs to another key-encryption key");
             }
             Ok(settings)
@@ -209,6 +212,13 @@ fn complete(
     Ok(configured)
 }
 
+/// The key-encryption keys, which are one a line.
+fn key_encryption_keys(settings: &Settings) -> Vec<&str> {
+    let keys = settings.get("key_encryption_key").unwrap_or_default();
+    let keys = keys.lines().map(str::trim);
+    keys.filter(|key| !key.is_empty()).collect()
+}
+
 /// Claims the store for the key-encryption key.
 async fn claim(
     store: &RedisStore,
@@ -216,9 +226,7 @@ async fn claim(
     locked: Option<&mut Locked>,
     settings: &Settings,
 ) -> anyhow::Result<()> {
-    let keys = settings.get("key_encryption_key").unwrap_or_default();
-    let keys = keys.lines().map(str::trim).filter(|key| !key.is_empty());
-    let keys: Vec<&str> = keys.collect();
+    let keys = key_encryption_keys(settings);
     let is_key = |key: &&str| key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
     if keys.is_empty() || !keys.iter().all(is_key) {
         // The component will refuse this key. A typing error must not claim a store.

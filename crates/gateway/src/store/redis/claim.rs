@@ -87,13 +87,14 @@ impl RedisStore {
         Ok(known.iter().any(|known| digests.contains(known)))
     }
 
-    /// Whether the store was claimed for this key-encryption key.
+    /// Whether the store was claimed for one of these key-encryption keys.
     ///
     /// # Errors
     ///
     /// As [`RedisStore::is_claimed`].
-    pub async fn is_claimed_for(&self, key_encryption_key: &str) -> Result<bool, ClaimError> {
-        Ok(self.claimed_for().await? == Some(digest(key_encryption_key)))
+    pub async fn is_claimed_for(&self, key_encryption_keys: &[&str]) -> Result<bool, ClaimError> {
+        let digests: Vec<String> = key_encryption_keys.iter().map(|key| digest(key)).collect();
+        self.knows(&digests).await
     }
 
     /// The digest of the key that the store was claimed for.
