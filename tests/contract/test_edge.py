@@ -305,10 +305,9 @@ def test_a_reload_changes_the_admin_token_or_nothing(own_gateway, domain, tmp_pa
     reload("was read again")
     assert [is_admin(token) for token in tokens] == [False, True]
 
-    for bad in ("short", "not allowed" * 10):
-        (tmp_path / "token").write_text(bad)
-        reload("nothing of it was taken")
-        assert [is_admin(token) for token in tokens] == [False, True]
+    (tmp_path / "token").write_text("too short")
+    reload("nothing of it was taken")
+    assert [is_admin(token) for token in tokens] == [False, True]
     file.write_text(settings + "nonsense = 1\n")
     reload("nothing of it was taken")
     assert is_admin(tokens[1])

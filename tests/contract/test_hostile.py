@@ -147,7 +147,7 @@ def test_the_components_errors_are_errors_in_the_log(own_gateway):
     assert gateway.client.get("/healthz").status == 503
     gateway.stop()
     lines = [line for line in gateway.log if "error: settings:" in line]
-    assert lines and all(" ERROR component: " in line for line in lines)
+    assert lines and all(" ERROR " in line and " component: error: " in line for line in lines)
 
 
 @pytest.mark.of_the_gateway
