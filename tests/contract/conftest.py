@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from admin import Admin
+from behind_nginx import BehindNginx
 from gateway import Gateway, Programs, difference
 from spin import Spin
 
@@ -17,7 +18,7 @@ _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items):
-    if not os.environ.get("ANONYMOUS_DOMAINS_SPIN"):
+    if not any(os.environ.get(f"ANONYMOUS_DOMAINS_{name}") for name in ("SPIN", "NGINX")):
         return
     for item in items:
         if item.get_closest_marker("of_the_gateway"):
@@ -34,6 +35,8 @@ def programs() -> Programs:
 
 def host(programs: Programs) -> type[Gateway]:
     """What serves the component."""
+    if os.environ.get("ANONYMOUS_DOMAINS_NGINX"):
+        return BehindNginx
     return Spin if programs.spin else Gateway
 
 

@@ -132,9 +132,9 @@ class Proxy:
 class Nginx(Proxy):
     package = "nginx-light"
 
-    def command(self) -> list[str]:
-        site = (DEPLOY / "nginx" / "anonymous-domains.conf").read_text()
-        site = replaced(
+    def adapted(self, site: str) -> str:
+        """The configuration as it is used here."""
+        return replaced(
             site,
             {
                 f"server {GATEWAY}": f"server {self.upstream}",
@@ -146,6 +146,9 @@ class Nginx(Proxy):
                 "/var/log/nginx/": f"{self.directory}/",
             },
         )
+
+    def command(self) -> list[str]:
+        site = self.adapted((DEPLOY / "nginx" / "anonymous-domains.conf").read_text())
         temporary = "".join(
             f"{kind}_temp_path {self.directory}/{kind};\n"
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -154,7 +157,7 @@ class Nginx(Proxy):
         user = "user root;\n" if os.geteuid() == 0 else ""
         configuration.write_text(
             f"{user}daemon off;\npid {self.directory}/pid;\nerror_log stderr;\n"
-            f"events {{}}\nhttp {{\n{temporary}{site}}}\n"
+            f"events {{ worker_connections 4096; }}\nhttp {{\n{temporary}{site}}}\n"
         )
         return [self.program("nginx"), "-e", "stderr", "-c", str(configuration)]
 

@@ -1,0 +1,55 @@
+"""The gateway behind nginx, as deploy/nginx has it."""
+
+from pathlib import Path
+
+from gateway import Gateway
+from proxies import Nginx, replaced
+
+ALL_ELSE = """    location / {
+        proxy_pass http://anonymous_domains;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-For $remote_addr;
+        proxy_set_header Forwarded "";
+    }
+"""
+
+
+class OpenNginx(Nginx):
+    """The configuration, but what is not for the public is passed on too, and there may be as many
+    connections as tests have."""
+
+    def adapted(self, site: str) -> str:
+        nothing = "    location / {\n        return 404;\n    }\n"
+        changes = {nothing: ALL_ELSE, "clients 100;": "clients 4000;"}
+        return replaced(super().adapted(site), changes)
+
+
+class BehindNginx(Gateway):
+    """A gateway that its clients reach through nginx alone."""
+
+    proxy: OpenNginx | None = None
+    own_address = "127.0.0.1:0"
+
+    def start(self) -> "BehindNginx":
+        self.address = self.own_address
+        if self.proxy is None:
+            self.flags = (*self.flags, "--trusted-proxy", "127.0.0.1/32")
+        super().start()
+        self.own_address = self.address
+        if self.proxy is None:
+            directory = self.state.with_name(f"{self.state.name}-nginx")
+            directory.mkdir()
+            self.proxy = OpenNginx(directory, self.own_address).start()
+        self.scheme, self.address = "https", f"localhost:{self.proxy.port}"
+        return self
+
+    @property
+    def certificate(self) -> Path | None:
+        return self.proxy.certificate.certificate
+
+    def close(self):
+        super().close()
+        if self.proxy is not None:
+            self.proxy.close()
