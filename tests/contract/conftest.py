@@ -64,13 +64,17 @@ def own_gateway(programs, tmp_path):
     """A gateway that a test may kill and start again; call it with flags and settings."""
     started: list[Gateway] = []
 
-    def start(*flags: str, **settings: str) -> Gateway:
+    def start(*flags: str, plain: bool = False, **settings: str) -> Gateway:
+        """With `plain` it serves HTTP itself, however the others are reached."""
         state = tmp_path / f"state-{len(started)}"
         state.mkdir()
         assert not (flags and programs.spin), "a test with flags is of the gateway"
         settings = {**USUAL, **settings}
-        started.append(host(programs)(programs, state, settings, flags=flags).start())
-        return started[-1]
+        kind = Gateway if plain else host(programs)
+        gateway = kind(programs, state, settings, flags=flags)
+        gateway.plain = plain
+        started.append(gateway.start())
+        return gateway
 
     yield start
     for gateway in started:

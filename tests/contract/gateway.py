@@ -53,6 +53,9 @@ HEALTH_ROW = "anonymous-domains:health"
 class Gateway:
     """A gateway on a free port, with a state directory that outlives it."""
 
+    # Whether it serves HTTP itself, however the others are reached.
+    plain = False
+
     def __init__(
         self,
         programs: Programs,
@@ -77,8 +80,9 @@ class Gateway:
         command += ["--state", str(self.state), "--component", str(self.programs.component)]
         if self.store is not None:
             command += ["--store", self.store]
-        if os.environ.get("ANONYMOUS_DOMAINS_TLS") and not any("--tls" in f for f in self.flags):
-            command += ["--tls-self-signed"]
+        if os.environ.get("ANONYMOUS_DOMAINS_TLS") and not self.plain:
+            if not any("--tls" in flag for flag in self.flags):
+                command += ["--tls-self-signed"]
         command += self.flags
         for name, value in self.settings.items():
             if value is not None:
@@ -109,6 +113,12 @@ class Gateway:
     def client(self) -> Client:
         origin = f"{self.scheme}://{self.address}"
         return Client(origin, self.settings.get("public_origin"), self.certificate)
+
+    @property
+    def commands_flags(self) -> list[str]:
+        """What `domainctl` needs to reach it."""
+        trusted = ["--ca-file", str(self.certificate)] if self.certificate else []
+        return ["--server", self.client.origin, *trusted]
 
     @property
     def certificate(self) -> Path | None:

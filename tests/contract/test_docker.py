@@ -42,8 +42,8 @@ def test_the_probe_is_a_command_that_there_is(programs, server, dockerfile):
     (words,) = re.findall(r"(?m)^HEALTHCHECK .*CMD (\[.*\])$", dockerfile)
     name, *arguments = json.loads(words)
     assert name == "domainctl"
-    assert arguments[-1] == "http://127.0.0.1:3000"
-    command = [str(programs.domainctl), *arguments[:-1], f"http://{server.address}"]
+    assert arguments[-2:] == ["--server", "http://127.0.0.1:3000"]
+    command = [str(programs.domainctl), *arguments[:-2], *server.commands_flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
 

@@ -26,7 +26,7 @@ def domainctl(programs):
     """Runs it against a gateway; the exit code, standard output and standard error."""
 
     def run(gateway: Gateway, *arguments: str) -> tuple[int, str, str]:
-        command = [str(programs.domainctl), "--server", gateway.client.origin]
+        command = [str(programs.domainctl), *gateway.commands_flags]
         command += ["--token-file", str(gateway.state / "admin-token"), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
         return done.returncode, done.stdout, done.stderr

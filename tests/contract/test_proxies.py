@@ -125,7 +125,7 @@ def test_the_operators_paths_are_hidden(proxy, upstream):
 
 def test_a_device_lives_through_it(proxy, own_gateway, programs, tmp_path):
     # The gateway is told the origin, so a request for any other is refused.
-    gateway = own_gateway()
+    gateway = own_gateway(plain=True)
     front = proxy(gateway.address)
     gateway.stop()
     gateway.settings["public_origin"] = front.origin

@@ -32,7 +32,7 @@ def domainctl(programs):
     """`domainctl` against a gateway: the exit code must be 0; the one JSON document that it printed."""
 
     def run(gateway, *arguments: str) -> dict:
-        command = [str(programs.domainctl), "--json", "--server", gateway.client.origin]
+        command = [str(programs.domainctl), "--json", *gateway.commands_flags]
         command += ["--token-file", str(gateway.state / "admin-token"), *arguments]
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
