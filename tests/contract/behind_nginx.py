@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gateway import Gateway
-from proxies import Nginx, replaced
+from proxies import Nginx, free_port, replaced
 
 ALL_ELSE = """    location / {
         proxy_pass http://anonymous_domains;
@@ -27,21 +27,23 @@ class OpenNginx(Nginx):
 
 
 class BehindNginx(Gateway):
-    """A gateway that its clients reach through nginx alone."""
+    """A gateway that its clients reach through nginx alone, and that is told so."""
 
     proxy: OpenNginx | None = None
-    own_address = "127.0.0.1:0"
+    own_address: str
 
     def start(self) -> "BehindNginx":
-        self.address = self.own_address
         if self.proxy is None:
-            self.flags = (*self.flags, "--trusted-proxy", "127.0.0.1/32")
-        super().start()
-        self.own_address = self.address
-        if self.proxy is None:
+            self.own_address = f"127.0.0.1:{free_port()}"
             directory = self.state.with_name(f"{self.state.name}-nginx")
             directory.mkdir()
-            self.proxy = OpenNginx(directory, self.own_address).start()
+            self.proxy = OpenNginx(directory, self.own_address)
+            self.settings = {"public_origin": self.proxy.origin, **self.settings}
+            self.flags = (*self.flags, "--trusted-proxy", "127.0.0.1/32")
+        self.address = self.own_address
+        super().start()
+        if self.proxy.process is None:
+            self.proxy.start()
         self.scheme, self.address = "https", f"localhost:{self.proxy.port}"
         return self
 
@@ -51,5 +53,4 @@ class BehindNginx(Gateway):
 
     def close(self):
         super().close()
-        if self.proxy is not None:
-            self.proxy.close()
+        self.proxy.close()
