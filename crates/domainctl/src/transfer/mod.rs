@@ -1,6 +1,6 @@
 //! Domains that move from one server to another, by way of a file.
 //!
-//! [`export()`] writes it, line by line as the server gives the lines; [`import`] sends the lines on
+//! [`export()`] writes it, line by line as the server gives the lines; [`import()`] sends the lines on
 //! after the whole file was found to be as it was written.
 
 mod export;

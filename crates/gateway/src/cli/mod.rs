@@ -100,12 +100,12 @@ pub enum Unusable {
 /// The flags with which the gateway serves.
 #[derive(Debug, Parser)]
 pub struct Arguments {
-    /// TOML file with flags by their names, and the component's settings in its table [settings];
+    /// TOML file with flags by their names, and the component's settings in its table settings;
     /// the command line and the environment come first
     #[arg(long, env = "ANONYMOUS_DOMAINS_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// The table [settings] of the --config
+    /// The table settings of the --config
     #[arg(skip)]
     pub file_settings: Settings,
 

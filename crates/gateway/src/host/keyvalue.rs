@@ -1,4 +1,4 @@
-//! `wasi:keyvalue/store` and `atomics@0.2.0-draft2` over a [`Store`].
+//! `wasi:keyvalue/store` and `atomics@0.2.0-draft2` over a [`Store`](crate::store::Store).
 //!
 //! There is one bucket, `default`. A compare-and-swap handle remembers the version that was
 //! current when it was made, or when `current` was last called on it; `swap` succeeds only if
