@@ -2,8 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -176,6 +176,10 @@ fn serve(mut stream: &TcpStream, state: &mut State) {
         stream,
         "HTTP/1.1 {status} X\r\n{header}\r\n{length}Connection: close\r\n\r\n{answer}"
     );
+    // Closed with something unread, such as the end of an empty body in chunks, the connection would be
+    // reset, and the answer could be lost.
+    let _ = stream.shutdown(Shutdown::Write);
+    let _ = io::copy(&mut reader, &mut io::sink());
 }
 
 impl State {
