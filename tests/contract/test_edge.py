@@ -7,7 +7,6 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -23,18 +22,9 @@ from conftest import USUAL
 from gateway import Gateway
 from machines import Machine, ec_key
 from tokens import NAMESPACE, TokenKey, jwks
+from waiting import WAIT_S, until
 
 pytestmark = pytest.mark.of_the_gateway
-
-WAIT_S = 60
-
-
-def until(true):
-    """Waits for something that comes by itself."""
-    end = time.monotonic() + WAIT_S
-    while not true():
-        assert time.monotonic() < end, "it does not come"
-        time.sleep(0.1)
 
 
 def write_pair(directory, name: str):

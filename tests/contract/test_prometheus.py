@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from machines import Machine
 from proxies import free_port, replaced
-from test_watching import internal, until
+from test_watching import internal
+from waiting import until
 
 pytestmark = pytest.mark.of_the_gateway
 

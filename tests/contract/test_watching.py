@@ -17,21 +17,13 @@ from prometheus_client.openmetrics import parser as open_parser
 
 from admin import Admin
 from client import Client
+from waiting import until
 
 pytestmark = pytest.mark.of_the_gateway
 
 INTERNAL = "internal listener on http://"
 UUID_7 = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
-WAIT_S = 60
-
-
-def until(true, what: str):
-    """Waits until something is true."""
-    end = time.monotonic() + WAIT_S
-    while not true():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
 
 
 def internal(gateway) -> Client:
