@@ -4,7 +4,7 @@
 //! - [`Process`], [`free_port`]: child processes that do not outlive a test
 //! - [`Gateway`]: a running gateway, or another server that prints where it listens
 //! - [`domain_life`], [`program`]: devices, by their command; where a test finds programs
-//! - [`RedisServer`]: a Redis server for one test
+//! - [`RedisServer`], [`RedisCluster`]: a Redis server, or several, for one test
 //! - [`Latencies`]: a histogram of response times
 
 #![forbid(unsafe_code)]
@@ -15,6 +15,7 @@ mod guarantee;
 mod latencies;
 mod process;
 mod redis;
+mod redis_cluster;
 
 pub use device::{component_and_device, domain_life, program};
 pub use gateway::Gateway;
@@ -22,3 +23,4 @@ pub use guarantee::Guarantee;
 pub use latencies::Latencies;
 pub use process::{Process, free_port};
 pub use redis::RedisServer;
+pub use redis_cluster::{RedisCluster, RedisNode};

@@ -10,7 +10,7 @@ use redis::Value;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::{RedisStore, names};
+use super::{RedisStore, names, request::Request};
 use crate::store::StoreError;
 
 /// The layout of the rows that this version reads and writes.
@@ -60,18 +60,16 @@ impl RedisStore {
     pub async fn claim(&self, key_encryption_keys: &[&str]) -> Result<Claim, ClaimError> {
         let digests: Vec<String> = key_encryption_keys.iter().map(|key| digest(key)).collect();
         let first = digests.first().map_or("", String::as_str);
-        let mut command = redis::cmd("SET");
-        command.arg(names::claim()).arg(format!("{LAYOUT} {first}"));
-        let set: Value = self.write(command.arg("NX")).await?;
+        let request = Request::command("SET", &names::claim()).arg(format!("{LAYOUT} {first}"));
+        let set: Value = self.write(&request.arg("NX")).await?;
         let claim = match set {
             Value::Okay => Claim::First,
             _ if self.knows(&digests).await? => Claim::Same,
             _ => return Ok(Claim::Other),
         };
         if digests.len() > 1 {
-            let mut command = redis::cmd("SADD");
-            command.arg(names::claimed_keys()).arg(&digests);
-            let _: Value = self.write(&command).await?;
+            let request = Request::command("SADD", &names::claimed_keys());
+            let _: Value = self.write(&request.arg(&digests)).await?;
         }
         Ok(claim)
     }
@@ -82,8 +80,8 @@ impl RedisStore {
         if claimed.is_some_and(|claimed| digests.contains(&claimed)) {
             return Ok(true);
         }
-        let mut command = redis::cmd("SMEMBERS");
-        let known: Vec<String> = self.read(command.arg(names::claimed_keys())).await?;
+        let request = Request::command("SMEMBERS", &names::claimed_keys());
+        let known: Vec<String> = self.read(&request).await?;
         Ok(known.iter().any(|known| digests.contains(known)))
     }
 
@@ -99,7 +97,8 @@ impl RedisStore {
 
     /// The digest of the key that the store was claimed for.
     async fn claimed_for(&self) -> Result<Option<String>, ClaimError> {
-        let found: Option<String> = self.read(redis::cmd("GET").arg(names::claim())).await?;
+        let request = Request::command("GET", &names::claim());
+        let found: Option<String> = self.read(&request).await?;
         match found.as_deref().map(|found| found.split_once(' ')) {
             None => Ok(None),
             Some(Some((LAYOUT, digest))) => Ok(Some(digest.to_owned())),
