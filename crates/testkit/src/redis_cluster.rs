@@ -122,8 +122,9 @@ fn node(directory: &Path, options: &[&str]) -> anyhow::Result<RedisNode> {
             "yes",
             "--cluster-port",
             &bus_port_text,
+            // A slow machine is no reason to call a node dead. Where one dies, an option says less.
             "--cluster-node-timeout",
-            "1000",
+            "60000",
             "--repl-diskless-sync-delay",
             "0",
         ];

@@ -13,7 +13,8 @@ use crate::store::redis::{Address, Credentials};
 #[derive(Args)]
 pub struct StoreArguments {
     /// Redis or Valkey for the tables, which several gateways may share: redis://HOST:PORT/DB,
-    /// rediss:// for TLS, redis+unix:///SOCKET [default: a file in the state directory]
+    /// rediss:// for TLS, redis+unix:///SOCKET, redis://HOST:PORT,HOST:PORT for nodes of a cluster
+    /// [default: a file in the state directory]
     #[arg(long = "store", env = "ANONYMOUS_DOMAINS_STORE", value_name = "URL")]
     #[arg(hide_env_values = true)]
     pub(super) url: Option<String>,

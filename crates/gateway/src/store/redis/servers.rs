@@ -14,7 +14,7 @@ pub(super) enum Servers {
     /// A server of its own.
     One(Arc<Node>),
     /// A cluster, which may have one node.
-    Cluster(Cluster),
+    Cluster(Box<Cluster>),
 }
 
 /// Finds out which.
@@ -45,7 +45,7 @@ impl Search {
                 Ok(connection) if connection.in_cluster => {
                     let cluster = Cluster::new(self.nodes.clone(), info.clone());
                     cluster.refresh().await?;
-                    return Ok(Servers::Cluster(cluster));
+                    return Ok(Servers::Cluster(Box::new(cluster)));
                 }
                 Ok(_) => return Ok(Servers::One(Arc::clone(node))),
                 Err(other) => failure = other,

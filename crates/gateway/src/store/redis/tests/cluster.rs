@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::super::{
     slot::{SLOTS, slot},
-    testing::{DEADLINE, TestCluster, is_unavailable, recovered, relay, store_at},
+    testing::{DEADLINE, TestCluster, TestRedis, is_unavailable, recovered, relay, store_at},
     *,
 };
 use crate::store::contract::contract_tests;
@@ -43,8 +43,20 @@ async fn answers(node: &RedisNode, command: &str, answer: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_replica_is_promoted_and_the_store_comes_back_by_itself() {
-    let mut cluster = TestCluster::start(3, 1, &[]);
+async fn a_primary_is_killed_and_its_replica_takes_over() {
+    let kill = |node: &mut RedisNode| node.server.process.kill().unwrap();
+    a_replica_takes_over(kill, |node| node.server.restart().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_primary_stands_still_and_its_replica_takes_over() {
+    let signal = |node: &RedisNode, name| node.server.process.signal(name).unwrap();
+    a_replica_takes_over(|node| signal(node, "STOP"), |node| signal(node, "CONT")).await;
+}
+
+/// `end` takes a primary away and `begin` brings it back. The store recovers by itself.
+async fn a_replica_takes_over(end: impl Fn(&mut RedisNode), begin: impl Fn(&mut RedisNode)) {
+    let mut cluster = TestCluster::start(3, 1, &["--cluster-node-timeout", "2000"]);
     let store = cluster.store(&[0]).await;
     let [hit, spared] = [0, 1].map(|node| key_of(node, 3));
     for key in [&hit, &spared] {
@@ -53,21 +65,16 @@ async fn a_replica_is_promoted_and_the_store_comes_back_by_itself() {
     let version = store.get(&hit).await.unwrap().unwrap().version;
     answers(&cluster.nodes[3], "DBSIZE", "1").await;
 
-    cluster.nodes[0].server.process.kill().unwrap();
+    end(&mut cluster.nodes[0]);
     assert!(is_unavailable(&store.set(&hit, Vec::new()).await));
-    // The other nodes serve until all of them know that one is gone.
-    assert_eq!(
-        store.get(&spared).await.unwrap().unwrap().value,
-        b"old".to_vec()
-    );
     let entry = recovered(&store, &hit).await.unwrap();
     assert_eq!((entry.value, entry.version), (b"old".to_vec(), version));
     let swap = store.compare_and_swap(&hit, Some(version), b"new".to_vec());
     assert_eq!(swap.await, Ok(Swap::Swapped));
-    assert!(recovered(&store, &spared).await.is_some());
+    assert_eq!(recovered(&store, &spared).await.unwrap().value, b"old");
 
-    // The dead one comes back, as a replica. A gateway that is told of it alone finds the others.
-    cluster.nodes[0].server.restart().unwrap();
+    // The first one comes back, as a replica. A gateway that is told of it alone finds the others.
+    begin(&mut cluster.nodes[0]);
     let role = async {
         while !cluster.nodes[0].ask("ROLE").unwrap().starts_with("slave") {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -76,7 +83,7 @@ async fn a_replica_is_promoted_and_the_store_comes_back_by_itself() {
     tokio::time::timeout(DEADLINE, role).await.unwrap();
     let other = cluster.store(&[0]).await;
     for store in [&store, &other] {
-        assert_eq!(store.get(&hit).await.unwrap().unwrap().value, b"new");
+        assert_eq!(recovered(store, &hit).await.unwrap().value, b"new");
         store.set(&hit, b"new".to_vec()).await.unwrap();
     }
     assert_eq!(other.list_keys(None).await.unwrap().keys.len(), 2);
@@ -247,6 +254,17 @@ async fn slots_that_no_node_has_are_refused_and_the_others_served() {
     let add = format!("CLUSTER ADDSLOTSRANGE 0 {}", SLOTS / 2 - 1);
     cluster.nodes[0].ask(&add).unwrap();
     for store in [&store, &other] {
-        assert_eq!(store.get(&kept).await.unwrap().unwrap().value, b"v");
+        assert_eq!(recovered(store, &lost).await.unwrap().value, b"v");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_node_may_have_a_socket_and_no_port() {
+    let server = TestRedis::start(&["--cluster-enabled", "yes"]);
+    server.ask("CLUSTER ADDSLOTSRANGE 0 16383").unwrap();
+    // Waits until the cluster is up.
+    let store = server.store().await;
+    store.set("k", b"v".to_vec()).await.unwrap();
+    assert_eq!(store.increment("n", 1).await, Ok(1));
+    assert_eq!(store.list_keys(None).await.unwrap().keys, ["k", "n"]);
 }
