@@ -148,6 +148,14 @@ impl Cluster {
             return outcome.clone();
         }
         let outcome = self.newest_view().await.map(|view| self.adopt(&view));
+        if let Err(failure) = &outcome {
+            let reason = failure.reason();
+            let last = asked.as_ref().and_then(|(_, last)| last.as_ref().err());
+            // Once for as long as the reason is the same.
+            if last.is_none_or(|last| last.reason() != reason) {
+                tracing::warn!(%reason, "the store's cluster does not say which node has what");
+            }
+        }
         *asked = Some((Instant::now(), outcome.clone()));
         outcome
     }
@@ -220,6 +228,12 @@ impl Cluster {
         let now = map.primaries();
         if now.names() != before.names() {
             tracing::info!(primaries = %now.names().join(" "), "the store is a cluster");
+        }
+        if now.uncovered > 0 && now.uncovered != before.uncovered {
+            tracing::warn!(
+                slots = now.uncovered,
+                "no node of the store's cluster has these slots: requests that need them fail"
+            );
         }
     }
 

@@ -45,7 +45,6 @@ async fn settled(cluster: &Cluster) -> Result<Settled, Failure> {
     let primaries = cluster.primaries().await?;
     if primaries.uncovered > 0 {
         let reason = format!("no node of the cluster has {} slots", primaries.uncovered);
-        tracing::warn!(%reason, "cannot list the keys of the store");
         return Err(Failure::Away(reason));
     }
     let (mut slots, mut count) = (Vec::new(), 0);

@@ -76,18 +76,12 @@ pub(super) async fn warn_of_losses(address: &str, connection: &mut MultiplexedCo
     }
 }
 
-/// Warns of what every cluster may lose, and of slots that no node has.
-pub(super) fn warn_of_cluster(uncovered: usize) {
+/// Warns of what every cluster may lose.
+pub(super) fn warn_of_cluster() {
     tracing::warn!(
         "the store is a Redis Cluster: it acknowledges writes before its replicas have them, and so \
          a failover loses the last ones"
     );
-    if uncovered > 0 {
-        tracing::warn!(
-            slots = uncovered,
-            "no node of the store's cluster has these slots: requests that need them fail"
-        );
-    }
 }
 
 /// The warnings about an answer to `INFO`.

@@ -69,9 +69,8 @@ impl Servers {
         match self {
             Self::One(node) => warn(&node.connector).await,
             Self::Cluster(cluster) => {
-                let primaries = cluster.known_primaries();
-                server_info::warn_of_cluster(primaries.uncovered);
-                for node in primaries.nodes {
+                server_info::warn_of_cluster();
+                for node in cluster.known_primaries().nodes {
                     warn(&node.connector).await;
                 }
             }

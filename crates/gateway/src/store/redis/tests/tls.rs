@@ -130,19 +130,19 @@ async fn tls_proves_both_sides() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_nodes_of_a_cluster_prove_their_hostnames() {
     let ca = ca();
-    let bus_port = free_port().unwrap().to_string();
-    let options = [
-        "--cluster-enabled",
-        "yes",
-        "--cluster-port",
-        &bus_port,
-        "--cluster-announce-hostname",
-        "localhost",
-        // Before Redis 7.2 a node tells clients with TLS the right port only then.
-        "--tls-cluster",
-        "yes",
-    ];
     let store_on = async |more: &[&str]| {
+        let bus_port = free_port().unwrap().to_string();
+        let options = [
+            "--cluster-enabled",
+            "yes",
+            "--cluster-port",
+            &bus_port,
+            "--cluster-announce-hostname",
+            "localhost",
+            // Before Redis 7.2 a node tells clients with TLS the right port only then.
+            "--tls-cluster",
+            "yes",
+        ];
         let (server, port) = server(&ca, &[&options, more].concat());
         server.ask("CLUSTER ADDSLOTSRANGE 0 16383").unwrap();
         // Another name than the one that the node tells, so this connection is for asking only.
