@@ -1,4 +1,4 @@
-"""The gateway's Redis store: the life of a domain, several gateways on one store, outages, a cluster."""
+"""The gateway's Redis store: the life of a domain, several gateways, outages, a cluster."""
 
 import os
 import signal
