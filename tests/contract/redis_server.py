@@ -1,4 +1,4 @@
-"""A real Redis or Valkey for a test, in a directory and with a Unix socket of its own; a cluster."""
+"""A real Redis or Valkey for a test, in a directory and behind a Unix socket of its own."""
 
 import random
 import shutil
