@@ -1,5 +1,6 @@
 """A real Redis or Valkey for a test, in a directory and behind a Unix socket of its own."""
 
+import random
 import shutil
 import signal
 import socket
@@ -55,11 +56,14 @@ class RedisServer:
 
     def strings(self) -> list[tuple[bytes, bytes]]:
         """Every key and its value; all are strings."""
+        return [(key, self.ask(b"GET", key)) for key in self.ask(b"KEYS", b"*")]
+
+    def ask(self, *words: bytes):
+        """The reply to a command."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(self.socket))
             with connection.makefile("rwb") as stream:
-                keys = command(stream, b"KEYS", b"*")
-                return [(key, command(stream, b"GET", key)) for key in keys]
+                return command(stream, *words)
 
     def kill(self):
         self.process.kill()
@@ -78,6 +82,49 @@ class RedisServer:
         self.directory.cleanup()
 
 
+class RedisCluster:
+    """Three primaries on ports of 127.0.0.1."""
+
+    def __init__(self):
+        self.nodes: list[RedisServer] = []
+        self.ports: list[int] = []
+        self.bus_ports: list[int] = []
+
+    def start(self) -> "RedisCluster":
+        for number in range(3):
+            self._start_node()
+            first, last = number * 16384 // 3, (number + 1) * 16384 // 3 - 1
+            self.nodes[-1].ask(b"CLUSTER", b"ADDSLOTSRANGE", b"%d" % first, b"%d" % last)
+            self.nodes[-1].ask(b"CLUSTER", b"SET-CONFIG-EPOCH", b"%d" % (number + 1))
+        for port, bus_port in zip(self.ports[1:], self.bus_ports[1:], strict=True):
+            meet = [b"CLUSTER", b"MEET", b"127.0.0.1", b"%d" % port, b"%d" % bus_port]
+            self.nodes[0].ask(*meet)
+        deadline = time.monotonic() + START_S
+        while not all(b"cluster_state:ok" in node.ask(b"CLUSTER", b"INFO") for node in self.nodes):
+            assert time.monotonic() < deadline, "the Redis Cluster does not start"
+            time.sleep(0.05)
+        return self
+
+    def _start_node(self):
+        # Below the ports that systems give to outgoing connections.
+        port, bus_port = random.sample(range(15_000, 30_000), 2)
+        options = {
+            "bind": "127.0.0.1",
+            "port": port,
+            "cluster-enabled": "yes",
+            "cluster-port": bus_port,
+            "cluster-node-timeout": 60_000,
+        }
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        self.nodes.append(RedisServer(*words).start())
+        self.ports.append(port)
+        self.bus_ports.append(bus_port)
+
+    def close(self):
+        for node in self.nodes:
+            node.close()
+
+
 def command(stream, *words: bytes):
     """The reply to a command: a string, a list, or None."""
     lines = [b"*%d" % len(words)]
@@ -93,6 +140,8 @@ def reply(stream):
     match kind:
         case b"*":
             return [reply(stream) for _ in range(int(rest))]
+        case b"+":
+            return rest
         case b"$" if int(rest) < 0:
             return None
         case b"$":

@@ -1,4 +1,4 @@
-"""The stores that gateways share: the life of a domain, several gateways on one store, outages."""
+"""Stores that gateways share: a domain's life, several gateways, outages, a Redis Cluster."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from conftest import USUAL
 from gateway import Gateway
 from machines import Machine
 from postgres_server import PostgresServer
-from redis_server import RedisServer
+from redis_server import RedisCluster, RedisServer
 from test_limits import guids, member_guids, outcome
 from test_server import at_once
 
@@ -268,3 +268,30 @@ def test_a_store_that_is_not_there_is_waited_for(programs, shared, tmp_path):
     waiting.send_signal(signal.SIGTERM)
     assert waiting.wait(60) == 0
     waiting.stderr.close()
+
+
+def test_a_cluster_is_found_by_any_of_its_nodes(programs, tmp_path, domain):
+    cluster = RedisCluster()
+    started = []
+    try:
+        cluster.start()
+        first, _, last = cluster.ports
+        for store in (f"redis://127.0.0.1:{last}", f"redis://127.0.0.1:1,127.0.0.1:{first}"):
+            gateway = Gateway(programs, tmp_path / "state", USUAL, store)
+            started.append(gateway.start())
+        one, other = (gateway.client for gateway in started)
+        machines = [Machine.ec() for _ in range(4)]
+        for machine in machines:
+            assert one.join(domain, machine).new_member
+        other.leave(domain, machines[0])
+        one.deregister(domain, machines[0]).refused("DEREG_DENIED")
+        assert one.join(domain, machines[1]).versions == [1, 2]
+        admin = Admin(other, started[1].admin_token)
+        assert sorted(member_guids(admin, domain)) == sorted(guids(machines[1:]))
+        assert any("a failover loses the last ones" in line for line in started[0].log)
+        used = [node.ask(b"KEYS", b"*") for node in cluster.nodes]
+        assert sum(map(len, used)) > 5 and sum(map(bool, used)) > 1, used
+    finally:
+        for gateway in started:
+            gateway.stop(signal.SIGKILL)
+        cluster.close()

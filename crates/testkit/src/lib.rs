@@ -4,7 +4,7 @@
 //! - [`Process`], [`free_port`]: child processes that do not outlive a test
 //! - [`Gateway`]: a running gateway, or another server that prints where it listens
 //! - [`domain_life`], [`program`]: devices, by their command; where a test finds programs
-//! - [`RedisServer`]: a Redis server for one test
+//! - [`RedisServer`], [`RedisCluster`]: a Redis server, or several, for one test
 //! - [`PostgresServer`], [`PgBouncer`]: PostgreSQL for one test, with standbys and a pooler
 //! - [`Latencies`]: a histogram of response times
 
@@ -17,6 +17,7 @@ mod latencies;
 mod postgres;
 mod process;
 mod redis;
+mod redis_cluster;
 
 pub use device::{component_and_device, domain_life, program};
 pub use gateway::Gateway;
@@ -25,3 +26,4 @@ pub use latencies::Latencies;
 pub use postgres::{Authentication, PgBouncer, PostgresServer};
 pub use process::{Process, free_port};
 pub use redis::RedisServer;
+pub use redis_cluster::{RedisCluster, RedisNode};

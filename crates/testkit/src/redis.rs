@@ -1,14 +1,14 @@
 //! Redis servers for tests. Each listens on a Unix socket of its own, so that tests never share one.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 
 use crate::process::Process;
 
@@ -76,6 +76,19 @@ impl RedisServer {
         format!("redis+unix://{}", self.socket().display())
     }
 
+    /// Its answer to a command, of which no part has a space: a text or a number, or the lines of a
+    /// list.
+    ///
+    /// # Errors
+    ///
+    /// If it does not answer, or with an error.
+    pub fn ask(&self, command: &str) -> anyhow::Result<String> {
+        let mut stream = UnixStream::connect(self.socket())?;
+        stream.set_read_timeout(Some(START_TIMEOUT))?;
+        write!(stream, "{command}\r\n")?;
+        answer(&mut BufReader::new(stream)).with_context(|| format!("the answer to {command}"))
+    }
+
     /// Starts it again with the data that it has kept, and with more options. Does not wait until
     /// it is ready.
     ///
@@ -124,6 +137,30 @@ fn spawn(directory: &Path, options: &[String]) -> anyhow::Result<Process> {
             .stdin(Stdio::null())
             .stdout(Stdio::null()),
     )
+}
+
+/// Reads an answer.
+fn answer(stream: &mut BufReader<UnixStream>) -> anyhow::Result<String> {
+    let mut line = String::new();
+    stream.read_line(&mut line)?;
+    let line = line.trim_end();
+    ensure!(!line.is_empty(), "it ends");
+    let (kind, rest) = line.split_at(1);
+    Ok(match kind {
+        "+" | ":" => rest.to_owned(),
+        "$" if rest == "-1" => String::new(),
+        "$" => {
+            let mut text = vec![0; rest.parse::<usize>()? + 2];
+            stream.read_exact(&mut text)?;
+            text.truncate(text.len() - 2);
+            String::from_utf8(text)?
+        }
+        "*" => {
+            let items = (0..rest.parse()?).map(|_| answer(stream));
+            items.collect::<anyhow::Result<Vec<_>>>()?.join("\n")
+        }
+        _ => bail!("{line}"),
+    })
 }
 
 /// Whether it serves, or would if it were given a password.

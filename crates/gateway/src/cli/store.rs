@@ -14,7 +14,8 @@ use crate::store::{address::Address, shared::Credentials};
 pub struct StoreArguments {
     /// Server for the tables, which several gateways may share: PostgreSQL, as in
     /// postgres://USER@HOST:PORT,HOST:PORT/DB; Redis or Valkey, as in redis://HOST:PORT/DB,
-    /// rediss:// for TLS, redis+unix:///SOCKET [default: a file in the state directory]
+    /// rediss:// for TLS, redis+unix:///SOCKET, redis://HOST:PORT,HOST:PORT for nodes of a cluster
+    /// [default: a file in the state directory]
     #[arg(long = "store", env = "ANONYMOUS_DOMAINS_STORE", value_name = "URL")]
     #[arg(hide_env_values = true)]
     pub(super) url: Option<String>,

@@ -133,7 +133,8 @@ impl Builder {
         self.location(Ok(Location::File(file.into())))
     }
 
-    /// The tables are in a Redis or Valkey: `redis://`, `rediss://` for TLS, or `redis+unix://`.
+    /// The tables are in a Redis or Valkey: `redis://`, `rediss://` for TLS, or `redis+unix://`. One
+    /// node of a cluster, or several (`redis://HOST:PORT,HOST:PORT`), stand for the cluster.
     /// The start waits 30 s for it.
     pub fn redis(self, url: &str) -> Self {
         self.redis_with(url, Credentials::default())

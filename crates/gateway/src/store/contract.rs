@@ -10,9 +10,18 @@ pub(crate) type Two = [Arc<dyn Store>; 2];
 
 /// Makes a test of each function of this module. `$open` is an async function that returns a guard
 /// that must live as long as the stores, and [`Two`] stores.
+///
+/// With `@one` they are one test, for what takes long to open: `$open` returns something with an async
+/// method `emptied` that returns two stores on it.
 macro_rules! contract_tests {
     ($open:path) => {
-        $crate::store::contract::contract_tests!(@each $open:
+        $crate::store::contract::contract_tests!(@all each $open);
+    };
+    (@one $open:path) => {
+        $crate::store::contract::contract_tests!(@all one $open);
+    };
+    (@all $how:ident $open:path) => {
+        $crate::store::contract::contract_tests!(@$how $open:
             of_many_creators_one_wins
             of_many_changers_one_wins
             a_swap_needs_the_version_that_was_read
@@ -36,6 +45,16 @@ macro_rules! contract_tests {
                 $crate::store::contract::$test(stores).await;
             }
         )*
+    };
+    (@one $open:path: $($test:ident)*) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        async fn the_contract_is_kept() {
+            let kept = $open().await;
+            $(
+                println!("{}", stringify!($test));
+                $crate::store::contract::$test(kept.emptied().await).await;
+            )*
+        }
     };
 }
 pub(crate) use contract_tests;

@@ -40,8 +40,8 @@ pub struct Credentials {
 pub enum AddressError {
     /// It is not the URL of a store.
     #[error(
-        "write the store as redis://[USER@]HOST[:PORT][/DATABASE], rediss:// for TLS, \
-         redis+unix:///SOCKET[?db=DATABASE][&user=USER] or \
+        "write the store as redis://[USER@]HOST[:PORT][/DATABASE], with several HOST[:PORT],... for \
+         a cluster, rediss:// for TLS, redis+unix:///SOCKET[?db=DATABASE][&user=USER] or \
          postgres://[USER@]HOST[:PORT][,HOST...]/DATABASE[?OPTIONS]{0}"
     )]
     NoUrl(String),
@@ -82,6 +82,12 @@ pub enum ConnectError {
         address: String,
         /// Which configuration.
         reason: String,
+    },
+    /// Several servers that are no cluster.
+    #[error("{address} names several servers, as is meant for a cluster, but they are none")]
+    NoCluster {
+        /// The URL without credentials.
+        address: String,
     },
     /// It could not be reached in time.
     #[error("{address} cannot be used, and was tried for {} s: {reason}", .waited.as_secs())]

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use redis::Value;
 
-use super::{RedisStore, names};
+use super::{RedisStore, names, request::Request};
 use crate::store::{StoreError, shared::SharedStore};
 
 #[async_trait]
@@ -13,25 +13,23 @@ impl SharedStore for RedisStore {
     }
 
     async fn recorded_claim(&self) -> Result<Option<String>, StoreError> {
-        self.read(redis::cmd("GET").arg(names::claim())).await
+        self.read(&Request::command("GET", &names::claim())).await
     }
 
     async fn record_claim(&self, claim: &str) -> Result<bool, StoreError> {
-        let mut command = redis::cmd("SET");
-        command.arg(names::claim()).arg(claim).arg("NX");
-        let set: Value = self.write(&command).await?;
+        let request = Request::command("SET", &names::claim()).arg(claim);
+        let set: Value = self.write(&request.arg("NX")).await?;
         Ok(set == Value::Okay)
     }
 
     async fn known_keys(&self) -> Result<Vec<String>, StoreError> {
-        self.read(redis::cmd("SMEMBERS").arg(names::claimed_keys()))
+        self.read(&Request::command("SMEMBERS", &names::claimed_keys()))
             .await
     }
 
     async fn add_known_keys(&self, digests: &[String]) -> Result<(), StoreError> {
-        let mut command = redis::cmd("SADD");
-        command.arg(names::claimed_keys()).arg(digests);
-        let _: Value = self.write(&command).await?;
+        let request = Request::command("SADD", &names::claimed_keys());
+        let _: Value = self.write(&request.arg(digests)).await?;
         Ok(())
     }
 }

@@ -13,6 +13,8 @@ pub(super) enum Failure {
     Lost(String),
     /// The Redis answered with an error.
     Refused(RedisError),
+    /// Nodes of a cluster hand slots over, and so not every key can be found.
+    Moving,
 }
 
 impl Failure {
@@ -32,6 +34,7 @@ impl Failure {
         match self {
             Self::Away(reason) | Self::Denied(reason) | Self::Lost(reason) => reason.clone(),
             Self::Refused(error) => reason(error),
+            Self::Moving => "the cluster is moving slots".into(),
         }
     }
 }

@@ -1,9 +1,9 @@
-//! The store in a Redis or Valkey, for several gateways.
+//! The store in a Redis or Valkey, or a cluster of them, for several gateways.
 //!
 //! Each row is a hash of its own, `anonymous-domains-gateway:row:` and the row's key, with two
 //! fields: `value`, and `version`, 64 random bits as a decimal number. An operation that needs more
 //! than one command is one script ([`scripts`]), so the writes of any number of gateways are
-//! serialized. Whether an acknowledged write survives a crash of the Redis depends on how that is
+//! serialized. Each concerns one key, so in a cluster each has one node ([`cluster`]). Whether an acknowledged write survives a crash of the Redis depends on how that is
 //! configured.
 //!
 //! While the Redis is away every operation fails within seconds ([`connection`]). A read whose
@@ -11,25 +11,31 @@
 
 mod address;
 mod claim;
+mod cluster;
 mod connection;
 mod failure;
+mod listing;
 mod names;
+mod node;
+mod request;
 mod scripts;
 mod server_info;
+mod servers;
+mod slot;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use connection::Connector;
 use failure::Failure;
 use names::row;
-use redis::{Cmd, FromRedisValue, ScriptInvocation, Value};
+use redis::{FromRedisValue, Value};
+use request::Request;
 use scripts::Scripts;
+use servers::{Search, Servers};
 use tokio::time::Instant;
 
 use super::{
-    Entry, KEYS_PER_PAGE, KeyPage, Store, StoreError, Swap, Version, random_version,
-    shared::ConnectError,
+    Entry, KeyPage, Store, StoreError, Swap, Version, random_version, shared::ConnectError,
 };
 
 pub use address::Address;
@@ -38,12 +44,9 @@ pub use names::PREFIX;
 /// How long a starting gateway waits between attempts to connect.
 const START_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many keys one `SCAN` looks at.
-const SCAN_COUNT: usize = 1000;
-
-/// A [`Store`] in a Redis or Valkey.
+/// A [`Store`] in a Redis or Valkey, or in a cluster of them.
 pub struct RedisStore {
-    connector: Connector,
+    servers: Servers,
     scripts: Scripts,
 }
 
@@ -53,26 +56,31 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// If the Redis does not let the gateway in, or cannot be reached.
+    /// If the Redis does not let the gateway in, cannot be reached, or is no cluster although the
+    /// address names several servers.
     pub async fn connect(address: &Address, timeout: Duration) -> Result<Self, ConnectError> {
-        let connector = Connector::new(address.client.clone());
+        let search = Search::new(&address.servers);
         let start = Instant::now();
         loop {
-            match connector.connection().await {
-                Ok(mut connection) => {
-                    server_info::warn_of_losses(&mut connection.redis).await;
+            let address = || address.to_string();
+            match search.ask().await {
+                Ok(Servers::One(_)) if search.has_several() => {
+                    return Err(ConnectError::NoCluster { address: address() });
+                }
+                Ok(servers) => {
+                    servers.warn_of_losses().await;
                     return Ok(Self {
-                        connector,
+                        servers,
                         scripts: Scripts::new(),
                     });
                 }
                 Err(Failure::Denied(reason)) => {
-                    let address = address.to_string();
+                    let address = address();
                     return Err(ConnectError::Denied { address, reason });
                 }
                 Err(failure) if start.elapsed() >= timeout => {
                     return Err(ConnectError::Away {
-                        address: address.to_string(),
+                        address: address(),
                         reason: failure.reason(),
                         waited: timeout,
                     });
@@ -85,108 +93,67 @@ impl RedisStore {
         }
     }
 
-    /// Runs a command that only reads.
-    async fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        let outcome = match self.command(command).await {
-            Err(Failure::Lost(_)) => self.command(command).await,
-            outcome => outcome,
+    /// Sends a request that only reads.
+    async fn read<T: FromRedisValue>(&self, request: &Request<'_>) -> Result<T, StoreError> {
+        let answer = match self.servers.send(request).await {
+            Err(Failure::Lost(_)) => self.servers.send(request).await,
+            answer => answer,
         };
-        outcome.map_err(failed)
+        understood(answer)
     }
 
-    /// Runs a command that writes, once.
-    async fn write<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        self.command(command).await.map_err(failed)
+    /// Sends a request that writes, once.
+    async fn write<T: FromRedisValue>(&self, request: &Request<'_>) -> Result<T, StoreError> {
+        understood(self.servers.send(request).await)
     }
+}
 
-    async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Failure> {
-        let mut connection = self.connector.connection().await?;
-        match command.query_async(&mut connection.redis).await {
-            Ok(value) => Ok(value),
-            Err(error) => Err(self.connector.failure(&connection, error).await),
-        }
-    }
-
-    /// Runs a script, once. If the Redis does not know it, it was not run: then it is sent in full
-    /// and called again.
-    async fn script<T: FromRedisValue>(
-        &self,
-        script: &ScriptInvocation<'_>,
-    ) -> Result<T, StoreError> {
-        let mut connection = self.connector.connection().await.map_err(failed)?;
-        match script.invoke_async(&mut connection.redis).await {
-            Ok(value) => Ok(value),
-            Err(error) => Err(failed(self.connector.failure(&connection, error).await)),
-        }
-    }
+fn understood<T: FromRedisValue>(answer: Result<Value, Failure>) -> Result<T, StoreError> {
+    let value = answer.map_err(failed)?;
+    redis::from_redis_value(value).map_err(|error| failed(Failure::Refused(error.into())))
 }
 
 #[async_trait]
 impl Store for RedisStore {
     async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
         super::check_key(key)?;
-        let mut command = redis::cmd("HMGET");
-        command.arg(row(key)).arg("version").arg("value");
-        let fields: Fields = self.read(&command).await?;
+        let request = Request::command("HMGET", &row(key));
+        let fields: Fields = self.read(&request.arg("version").arg("value")).await?;
         fields.entry()
     }
 
     async fn exists(&self, key: &str) -> Result<bool, StoreError> {
         super::check_key(key)?;
-        self.read(redis::cmd("EXISTS").arg(row(key))).await
+        self.read(&Request::command("EXISTS", &row(key))).await
     }
 
     /// Reads every key of the Redis for each page: meant for maintenance, not for requests. A key
-    /// that is created or removed in the meantime may or may not be listed.
+    /// that is created or removed in the meantime may or may not be listed. Fails while a cluster
+    /// moves slots.
     async fn list_keys(&self, cursor: Option<&str>) -> Result<KeyPage, StoreError> {
-        let prefix = row("");
-        let mut keys = BTreeSet::new();
-        let mut position = 0u64;
-        loop {
-            let mut command = redis::cmd("SCAN");
-            command.arg(position).arg("MATCH").arg(row("*"));
-            command.arg("COUNT").arg(SCAN_COUNT);
-            let (next, found): (u64, Vec<Vec<u8>>) = self.read(&command).await?;
-            for name in found {
-                let key = str::from_utf8(&name).ok();
-                let key = key.and_then(|name| name.strip_prefix(&prefix));
-                if let Some(key) = key.filter(|key| cursor.is_none_or(|cursor| *key > cursor)) {
-                    keys.insert(key.to_owned());
-                }
-                // One more than a page tells whether there is a next one.
-                if keys.len() > KEYS_PER_PAGE + 1 {
-                    keys.pop_last();
-                }
-            }
-            if next == 0 {
-                break;
-            }
-            position = next;
-        }
-        let more = keys.len() > KEYS_PER_PAGE;
-        let keys: Vec<_> = keys.into_iter().take(KEYS_PER_PAGE).collect();
-        let cursor = more.then(|| keys.last().cloned()).flatten();
-        Ok(KeyPage { keys, cursor })
+        listing::page(&self.servers, cursor).await.map_err(failed)
     }
 
     async fn set(&self, key: &str, value: Vec<u8>) -> Result<(), StoreError> {
         super::check_key(key)?;
         super::check_value(&value)?;
-        let mut command = redis::cmd("HSET");
-        command.arg(row(key)).arg("version").arg(random_version()?);
-        self.write(command.arg("value").arg(value)).await
+        let request = Request::command("HSET", &row(key));
+        let request = request.arg("version").arg(random_version()?);
+        self.write(&request.arg("value").arg(value)).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         super::check_key(key)?;
-        self.write(redis::cmd("DEL").arg(row(key))).await
+        self.write(&Request::command("DEL", &row(key))).await
     }
 
     async fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
         super::check_key(key)?;
-        let mut script = self.scripts.increment.prepare_invoke();
-        script.key(row(key)).arg(delta).arg(random_version()?);
-        match self.script(&script).await? {
+        let request = Request::script(&self.scripts.increment, &row(key));
+        match self
+            .write(&request.arg(delta).arg(random_version()?))
+            .await?
+        {
             Value::Int(1) => Err(StoreError::NotANumber),
             Value::Int(2) => Err(StoreError::Overflow),
             sum => redis::from_redis_value(sum).map_err(|_| foreign()),
@@ -202,10 +169,10 @@ impl Store for RedisStore {
         super::check_key(key)?;
         super::check_value(&value)?;
         let expected = expected.map(|Version(version)| version.to_string());
-        let mut script = self.scripts.swap.prepare_invoke();
-        script.key(row(key)).arg(expected.unwrap_or_default());
-        script.arg(random_version()?).arg(value);
-        match self.script::<Option<Fields>>(&script).await? {
+        let request = Request::script(&self.scripts.swap, &row(key));
+        let request = request.arg(expected.unwrap_or_default());
+        let request = request.arg(random_version()?).arg(value);
+        match self.write::<Option<Fields>>(&request).await? {
             None => Ok(Swap::Swapped),
             Some(fields) => Ok(Swap::Conflict(fields.entry()?)),
         }
@@ -247,6 +214,7 @@ fn failed(failure: Failure) -> StoreError {
         Failure::Away(_) => "the store cannot be reached",
         Failure::Denied(_) => "the store does not let the gateway in",
         Failure::Lost(_) => "the store did not answer",
+        Failure::Moving => "the store is moving keys between its nodes",
         Failure::Refused(error) => {
             tracing::error!(reason = %failure::reason(error), "the store refused");
             match error.code() {
@@ -254,6 +222,7 @@ fn failed(failure: Failure) -> StoreError {
                 Some("MISCONF") => "the store cannot write to its disk",
                 Some("READONLY") => "the store is read-only",
                 Some("LOADING") => "the store is starting",
+                Some("CLUSTERDOWN") => "the store's cluster is down",
                 _ => "the store failed",
             }
         }

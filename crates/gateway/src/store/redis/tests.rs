@@ -4,13 +4,10 @@ use std::sync::{
 };
 
 use redis::AsyncCommands as _;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{UnixListener, UnixStream},
-};
+use tokio::net::{UnixListener, UnixStream};
 
 use super::{
-    testing::{DEADLINE, TestRedis},
+    testing::{DEADLINE, PERMISSIONS, TestRedis, is_unavailable, recovered, relay},
     *,
 };
 use crate::store::{
@@ -28,25 +25,6 @@ async fn two() -> (TestRedis, Two) {
 }
 
 contract_tests!(two);
-
-fn is_unavailable<T>(result: &Result<T, StoreError>) -> bool {
-    matches!(result, Err(StoreError::Unavailable(_)))
-}
-
-/// Reads until the store is back, as clients do.
-async fn recovered(store: &RedisStore, key: &str) -> Option<Entry> {
-    let read = async {
-        loop {
-            match store.get(key).await {
-                Ok(entry) => return entry,
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    };
-    tokio::time::timeout(DEADLINE, read)
-        .await
-        .expect("the store did not recover")
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn while_the_server_is_killed_everything_is_refused_and_nothing_answered_is_lost() {
@@ -111,30 +89,19 @@ async fn a_server_that_stands_still_keeps_nobody_waiting() {
     assert_eq!(recovered(&store, "k").await.unwrap().value, b"v");
 }
 
-/// Forwards everything between one client and the server. On demand it drops an answer and closes
-/// the connection instead.
-fn relay(server: &TestRedis, swallow: Arc<AtomicBool>) -> String {
+/// A relay in front of the server.
+fn relayed(server: &TestRedis, swallow: Arc<AtomicBool>) -> String {
     let socket = server.directory.path().join("relay");
     let listener = UnixListener::bind(&socket).unwrap();
     let target = server.socket();
     tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let mut server = UnixStream::connect(&target).await.unwrap();
-            let (mut from_client, mut from_server) = ([0; 4096], [0; 4096]);
-            loop {
-                tokio::select! {
-                    Ok(n @ 1..) = client.read(&mut from_client) => {
-                        server.write_all(&from_client[..n]).await.unwrap();
-                    }
-                    Ok(n @ 1..) = server.read(&mut from_server) => {
-                        if swallow.swap(false, Ordering::SeqCst) {
-                            break;
-                        }
-                        client.write_all(&from_server[..n]).await.unwrap();
-                    }
-                    else => break,
-                }
-            }
+        while let Ok((client, _)) = listener.accept().await {
+            relay(
+                client,
+                UnixStream::connect(&target).await.unwrap(),
+                &swallow,
+            )
+            .await;
         }
     });
     format!("redis+unix://{}", socket.display())
@@ -144,7 +111,7 @@ fn relay(server: &TestRedis, swallow: Arc<AtomicBool>) -> String {
 async fn a_write_whose_answer_is_lost_is_not_repeated() {
     let server = TestRedis::start(&[]);
     let swallow = Arc::new(AtomicBool::new(false));
-    let url = relay(&server, Arc::clone(&swallow));
+    let url = relayed(&server, Arc::clone(&swallow));
     let address = Address::new(&url, Credentials::default()).unwrap();
     let store = RedisStore::connect(&address, DEADLINE).await.unwrap();
     // The server knows the scripts now.
@@ -205,38 +172,28 @@ async fn a_replica_is_not_used() {
 }
 
 #[tokio::test]
+async fn several_servers_must_be_a_cluster() {
+    let server = TestRedis::start(&[]);
+    let mut address = Address::new(&server.url(), Credentials::default()).unwrap();
+    address.servers.push(address.servers[0].clone());
+    let connect = RedisStore::connect(&address, Duration::from_secs(3600));
+    let refused = tokio::time::timeout(DEADLINE, connect).await.unwrap();
+    assert!(matches!(refused, Err(ConnectError::NoCluster { .. })));
+}
+
+#[tokio::test]
 async fn a_user_may_be_limited_to_the_gateways_keys() {
-    let server = TestRedis::start(&[
-        "--user",
-        "gateway",
-        "on",
-        ">hunter2",
-        "resetkeys",
-        "~anonymous-domains-gateway:*",
-        "resetchannels",
-        "-@all",
-        "+select",
-        "+get",
-        "+set",
-        "+del",
-        "+exists",
-        "+hget",
-        "+hmget",
-        "+hset",
-        "+hincrby",
-        "+evalsha",
-        "+script|load",
-        "+scan",
-    ]);
+    let user = format!("--user gateway on >hunter2 {PERMISSIONS}");
+    let server = TestRedis::start(&user.split(' ').collect::<Vec<_>>());
     let mut connection = server.connection().await;
     let () = connection.set("another program's", "1").await.unwrap();
     let url = format!("{}?db=3&user=gateway&pass=hunter2", server.url());
     let address = Address::new(&url, Credentials::default()).unwrap();
     let store = RedisStore::connect(&address, DEADLINE).await.unwrap();
-    assert_eq!(
-        store.claim(&[&"ab".repeat(32)]).await.unwrap(),
-        Claim::First
-    );
+    let [one, two, three] = ["ab", "cd", "ef"].map(|byte| byte.repeat(32));
+    assert_eq!(store.claim(&[&one, &two]).await.unwrap(), Claim::First);
+    assert_eq!(store.claim(&[&two]).await.unwrap(), Claim::Same);
+    assert_eq!(store.claim(&[&three]).await.unwrap(), Claim::Other);
     store.set("k", b"v".to_vec()).await.unwrap();
     assert!(store.exists("k").await.unwrap());
     let version = store.get("k").await.unwrap().unwrap().version;
@@ -251,7 +208,7 @@ async fn a_user_may_be_limited_to_the_gateways_keys() {
     let select = redis::cmd("SELECT").arg(3).to_owned();
     let () = select.query_async(&mut connection).await.unwrap();
     let keys: Vec<String> = connection.keys("*").await.unwrap();
-    assert_eq!(keys.len(), 2);
+    assert_eq!(keys.len(), 3);
     assert!(keys.iter().all(|key| key.starts_with(PREFIX)), "{keys:?}");
     store.delete("k").await.unwrap();
 }
@@ -345,4 +302,5 @@ async fn of_many_claims_one_is_the_first() {
     assert!(matches!(store.is_claimed().await, Err(ClaimError::Layout)));
 }
 
+mod cluster;
 mod tls;
