@@ -156,6 +156,10 @@ class Gateway:
     def databases(self) -> list[Path]:
         return sorted(path for p in DATABASE_PATTERNS for path in self.state.rglob(p))
 
+    def stored(self) -> bytes:
+        """All that the store holds."""
+        return b"".join(path.read_bytes() for path in self.databases())
+
     def rows(self) -> dict[str, list[tuple]]:
         """Every row of every table of every SQLite database in the state directory, but for the
         one that /healthz writes now and then to see whether that works."""

@@ -30,6 +30,10 @@ class OnPostgres(Gateway):
             self.store = server().url_of(self.database)
         return super().start()
 
+    def stored(self) -> bytes:
+        rows = server().rows(self.database)
+        return b"\n".join(bytes.fromhex(row[-1]) for row in rows)
+
     def rows(self) -> dict[str, list[tuple]]:
         rows = [row for row in server().rows(self.database) if row[0] != HEALTH_ROW]
         return {"anonymous_domains": sorted(rows)}

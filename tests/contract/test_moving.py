@@ -188,6 +188,7 @@ def damage(gateway: Gateway, table: str) -> str:
     return key
 
 
+@pytest.mark.of_sqlite
 @pytest.mark.parametrize("table", ["DomainServerInfo", "DomainMembership", "DomainKeys"])
 def test_a_damaged_row_is_found(own_gateway, domainctl, table):
     gateway = own_gateway()
@@ -207,6 +208,7 @@ def test_a_damaged_row_is_found(own_gateway, domainctl, table):
     assert [finding["domain"] for finding in found["findings"]] == ["living-room"]
 
 
+@pytest.mark.of_sqlite
 def test_a_copy_of_a_store_in_use_is_whole(programs, own_gateway, domainctl, tmp_path):
     gateway = own_gateway()
     machines = [Machine.ec() for _ in range(40)]

@@ -151,6 +151,7 @@ def test_without_that_listener_operators_are_served_on_the_public_one(server, ad
     server.client.get("/metrics").refused("NOT_FOUND")
 
 
+@pytest.mark.of_sqlite
 def test_not_ready_without_the_store(own_gateway):
     gateway = own_gateway("--internal-listen", "127.0.0.1:0")
     operators = internal(gateway)

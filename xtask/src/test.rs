@@ -17,6 +17,9 @@ use crate::{
     workspace::Workspace,
 };
 
+/// What tells the contract tests to keep the tables in a PostgreSQL.
+const ON_POSTGRES: (&str, &str) = ("ANONYMOUS_DOMAINS_POSTGRES", "1");
+
 /// Runs the stages in order, the cheap ones first, and stops at the first that fails.
 pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
     let started = Instant::now();
@@ -81,13 +84,17 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
     // At the same time: each often waits for its own timeouts.
     stages.run("contract tests, with each build of the component", || {
         let suites = [
-            ("portable build", &components.portable),
-            ("wide build", &components.wide),
-            ("WASI 0.2 build", &components.p2),
+            ("portable build", &components.portable, None),
+            ("wide build", &components.wide, None),
+            (
+                "WASI 0.2 build, PostgreSQL",
+                &components.p2,
+                Some(ON_POSTGRES),
+            ),
         ];
-        let suites = suites.map(|(name, component)| {
+        let suites = suites.map(|(name, component, variable)| {
             let mut command = contract_tests(workspace)?;
-            with_programs(&mut command, component, &programs);
+            with_programs(&mut command, component, &programs).envs(variable);
             anyhow::Ok((name, command))
         });
         process::run_together(suites.into_iter().collect::<Result<_>>()?)
