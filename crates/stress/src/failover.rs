@@ -26,9 +26,9 @@ const REST: Duration = Duration::from_millis(300);
 /// How long an operator who cannot turn the old primary off waits before the standby is promoted, as
 /// `docs/operate/postgres.md` says.
 const SILENCE: Duration = Duration::from_secs(5);
-/// How long the old primary is away after the new one serves.
+/// How long a stalled primary is away after the new one serves, if it is not back at once.
 const ABSENCE_MS: Range<usize> = 0..1500;
-/// How long the old primary is back.
+/// How long it stays then.
 const PRESENCE_MS: Range<usize> = 500..2500;
 
 /// How the primary fails.
@@ -114,8 +114,9 @@ impl Run<'_> {
             _ => self.pair.primary().kill(),
         })?;
         self.random.pause(NOTICE_MS).await;
+        block_in_place(|| self.pair.promote())?;
         let all: Vec<_> = (0..gateways).collect();
-        self.promote(failure, failed, &all).await
+        self.serve_again(failure, failed, &all).await
     }
 
     async fn stall(&mut self, idle: usize, gateways: usize) -> anyhow::Result<()> {
@@ -126,10 +127,16 @@ impl Run<'_> {
         let failed = Instant::now();
         block_in_place(|| self.pair.primary().stall())?;
         tokio::time::sleep(SILENCE).await;
-        self.promote(Failure::Stalled, failed, &busy).await?;
-
-        self.random.pause(ABSENCE_MS).await;
-        block_in_place(|| self.pair.standby().resume())?;
+        block_in_place(|| self.pair.promote())?;
+        let is_back_at_once = self.random.percent(50);
+        if is_back_at_once {
+            block_in_place(|| self.pair.standby().resume())?;
+        }
+        self.serve_again(Failure::Stalled, failed, &busy).await?;
+        if !is_back_at_once {
+            self.random.pause(ABSENCE_MS).await;
+            block_in_place(|| self.pair.standby().resume())?;
+        }
         // The idle gateway did not notice anything. Whether it answers as the new primary would is
         // for the checker to judge.
         self.recover(&idle, Instant::now()).await?;
@@ -144,14 +151,14 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Promotes the standby after a failure at `failed`, and waits until `servers` serve.
-    async fn promote(
+    /// Waits until `servers` serve again, after the standby was promoted now and the primary failed
+    /// at `failed`.
+    async fn serve_again(
         &mut self,
         failure: Failure,
         failed: Instant,
         servers: &[usize],
     ) -> anyhow::Result<()> {
-        block_in_place(|| self.pair.promote())?;
         let promoted = Instant::now();
         let recovery = self.recover(servers, promoted).await?;
         let outage = promoted - failed + recovery;
