@@ -11,6 +11,7 @@ mod documents;
 mod mutants;
 mod native;
 mod needs;
+mod postgres;
 mod process;
 mod python;
 mod redis;
@@ -70,6 +71,7 @@ enum Task {
         cargo xtask stress\n  \
         cargo xtask stress --url http://127.0.0.1:3000 --admin-token-file state/admin-token\n  \
         cargo xtask stress --kill 100\n  \
+        cargo xtask stress --failover 10\n  \
         cargo xtask stress --help    its own options"
     )]
     Stress {

@@ -41,6 +41,7 @@ mod tests {
         };
         assert!(needs(""));
         assert!(needs("--kill 5 --store redis"));
+        assert!(needs("--failover 10"));
         assert!(!needs("--url http://127.0.0.1:3000 --herd 10"));
         assert!(!needs("--herd 10 --url=http://127.0.0.1:3000"));
         assert!(!needs("--help"));

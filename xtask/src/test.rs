@@ -13,7 +13,7 @@ use crate::{
     mutants,
     native::{self, Programs},
     needs::{self, Need},
-    process, python, redis,
+    postgres, process, python, redis,
     workspace::Workspace,
 };
 
@@ -29,6 +29,7 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
     stages.run("what it needs", || {
         let mut missing = Vec::from_iter(component::missing(&workspace.root)?);
         missing.extend(redis::missing());
+        missing.extend(postgres::missing());
         missing.extend(python::missing());
         missing.extend(tools_missing());
         needs::provide(workspace, &missing)

@@ -70,19 +70,22 @@ pub struct Arguments {
     #[arg(long, value_name = "N", conflicts_with_all = ["url", "seconds", "operations"])]
     pub kill: Option<usize>,
 
-    /// Gateways of the test's own on one store, killed one after another
-    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "url")]
-    #[arg(value_parser = clap::value_parser!(u8).range(1..=16))]
-    pub gateways: u8,
+    /// Fails the test's own PostgreSQL under load, N times, and promotes its synchronous standby: by
+    /// turns the primary is killed, stalls and comes back, and is stopped
+    #[arg(long, value_name = "N")]
+    #[arg(conflicts_with_all = ["url", "kill", "seconds", "operations"])]
+    pub failover: Option<usize>,
 
-    /// Their store: sqlite, redis (a redis-server from PATH is started), or a redis:// URL
-    #[arg(
-        long,
-        value_name = "STORE",
-        default_value = "sqlite",
-        conflicts_with = "url"
-    )]
-    pub store: String,
+    /// Gateways of the test's own on one store, killed one after another [default: 1, with --failover
+    /// 2]
+    #[arg(long, value_name = "N", conflicts_with = "url")]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub gateways: Option<u8>,
+
+    /// Their store: sqlite, redis or postgres (a server is started for the test), or a redis:// or
+    /// postgres:// URL [default: sqlite, with --failover postgres]
+    #[arg(long, value_name = "STORE", conflicts_with = "url")]
+    pub store: Option<String>,
 
     /// A setting of the component in them, such as domain_key_type=EC-P256 (repeatable)
     #[arg(long = "set", value_name = "NAME=VALUE", conflicts_with = "url")]

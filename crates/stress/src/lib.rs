@@ -8,17 +8,19 @@
 //!
 //! [`workload`] makes the load, and [`thundering_herd`] the special case of a thousand machines
 //! that arrive at once. [`final_checks`] asks about everything once more at the end.
-//! [`local_cluster`] runs gateways for the test, and [`nemesis`] kills them under load.
+//! [`local_cluster`] runs gateways for the test, and [`nemesis`] kills them under load; [`failover`]
+//! fails the PostgreSQL that they use.
 //!
 //! Imports go downwards only:
 //!
 //! 1. the command: `main`, `args`
-//! 2. `nemesis`
-//! 3. `workload`, `thundering_herd`, `final_checks`, `local_cluster`, `report`
-//! 4. `checker`, `caller`, `local_view`
-//! 5. `credential_verifier`, `outcome`
-//! 6. `machine`, `http`, `history`
-//! 7. `clock`, `random`
+//! 2. `nemesis`, `failover`
+//! 3. `recovery`
+//! 4. `workload`, `thundering_herd`, `final_checks`, `local_cluster`, `report`
+//! 5. `checker`, `caller`, `local_view`, `postgres_pair`
+//! 6. `credential_verifier`, `outcome`
+//! 7. `machine`, `http`, `history`
+//! 8. `clock`, `random`
 
 #![forbid(unsafe_code)]
 
@@ -26,6 +28,7 @@ pub mod caller;
 pub mod checker;
 pub mod clock;
 pub mod credential_verifier;
+pub mod failover;
 pub mod final_checks;
 pub mod history;
 pub mod http;
@@ -34,7 +37,9 @@ pub mod local_view;
 pub mod machine;
 pub mod nemesis;
 pub mod outcome;
+pub mod postgres_pair;
 pub mod random;
+pub mod recovery;
 pub mod report;
 pub mod thundering_herd;
 pub mod workload;

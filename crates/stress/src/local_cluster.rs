@@ -8,7 +8,9 @@ use std::{
 };
 
 use anonymous_domains_client::{Token, files};
-use anonymous_domains_testkit::{Gateway, Guarantee, RedisServer, free_port};
+use anonymous_domains_testkit::{
+    Authentication, Gateway, Guarantee, PostgresServer, RedisServer, free_port,
+};
 use anyhow::Context as _;
 use tempfile::TempDir;
 
@@ -16,6 +18,7 @@ use crate::{
     checker::Violation,
     clock::Moment,
     history::{Lost, Operation, Outcome},
+    postgres_pair::PostgresPair,
 };
 
 /// Which gateways to run.
@@ -40,6 +43,10 @@ pub enum Store {
     Sqlite,
     /// In a Redis server that the stress test starts for itself.
     LocalRedis,
+    /// In a PostgreSQL that the stress test starts for itself.
+    LocalPostgres,
+    /// In a PostgreSQL with a synchronous standby, both of the stress test's own.
+    LocalPostgresPair,
     /// Where this URL says.
     Url(String),
 }
@@ -48,9 +55,53 @@ pub enum Store {
 pub struct LocalCluster {
     members: Vec<Member>,
     runs: Vec<Run>,
-    _redis: Option<RedisServer>,
+    servers: StoreServers,
     /// Removed when all that use it are gone.
     directory: TempDir,
+}
+
+/// The servers of a store that the stress test started.
+enum StoreServers {
+    None,
+    Redis { _server: RedisServer },
+    Postgres(PostgresServer),
+    PostgresPair(PostgresPair),
+}
+
+impl StoreServers {
+    /// Starts them, and returns the store's URL too. Redis has its data in `directory`.
+    fn start(store: &Store, directory: &Path) -> anyhow::Result<(Self, Option<String>)> {
+        Ok(match store {
+            Store::Sqlite => (Self::None, None),
+            Store::Url(url) => (Self::None, Some(url.clone())),
+            Store::LocalRedis => {
+                let data = directory.join("redis");
+                std::fs::create_dir(&data)?;
+                let server = RedisServer::start(&data, &[])?;
+                let url = server.url();
+                (Self::Redis { _server: server }, Some(url))
+            }
+            Store::LocalPostgres => {
+                let server = PostgresServer::start(Authentication::Trust, &[])?;
+                let url = server.url();
+                (Self::Postgres(server), Some(url))
+            }
+            Store::LocalPostgresPair => {
+                let pair = PostgresPair::start()?;
+                let url = pair.url();
+                (Self::PostgresPair(pair), Some(url))
+            }
+        })
+    }
+
+    /// The files that they log to, if these are not in the state directory.
+    fn logs(&self) -> Vec<PathBuf> {
+        match self {
+            Self::None | Self::Redis { .. } => Vec::new(),
+            Self::Postgres(server) => vec![server.log()],
+            Self::PostgresPair(pair) => pair.servers().map(PostgresServer::log).into(),
+        }
+    }
 }
 
 /// One gateway of the cluster.
@@ -80,21 +131,11 @@ impl LocalCluster {
     ///
     /// # Errors
     ///
-    /// When one of them, or Redis, does not start.
+    /// When one of them, or their store, does not start.
     pub fn start(setup: &Setup) -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new().prefix("stress-").tempdir()?;
         let state = directory.path().join("state");
-        let (redis, store) = match &setup.store {
-            Store::Sqlite => (None, None),
-            Store::Url(url) => (None, Some(url.clone())),
-            Store::LocalRedis => {
-                let data = directory.path().join("redis");
-                std::fs::create_dir(&data)?;
-                let redis = RedisServer::start(&data, &[])?;
-                let url = redis.url();
-                (Some(redis), Some(url))
-            }
-        };
+        let (servers, store) = StoreServers::start(&setup.store, directory.path())?;
         let mut members = Vec::new();
         for number in 0..setup.gateways {
             let mut member = Member {
@@ -116,7 +157,7 @@ impl LocalCluster {
         Ok(Self {
             runs: runs.collect(),
             members,
-            _redis: redis,
+            servers,
             directory,
         })
     }
@@ -146,8 +187,23 @@ impl LocalCluster {
         files::token_in_file(&file).map_err(anyhow::Error::msg)
     }
 
-    /// Keeps the directory with the gateways' logs, and says where it is.
+    /// The PostgreSQL that can fail over, if that is the store.
+    pub fn postgres_pair(&mut self) -> Option<&mut PostgresPair> {
+        match &mut self.servers {
+            StoreServers::PostgresPair(pair) => Some(pair),
+            _ => None,
+        }
+    }
+
+    /// Keeps the directory with the gateways' logs, and those of PostgreSQL's servers, and says
+    /// where it is.
     pub fn keep(&mut self) -> PathBuf {
+        for (number, log) in self.servers.logs().into_iter().enumerate() {
+            let kept = self.directory.path().join(format!("postgres-{number}.log"));
+            if let Err(error) = std::fs::copy(log, kept) {
+                eprintln!("stress: the log of PostgreSQL is not kept: {error}");
+            }
+        }
         self.directory.disable_cleanup(true);
         self.directory.path().to_path_buf()
     }

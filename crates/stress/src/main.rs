@@ -9,7 +9,8 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 use anonymous_domains_client::{Token, files};
 use anonymous_domains_stress::{
     caller::Caller,
-    checker, final_checks,
+    checker::{self, Violation},
+    failover, final_checks,
     http::HttpClient,
     local_cluster::{self, LocalCluster, Setup, Store},
     nemesis,
@@ -80,8 +81,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         );
         violations.extend(result.violations);
     }
+    let has_nemesis = arguments.kill.is_some() || arguments.failover.is_some();
     let has_end = arguments.seconds.is_some() || arguments.operations.is_some();
-    if arguments.herd.is_none() || has_end || arguments.kill.is_some() {
+    if arguments.herd.is_none() || has_end || has_nemesis {
         let plan = Plan {
             machines: arguments.machines as usize,
             domains: arguments.domains as usize,
@@ -91,9 +93,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             seed,
         };
         let end = End {
-            after: match (arguments.seconds, has_end, arguments.kill) {
+            after: match (arguments.seconds, has_end, has_nemesis) {
                 (Some(seconds), _, _) => Some(Duration::from_secs(seconds)),
-                (None, false, None) => Some(Duration::from_secs(DEFAULT_SECONDS)),
+                (None, false, false) => Some(Duration::from_secs(DEFAULT_SECONDS)),
                 _ => None,
             },
             operations: arguments.operations,
@@ -103,19 +105,13 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             let workload = Arc::clone(&workload);
             async move { workload.run(end).await }
         });
-        if let (Some(cluster), Some(kills)) = (&mut cluster, arguments.kill) {
+        if let Some(cluster) = &mut cluster {
             let mut random = Random::new(seed, u64::MAX);
-            let result = nemesis::run(cluster, &workload, kills, &mut random).await;
-            workload.stop();
-            let result = result?;
-            println!(
-                "{} kills; the longest start {:.1} s, the longest until every domain registered \
-                 {:.1} s",
-                result.kills,
-                result.longest_start.as_secs_f64(),
-                result.longest_recovery.as_secs_f64()
-            );
-            violations.extend(result.violations);
+            let found = attack(cluster, &workload, arguments, &mut random).await;
+            if has_nemesis {
+                workload.stop();
+            }
+            violations.extend(found?);
         }
         running.await.context("the workload failed")??;
         println!(
@@ -145,6 +141,38 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     Ok(held)
 }
 
+/// Kills gateways or fails their store, if that is asked for, and returns what was wrong then.
+async fn attack(
+    cluster: &mut LocalCluster,
+    workload: &Workload,
+    arguments: &Arguments,
+    random: &mut Random,
+) -> anyhow::Result<Vec<Violation>> {
+    let mut violations = Vec::new();
+    if let Some(kills) = arguments.kill {
+        let result = nemesis::run(cluster, workload, kills, random).await?;
+        println!(
+            "{} kills; the longest start {:.1} s, the longest until every domain registered {:.1} s",
+            result.kills,
+            result.longest_start.as_secs_f64(),
+            result.longest_recovery.as_secs_f64()
+        );
+        violations.extend(result.violations);
+    }
+    if let Some(failovers) = arguments.failover {
+        let result = failover::run(cluster, workload, failovers, random).await?;
+        println!(
+            "{} failovers; the longest until every domain registered {:.1} s after the failure, and \
+             {:.1} s after the promotion",
+            result.failovers,
+            result.longest_outage.as_secs_f64(),
+            result.longest_recovery.as_secs_f64()
+        );
+        violations.extend(result.violations);
+    }
+    Ok(violations)
+}
+
 fn setup(arguments: &Arguments) -> anyhow::Result<Setup> {
     let program = |name: &str| {
         std::env::var_os(name)
@@ -154,11 +182,18 @@ fn setup(arguments: &Arguments) -> anyhow::Result<Setup> {
     Ok(Setup {
         program: program("ANONYMOUS_DOMAINS_GATEWAY")?,
         component: program("ANONYMOUS_DOMAINS_COMPONENT")?,
-        gateways: usize::from(arguments.gateways),
-        store: match arguments.store.as_str() {
-            "sqlite" => Store::Sqlite,
-            "redis" => Store::LocalRedis,
-            url => Store::Url(url.to_owned()),
+        gateways: usize::from(match (arguments.gateways, arguments.failover) {
+            (Some(gateways), _) => gateways,
+            (None, Some(_)) => 2,
+            (None, None) => 1,
+        }),
+        store: match (arguments.failover, arguments.store.as_deref()) {
+            (Some(_), None | Some("postgres")) => Store::LocalPostgresPair,
+            (Some(_), Some(_)) => anyhow::bail!("--failover needs --store postgres"),
+            (None, None | Some("sqlite")) => Store::Sqlite,
+            (None, Some("redis")) => Store::LocalRedis,
+            (None, Some("postgres")) => Store::LocalPostgres,
+            (None, Some(url)) => Store::Url(url.to_owned()),
         },
         settings: arguments.settings.clone(),
     })

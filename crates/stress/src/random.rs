@@ -1,5 +1,7 @@
 //! Random numbers for the choice of requests: the same numbers for the same seed.
 
+use std::{ops::Range, time::Duration};
+
 /// SplitMix64 (Steele, Lea and Flood, 2014). Not for keys.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
@@ -27,5 +29,11 @@ impl Random {
     /// Whether something of this probability, in hundredths, happens.
     pub fn percent(&mut self, probability: usize) -> bool {
         self.below(100) < probability
+    }
+
+    /// Waits for some of these milliseconds.
+    pub async fn pause(&mut self, range_ms: Range<usize>) {
+        let pause = range_ms.start + self.below(range_ms.len());
+        tokio::time::sleep(Duration::from_millis(pause as u64)).await;
     }
 }

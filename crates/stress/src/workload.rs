@@ -60,6 +60,8 @@ pub struct Workload {
     participants: Vec<Participant>,
     slots: Vec<Slot>,
     stop: AtomicBool,
+    /// The server that gets no requests; none if there is no such number.
+    spared: AtomicUsize,
     domains_replaced: AtomicUsize,
 }
 
@@ -131,6 +133,7 @@ impl Workload {
             participants,
             slots,
             stop: AtomicBool::new(false),
+            spared: AtomicUsize::new(usize::MAX),
             domains_replaced: AtomicUsize::new(0),
         };
         for slot in &workload.slots {
@@ -173,6 +176,18 @@ impl Workload {
         self.stop.store(true, Ordering::Relaxed);
     }
 
+    /// Sends no more requests to one of the servers, or to each of them again.
+    pub fn spare(&self, server: Option<usize>) {
+        self.spared
+            .store(server.unwrap_or(usize::MAX), Ordering::Relaxed);
+    }
+
+    /// The server for a request, when `preferred` was chosen.
+    fn not_spared(&self, preferred: usize) -> usize {
+        let is_spared = preferred == self.spared.load(Ordering::Relaxed);
+        (preferred + usize::from(is_spared)) % self.caller.servers()
+    }
+
     /// Runs until `end`, or until it is stopped.
     ///
     /// # Errors
@@ -209,7 +224,7 @@ impl Workload {
 
     /// One request.
     async fn step(&self, random: &mut Random) -> anyhow::Result<Outcome> {
-        let server = random.below(self.caller.servers());
+        let server = self.not_spared(random.below(self.caller.servers()));
         let participant = &self.participants[random.below(self.participants.len())];
         let slot = &self.slots[participant.slot];
         if slot.current().newest >= self.plan.versions {
@@ -328,7 +343,7 @@ impl Workload {
         request: Request,
     ) -> anyhow::Result<()> {
         for number in 0..CREATION_TRIES {
-            let server = number as usize % self.caller.servers();
+            let server = self.not_spared(number as usize % self.caller.servers());
             let outcome = self
                 .caller
                 .ask(server, domain, machine, request.clone())

@@ -77,22 +77,38 @@ impl PostgresServer {
     /// If the copy cannot be made, or the standby does not start.
     pub fn standby_of(primary: &Self, options: &[&str]) -> anyhow::Result<Self> {
         let mut server = Self::new(primary.authentication, options)?;
+        server.follow(primary)?;
+        Ok(server)
+    }
+
+    /// Makes a standby of a server that is down, on the port that it had, as
+    /// [`standby_of`](Self::standby_of) does. What it kept is lost.
+    ///
+    /// # Errors
+    ///
+    /// If it is running, and as `standby_of`.
+    pub fn rebuild_as_standby_of(&mut self, primary: &Self) -> anyhow::Result<()> {
+        ensure!(self.postmaster.is_none(), "PostgreSQL is running");
+        fs::remove_dir_all(self.directory.path().join("data"))?;
+        self.follow(primary)
+    }
+
+    fn follow(&mut self, primary: &Self) -> anyhow::Result<()> {
+        let name = self.name();
         let from = format!(
-            "host=127.0.0.1 port={} user={} password={} application_name={}",
+            "host=127.0.0.1 port={} user={} password={} application_name={name}",
             primary.port,
             Self::USER,
             Self::PASSWORD,
-            server.name()
         );
-        run(server
+        run(self
             .installation
-            .command("pg_basebackup", server.directory.path())
+            .command("pg_basebackup", self.directory.path())
             .args(["--pgdata", "data", "--dbname", &from])
             .args(["--write-recovery-conf", "--wal-method", "stream"])
-            .args(["--create-slot", "--slot", &server.name()])
+            .args(["--create-slot", "--slot", &name])
             .args(["--checkpoint", "fast", "--no-sync"]))?;
-        server.restart()?;
-        Ok(server)
+        self.restart()
     }
 
     fn new(authentication: Authentication, options: &[&str]) -> anyhow::Result<Self> {

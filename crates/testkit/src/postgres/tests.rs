@@ -67,4 +67,7 @@ fn a_synchronous_standby_has_all_when_the_primary_is_killed_or_stalls() {
     assert!(!insert.has_ended().unwrap());
     assert_eq!(standby.query(rows).unwrap(), "3");
     standby.kill().unwrap();
+    // It comes back on its port, without what it never acknowledged.
+    standby.rebuild_as_standby_of(&next).unwrap();
+    assert_eq!(standby.query(rows).unwrap(), "3");
 }

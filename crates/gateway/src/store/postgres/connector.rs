@@ -4,8 +4,8 @@
 //! promotion raises the timeline, so an old primary that comes back is known by its lower one. It is
 //! never used again by a gateway that has seen the new one. When a connection breaks, or an answer
 //! does not come in time, the primary is looked for anew. While it is in use, the other hosts are
-//! asked again and again whether one of them was promoted. This is no guarantee: an old primary that
-//! still runs must be kept from its clients by whoever promotes another one.
+//! asked again and again whether one of them was promoted. A gateway that has not seen the new primary
+//! yet takes no answers of the old one that do not count ([`Confirmation`]).
 //!
 //! A request that needs the primary and finds none looks for it, and other requests wait for that one
 //! attempt. After a failed attempt all requests fail for a short time, so that nothing queues up
@@ -28,6 +28,7 @@ use tokio::{sync::Mutex, task::JoinSet, time::Instant};
 
 use super::{
     address::{CONNECT_TIMEOUT, Host},
+    confirmation::Confirmation,
     failure::Failure,
     session::{RESPONSE_TIMEOUT, Server, Session},
 };
@@ -66,6 +67,7 @@ struct Primary {
     /// Its place among the hosts.
     host: usize,
     generation: u64,
+    confirmation: Arc<Confirmation>,
 }
 
 impl Connector {
@@ -90,6 +92,7 @@ impl Connector {
             Ok(session) => Ok(Lease {
                 connector: self,
                 generation: primary.generation,
+                confirmation: primary.confirmation,
                 session: Some(session),
                 kept: false,
             }),
@@ -125,6 +128,7 @@ impl Connector {
                     pool: self.pool(host),
                     host,
                     generation: state.generation,
+                    confirmation: Arc::default(),
                 };
                 state.current = Some(primary.clone());
                 tracing::info!(
@@ -188,6 +192,11 @@ impl Connector {
             return Err(failed.unwrap_or_else(away));
         };
         admit(&self.newest_timeline, &server)?;
+        if server.commits_wait {
+            // Each more would occupy one more of the server's connections.
+            let text = "its commits wait for a standby that does not answer";
+            return Err(self.of_host(number, Failure::Away(text.into())));
+        }
         Ok((number, server))
     }
 
@@ -302,11 +311,17 @@ impl managed::Manager for Connections {
 pub(super) struct Lease<'a> {
     connector: &'a Connector,
     generation: u64,
+    confirmation: Arc<Confirmation>,
     session: Option<Object<Connections>>,
     kept: bool,
 }
 
 impl Lease<'_> {
+    /// What the server has acknowledged.
+    pub fn confirmation(&self) -> &Confirmation {
+        &self.confirmation
+    }
+
     /// Gives the connection back, or up, after the last answer on it.
     pub async fn end<T>(mut self, answer: Result<T, Failure>) -> Result<T, Failure> {
         match &answer {

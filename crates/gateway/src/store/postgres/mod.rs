@@ -3,13 +3,15 @@
 //! Each row is a row of the table `anonymous_domains` ([`DDL`]), with a `version` of 64 random bits.
 //! Every operation is one statement and one transaction of its own, so it needs no locks and works
 //! behind a pooler that gives each transaction another connection. A write is acknowledged when the
-//! server has committed it: on its disk, and on a standby if the server waits for one.
+//! server has committed it: on its disk, and on a standby if the server waits for one. What is read
+//! counts while the server acknowledges commits ([`confirmation`]).
 //!
 //! While no primary can be reached every operation fails within seconds ([`connector`]). A read whose
 //! connection broke is tried once more on a new one. A write is not, as it may have been executed.
 
 mod address;
 mod claim;
+mod confirmation;
 mod connector;
 mod durability;
 mod failure;
@@ -112,14 +114,29 @@ impl PostgresStore {
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, Failure> {
         let lease = self.connector.lease().await?;
-        let answer = lease.query_all(statement, parameters).await;
+        let answer = async {
+            let rows = lease.query_all(statement, parameters).await?;
+            lease.confirmation().require(&lease).await?;
+            Ok(rows)
+        };
+        let answer = answer.await;
         lease.end(answer).await
     }
 
     /// Runs a statement that writes, once, and says how many rows it wrote.
     async fn write(&self, statement: &str, parameters: &[Parameter<'_>]) -> Result<u64, Failure> {
         let lease = self.connector.lease().await?;
-        let answer = lease.execute(statement, parameters).await;
+        let began = Instant::now();
+        let answer = async {
+            let rows = lease.execute(statement, parameters).await?;
+            match rows {
+                // Nothing was committed: the server has only read.
+                0 => lease.confirmation().require(&lease).await?,
+                _ => lease.confirmation().acknowledged(began),
+            }
+            Ok(rows)
+        };
+        let answer = answer.await;
         lease.end(answer).await
     }
 

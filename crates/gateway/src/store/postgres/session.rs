@@ -49,6 +49,8 @@ pub(super) struct Server {
     pub version: String,
     /// The number that each promotion of a standby raises; `None` where the server has none.
     pub timeline: Option<u32>,
+    /// Whether commits of this user wait for a standby for longer than they should.
+    pub commits_wait: bool,
 }
 
 impl Session {
@@ -129,6 +131,7 @@ impl Session {
         Ok(Server {
             version: row.try_get(4).map_err(unreadable)?,
             timeline: self.timeline().await,
+            commits_wait: self.commits_wait().await,
         })
     }
 
@@ -137,6 +140,16 @@ impl Session {
         let query = "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
         let row = self.client.query_typed_one(query, &[]).await.ok()?;
         u32::from_str_radix(row.try_get(0).ok()?, 16).ok()
+    }
+
+    /// Whether there are commits that a standby should have acknowledged long ago. They wait on when
+    /// their clients are gone.
+    async fn commits_wait(&self) -> bool {
+        let query = "SELECT 1 FROM pg_stat_activity WHERE usename = current_user
+                     AND wait_event = 'SyncRep'
+                     AND query_start < clock_timestamp() - interval '2 s' LIMIT 1";
+        let row = self.client.query_typed_opt(query, &[]).await;
+        row.is_ok_and(|row| row.is_some())
     }
 
     /// Whether the connection has ended.
