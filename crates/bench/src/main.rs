@@ -7,6 +7,7 @@ mod server;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anonymous_domains_bench::{load, machines, native, seed};
+use anonymous_domains_gateway::cli::StoreArguments;
 use anonymous_domains_protocol::jwk::KeyType;
 use clap::{Parser, Subcommand};
 
@@ -28,11 +29,13 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         state: PathBuf,
     },
-    /// Fills the empty store of a state directory, and prints how large its rows are
+    /// Fills an empty store, and prints how large its rows are
     Seed {
         /// The state directory, as for the gateway
         #[arg(long, value_name = "DIR")]
         state: PathBuf,
+        #[command(flatten)]
+        store: StoreArguments,
         #[command(flatten)]
         seed: seed::Seed,
     },
@@ -89,9 +92,13 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Native { listen, state } => native::serve(listen, &state),
-        Command::Seed { state, seed } => {
-            for (table, sizes) in seed::seed(&state, &seed)? {
+        Command::Seed { state, store, seed } => {
+            let seeded = seed::seed(&state, &store, &seed)?;
+            for (table, sizes) in seeded.sizes {
                 println!("{table}: {sizes:?}");
+            }
+            if let Some(bytes) = seeded.file_bytes {
+                println!("the file has {bytes} bytes");
             }
             Ok(())
         }

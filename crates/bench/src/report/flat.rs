@@ -37,7 +37,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     };
     let (large_state, small_state) = (state_directory()?, state_directory()?);
     eprintln!("bench: filling a store");
-    seed::seed(large_state.path(), &seed)?;
+    seed::seed(large_state.path(), &seed::store_of(None)?, &seed)?;
     let large = plan
         .programs
         .gateway(Build::Wide, large_state.path(), &[])?;

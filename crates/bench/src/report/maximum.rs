@@ -34,7 +34,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         versions: 0,
         domains: 0,
     };
-    seed::seed(state.path(), &seed)?;
+    seed::seed(state.path(), &seed::store_of(None)?, &seed)?;
     let server = plan.programs.gateway(Build::Wide, state.path(), &[])?;
     let url = server.domain("large");
     let residents = machines(MACHINES, KeyType::EcP256);
