@@ -232,7 +232,9 @@ impl Seeder {
 
     async fn write(&self, progress: &mut Progress) -> anyhow::Result<()> {
         let store = &self.tables.store;
-        store.flush(|bytes| progress.add("bytes written", bytes)).await
+        store
+            .flush(|bytes| progress.add("bytes written", bytes))
+            .await
     }
 }
 
