@@ -1,9 +1,11 @@
 //! The comparisons of docs/benchmarks.md, each a section with its table.
 
 mod flat;
+mod growth;
 mod instructions;
 mod limits;
 mod maximum;
+mod operator;
 mod peers;
 mod race;
 mod rollover;
