@@ -141,6 +141,31 @@ class Cells:
         assert done.returncode == expect, f"{arguments}: {done.stdout}{done.stderr}"
         return done.stdout
 
+    def shell(self, commands: str, directory: Path):
+        """Runs commands as an operator does whose new cell is the second one."""
+        addresses = {
+            "10.0.1.1:3000": self.cells[0].gateways[0].address,
+            "10.0.3.1:3000": self.cells[1].gateways[0].address,
+            "127.0.0.1:9080": f"127.0.0.1:{self.front.operators_port}",
+        }
+        for address, here in addresses.items():
+            commands = commands.replace(address, here)
+        environment = {
+            **os.environ,
+            "PATH": f"{self.programs.domainctl.parent}:{os.environ['PATH']}",
+            "DOMAINCTL_TOKEN_FILE": str(self.cells[0].gateways[0].state / "admin-token"),
+        }
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", commands],
+            cwd=directory,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
     @property
     def urls(self) -> list[str]:
         """Each cell's own URL, for `domainctl`."""

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.of_the_gateway
 
 DOMAINS = [f"home-{number}.a" for number in range(24)]
 RETRY_S = 0.02
+PAGE = Path(__file__).parents[2] / "docs" / "operate" / "scaling.md"
 
 
 @pytest.fixture
@@ -188,6 +190,12 @@ class Load:
         assert not self.failures, self.failures
 
 
+def commands(step: int) -> str:
+    """What the page prints for a step."""
+    text = PAGE.read_text().split(f"\n{step}. ")[1].split(f"\n{step + 1}. ")[0]
+    return text.split("```sh\n")[1].split("```")[0]
+
+
 def test_a_cell_is_split_under_load(cells, tmp_path):
     front, (old, new) = cells.front, cells.cells
     front.shares = "    *   1;\n"
@@ -198,15 +206,12 @@ def test_a_cell_is_split_under_load(cells, tmp_path):
 
     # Whose share is to move gets 503, and nothing about them is under way any more.
     front.set_shares("50% 1", "* moving")
-    names = cells.domainctl("--server", old.url, "domain", "list").splitlines()[1:]
-    names = [line.split()[0] for line in names]
-    moving = [name for name in names if cells.of(name) == "moving"]
+    cells.shell(commands(3), tmp_path)
+    names, moving = ((tmp_path / file).read_text().split() for file in ("names", "moving"))
     assert moving and len(moving) < len(names)
+    assert moving == [name for name in names if cells.of(name) == "moving"]
     assert cells.operator.send("POST", f"/domains/{moving[0]}/rollover").status == 503
-    export = tmp_path / "export.jsonl"
-    export.write_text(cells.domainctl("--server", old.url, "export", *moving))
-    cells.domainctl("--server", new.url, "import", str(export))
-    cells.domainctl("--server", new.url, "check")
+    cells.shell(commands(4), tmp_path)
     # The others go on meanwhile.
     for name in set(names) - set(moving):
         machine = Machine.ec()
@@ -216,8 +221,7 @@ def test_a_cell_is_split_under_load(cells, tmp_path):
     load.until(60)
     # Now there are two copies, and domainctl does not choose.
     cells.domainctl(*cells.urls, "rollover", moving[0], expect=2)
-    for name in moving:
-        cells.domainctl("--server", old.url, "domain", "delete", name, "--yes")
+    cells.shell(commands(6), tmp_path)
     load.until(20)
     load.end()
 
