@@ -14,7 +14,7 @@ use crate::{cli::Arguments, state::StateDirectory, store::sqlite::backup};
 pub fn run(arguments: &Arguments, copy: &Path) -> anyhow::Result<()> {
     if arguments.store.is_configured() {
         bail!(
-            "the store is a Redis, and only a store in a file is copied: back the Redis up by its \
+            "the store is a server, and only a store in a file is copied: back the server up by its \
              own means, or use domainctl export"
         );
     }

@@ -1,7 +1,7 @@
 //! A small native host for the Anonymous Domains component: the gateway, and a service for programs
 //! that embed it.
 //!
-//! It embeds wasmtime, gives the component its key-value store (SQLite, Redis or your own) and its
+//! It embeds wasmtime, gives the component its key-value store (SQLite, PostgreSQL, Redis or your own) and its
 //! settings, and limits both. It knows nothing about domains: it passes requests to the component
 //! and responses to the client.
 //!
@@ -109,4 +109,4 @@ mod toml_file;
 pub mod worker;
 
 pub use domains::{Body, BuildError, BuildErrorKind, Builder, Domains};
-pub use store::{Store, redis::Credentials};
+pub use store::{Store, shared::Credentials};

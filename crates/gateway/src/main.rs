@@ -2,12 +2,14 @@
 
 #![forbid(unsafe_code)]
 
-use std::{process::ExitCode, time::Duration};
+use std::{io::Write as _, process::ExitCode, time::Duration};
 
 use anonymous_domains_gateway::{
     backup, check,
     cli::{self, Action, Arguments},
-    run, telemetry,
+    run,
+    store::postgres,
+    telemetry,
 };
 use anyhow::bail;
 use tokio::runtime::Runtime;
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         Action::Serve => serve(arguments),
         Action::CheckConfig => check(arguments),
         Action::Backup(copy) => backup::run(&arguments, &copy),
+        Action::Schema => print_schema(),
         Action::Manual(manual) => manual.write(cli::command()).map_err(Into::into),
     };
     match result {
@@ -43,6 +46,11 @@ fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let result = runtime.block_on(run::run(arguments, log));
     runtime.shutdown_timeout(LAST_GRACE);
     result
+}
+
+fn print_schema() -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{};", postgres::DDL)?;
+    Ok(())
 }
 
 /// Prints each thing that is wrong.

@@ -247,7 +247,7 @@ pub(crate) fn builder(arguments: &Arguments, configured: Settings) -> anyhow::Re
         builder = builder.audit_log(file.clone(), arguments.watching.audit_fail_open);
     }
     if let Some(address) = arguments.store.address()? {
-        let location = Location::Redis(Box::new(address), arguments.store.connect_timeout);
+        let location = Location::Shared(Box::new(address), arguments.store.connect_timeout);
         builder = builder.location(Ok(location));
     }
     Ok(builder)

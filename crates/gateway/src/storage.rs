@@ -1,9 +1,10 @@
 //! Opens the store, and adds the secrets that belong to it to the settings.
 //!
 //! The content of a store needs one key-encryption key, and all gateways on it need one CA. If the
-//! store is a file, both are in its directory. A Redis is claimed ([`RedisStore::claim`]): only the
-//! gateway that claims an empty one may create secrets. It writes them to the disk before the
-//! claim, so that after a crash in between it still has them and can claim the store later.
+//! store is a file, both are in its directory. A store that gateways share is claimed
+//! ([`SharedStore::claim`]): only the gateway that claims an empty one may create secrets. It writes
+//! them to the disk before the claim, so that after a crash in between it still has them and can
+//! claim the store later.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,7 +19,8 @@ use crate::{
     state::{Locked, StateDirectory},
     store::{
         Bounded, Store,
-        redis::{Address, Claim, RedisStore},
+        address::Address,
+        shared::{Claim, SharedStore},
         sqlite::SqliteStore,
     },
 };
@@ -47,8 +49,8 @@ pub const MAX_CALL: Duration = Duration::from_secs(10);
 pub enum Location {
     /// In this SQLite file.
     File(PathBuf),
-    /// In a Redis, to which the start may take so long to connect.
-    Redis(Box<Address>, Duration),
+    /// In a server that gateways share, to which the start may take so long to connect.
+    Shared(Box<Address>, Duration),
     /// In a store of the program that embeds the gateway.
     Own(Arc<dyn Store>),
 }
@@ -72,8 +74,8 @@ pub async fn open(
             // This blocks while another gateway is starting.
             tokio::task::spawn_blocking(open).await?
         }
-        Location::Redis(address, connect_timeout) => {
-            open_redis(state, &address, connect_timeout, configured, call_limit).await
+        Location::Shared(address, connect_timeout) => {
+            open_shared(state, *address, connect_timeout, configured, call_limit).await
         }
         Location::Own(store) => open_own(state, store, configured, call_limit).await,
     }
@@ -101,19 +103,21 @@ pub async fn check(
             }
             complete(secrets.as_mut(), configured, in_use)
         }
-        Location::Redis(address, connect_timeout) => {
-            let store = RedisStore::connect(&address, connect_timeout)
+        Location::Shared(address, connect_timeout) => {
+            let shown = address.to_string();
+            let store = (*address)
+                .connect(connect_timeout)
                 .await
                 .context("cannot open the store")?;
             let claimed = store.is_claimed().await.context("cannot open the store")?;
-            let in_use = claimed.then(|| format!("the store {address}"));
+            let in_use = claimed.then(|| format!("the store {shown}"));
             let settings = complete(secrets.as_mut(), configured, in_use)?;
             if claimed
                 && !store
                     .is_claimed_for(&key_encryption_keys(&settings))
                     .await?
             {
-                bail!("the store {address} belongs to another key-encryption key");
+                bail!("the store {shown} belongs to another key-encryption key");
             }
             Ok(settings)
         }
@@ -140,9 +144,9 @@ fn open_file(
     Ok(Opened::new(Arc::new(store), settings, call_limit))
 }
 
-async fn open_redis(
+async fn open_shared(
     state: Option<&StateDirectory>,
-    address: &Address,
+    address: Address,
     connect_timeout: Duration,
     configured: Settings,
     call_limit: Duration,
@@ -154,16 +158,19 @@ async fn open_redis(
     {
         tracing::warn!(file = %file.display(), "this store is there too, and is not used");
     }
-    let store = RedisStore::connect(address, connect_timeout)
+    let shown = address.to_string();
+    let store = address
+        .connect(connect_timeout)
         .await
         .context("cannot open the store")?;
+    store.prepare().await.context("cannot open the store")?;
     let mut locked = lock(state).await?;
     let claimed = store.is_claimed().await.context("cannot open the store")?;
-    let in_use = claimed.then(|| format!("the store {address}"));
+    let in_use = claimed.then(|| format!("the store {shown}"));
     let settings = complete(locked.as_mut(), configured, in_use)?;
-    claim(&store, address, locked.as_mut(), &settings).await?;
+    claim(&*store, &shown, locked.as_mut(), &settings).await?;
     drop(locked);
-    Ok(Opened::new(Arc::new(store), settings, call_limit))
+    Ok(Opened::new(store, settings, call_limit))
 }
 
 /// Takes a store that may have content: then no secrets are created.
@@ -221,8 +228,8 @@ fn key_encryption_keys(settings: &Settings) -> Vec<&str> {
 
 /// Claims the store for the key-encryption key.
 async fn claim(
-    store: &RedisStore,
-    address: &Address,
+    store: &dyn SharedStore,
+    address: &str,
     locked: Option<&mut Locked>,
     settings: &Settings,
 ) -> anyhow::Result<()> {

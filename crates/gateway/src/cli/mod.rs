@@ -21,7 +21,7 @@ use clap::{
 };
 use thiserror::Error;
 
-use crate::{settings::Settings, store::redis::Address};
+use crate::{settings::Settings, store::address::Address};
 use anonymous_domains_manual::Manual;
 use config_file::ConfigFile;
 pub use limits::LimitArguments;
@@ -30,7 +30,8 @@ pub use tls::{TlsArguments, TlsSource};
 use units::{duration, size};
 pub use watching::WatchArguments;
 
-/// Serves the Anonymous Domains component over HTTP, with its tables in a SQLite file or a Redis.
+/// Serves the Anonymous Domains component over HTTP, with its tables in a SQLite file, a
+/// PostgreSQL or a Redis.
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version, after_long_help = AFTER_HELP)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -52,6 +53,11 @@ enum Other {
     /// The copy is one state of the store, and complete: with all that was answered before. It is
     /// checked before it gets its name. The secrets of the state directory are not in it.
     Backup(Box<Backup>),
+    /// Prints the SQL that makes the table of a PostgreSQL --store
+    ///
+    /// The gateway makes the table itself where its user may. Otherwise give this to one who may,
+    /// and let the gateway's user SELECT, INSERT, UPDATE and DELETE.
+    Schema,
     /// What this command says of itself
     #[command(flatten)]
     Manual(Manual),
@@ -77,6 +83,8 @@ pub enum Action {
     CheckConfig,
     /// Copy the store to this file.
     Backup(PathBuf),
+    /// Print the table's definition.
+    Schema,
     /// Say what the command is.
     Manual(Manual),
 }
@@ -283,6 +291,7 @@ impl Arguments {
             None => (Action::Serve, serve),
             Some(Other::CheckConfig(arguments)) => (Action::CheckConfig, *arguments),
             Some(Other::Backup(wanted)) => (Action::Backup(wanted.file), wanted.arguments),
+            Some(Other::Schema) => (Action::Schema, serve),
             Some(Other::Manual(manual)) => (Action::Manual(manual), serve),
         };
         Ok((

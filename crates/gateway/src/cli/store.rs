@@ -1,29 +1,30 @@
 //! The flags for the store.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, num::NonZeroU16, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use zeroize::Zeroizing;
 
 use super::units::duration;
-use crate::store::redis::{Address, Credentials};
+use crate::store::{address::Address, shared::Credentials};
 
 /// Where the tables are.
 #[derive(Args)]
 pub struct StoreArguments {
-    /// Redis or Valkey for the tables, which several gateways may share: redis://HOST:PORT/DB,
+    /// Server for the tables, which several gateways may share: PostgreSQL, as in
+    /// postgres://USER@HOST:PORT,HOST:PORT/DB; Redis or Valkey, as in redis://HOST:PORT/DB,
     /// rediss:// for TLS, redis+unix:///SOCKET [default: a file in the state directory]
     #[arg(long = "store", env = "ANONYMOUS_DOMAINS_STORE", value_name = "URL")]
     #[arg(hide_env_values = true)]
     pub(super) url: Option<String>,
 
-    /// File with the password of the --store
+    /// File with the password of the --store; or PGPASSFILE names one for PostgreSQL
     #[arg(long = "store-password-file", value_name = "FILE")]
     #[arg(env = "ANONYMOUS_DOMAINS_STORE_PASSWORD_FILE")]
     password_file: Option<PathBuf>,
 
-    /// CA certificates (PEM) that vouch for a rediss:// store [default: the system's]
+    /// CA certificates (PEM) that vouch for a store with TLS [default: the system's]
     #[arg(
         long = "store-ca",
         env = "ANONYMOUS_DOMAINS_STORE_CA",
@@ -31,7 +32,7 @@ pub struct StoreArguments {
     )]
     ca: Option<PathBuf>,
 
-    /// Certificate (PEM) with which the gateway proves itself to a rediss:// store
+    /// Certificate (PEM) with which the gateway proves itself to a store with TLS
     #[arg(long = "store-certificate", value_name = "FILE")]
     #[arg(env = "ANONYMOUS_DOMAINS_STORE_CERTIFICATE")]
     certificate: Option<PathBuf>,
@@ -40,6 +41,11 @@ pub struct StoreArguments {
     #[arg(long = "store-key", value_name = "FILE")]
     #[arg(env = "ANONYMOUS_DOMAINS_STORE_KEY")]
     key: Option<PathBuf>,
+
+    /// Connections to a PostgreSQL --store at most
+    #[arg(long = "store-connections", value_name = "N")]
+    #[arg(env = "ANONYMOUS_DOMAINS_STORE_CONNECTIONS", default_value = "16")]
+    pub connections: NonZeroU16,
 
     /// How long the start waits for a --store that cannot be reached
     #[arg(long = "store-connect-timeout", value_name = "DURATION")]
@@ -61,7 +67,7 @@ impl StoreArguments {
         self.url.as_deref().is_some_and(|url| !url.is_empty())
     }
 
-    /// The Redis to use, if any.
+    /// The server to use, if any.
     ///
     /// # Errors
     ///
@@ -96,9 +102,11 @@ impl StoreArguments {
         };
         let credentials = Credentials {
             password,
+            password_file: std::env::var_os("PGPASSFILE").map(PathBuf::from),
             ca: self.ca.as_ref().map(read).transpose()?,
             identity,
         };
-        Ok(Some(Address::new(url, credentials)?))
+        let connections = usize::from(self.connections.get());
+        Ok(Some(Address::new(url, credentials, connections)?))
     }
 }

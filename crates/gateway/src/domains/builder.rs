@@ -26,12 +26,14 @@ use crate::{
     storage::{self, Location},
     store::{
         Store,
-        redis::{Address, AddressError, Credentials},
+        address::Address,
+        postgres,
+        shared::{AddressError, Credentials},
     },
     worker::Workers,
 };
 
-/// How long the start tries to reach a Redis, by default.
+/// How long the start tries to reach a server that is the store, by default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the server is made of, with the gateway's defaults. From [`Domains::builder`].
@@ -139,8 +141,23 @@ impl Builder {
 
     /// The tables are in a Redis or Valkey, with credentials that the URL does not have.
     pub fn redis_with(self, url: &str, credentials: Credentials) -> Self {
-        let address = Address::new(url, credentials);
-        self.location(address.map(|address| Location::Redis(Box::new(address), CONNECT_TIMEOUT)))
+        self.server(url, credentials)
+    }
+
+    /// The tables are in a PostgreSQL: `postgres://`, with the options of
+    /// [`postgres::Address::new`]. The start waits 30 s for it, and makes the table if it is missing.
+    pub fn postgres(self, url: &str) -> Self {
+        self.postgres_with(url, Credentials::default())
+    }
+
+    /// The tables are in a PostgreSQL, with credentials that the URL does not have.
+    pub fn postgres_with(self, url: &str, credentials: Credentials) -> Self {
+        self.server(url, credentials)
+    }
+
+    fn server(self, url: &str, credentials: Credentials) -> Self {
+        let address = Address::new(url, credentials, postgres::CONNECTIONS);
+        self.location(address.map(|address| Location::Shared(Box::new(address), CONNECT_TIMEOUT)))
     }
 
     /// Sets one of the component's settings: the names in `docs/reference/settings.md`, and values,

@@ -3,7 +3,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::store::redis::{Credentials, testing::TestRedis};
+use crate::store::{redis::testing::TestRedis, shared::Credentials};
 
 /// How long a test waits for its Redis.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -13,8 +13,8 @@ fn start(
     directory: &Path,
     key_encryption_key: Option<&str>,
 ) -> impl Future<Output = anyhow::Result<Settings>> + use<> {
-    let address = Address::new(&server.url(), Credentials::default()).unwrap();
-    let location = Location::Redis(Box::new(address), CONNECT_TIMEOUT);
+    let address = Address::new(&server.url(), Credentials::default(), 1).unwrap();
+    let location = Location::Shared(Box::new(address), CONNECT_TIMEOUT);
     let state = StateDirectory::open(directory).unwrap();
     let mut configured = Settings::default();
     if let Some(key) = key_encryption_key {

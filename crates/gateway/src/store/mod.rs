@@ -1,12 +1,15 @@
 //! The key-value store behind the component's `wasi:keyvalue` imports.
 //!
-//! [`Store`] is the contract. [`sqlite`] implements it with one file, [`redis`] with a Redis that
-//! several gateways share. Every value has a [`Version`] that is different for each write. So a
+//! [`Store`] is the contract. [`sqlite`] implements it with one file, [`redis`] and [`postgres`] with
+//! a server that several gateways share ([`shared`]). Every value has a [`Version`] that is different for each write. So a
 //! compare-and-swap compares writes, not bytes: it fails if the value was changed and changed back
 //! (no ABA problem). A *missing* key has no version: a swap that expects a missing key also succeeds
 //! if the key was created and deleted in between.
 
+pub mod address;
+pub mod postgres;
 pub mod redis;
+pub mod shared;
 pub mod sqlite;
 
 use std::{sync::Arc, time::Duration};
@@ -227,6 +230,14 @@ impl Store for Bounded {
         self.within(self.store.compare_and_swap(key, expected, value))
             .await
     }
+}
+
+/// A version that no other write has: 64 random bits, as SQLite's own `random()` gives.
+fn random_version() -> Result<i64, StoreError> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|_| StoreError::Unavailable("there are no random numbers".into()))?;
+    Ok(i64::from_ne_bytes(bytes))
 }
 
 /// Checks a key's length.

@@ -7,46 +7,12 @@ use redis::{
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
     parse_redis_url,
 };
-use thiserror::Error;
-use zeroize::Zeroizing;
+
+use crate::store::shared::{AddressError, Credentials};
 
 /// After this time without traffic a connection is probed, so that a dead one is noticed before a
 /// request needs it.
 const KEEPALIVE: Duration = Duration::from_secs(15);
-
-/// Why an address cannot be used. Shows no credentials.
-#[derive(Debug, Error)]
-pub enum AddressError {
-    /// It is not the URL of a Redis.
-    #[error(
-        "write the store as redis://[USER@]HOST[:PORT][/DATABASE], rediss:// for TLS, or \
-         redis+unix:///SOCKET[?db=DATABASE][&user=USER]{0}"
-    )]
-    NoUrl(String),
-    /// The server's certificate would not be checked.
-    #[error("a store whose certificate is not checked is refused: give its CA with --store-ca")]
-    Insecure,
-    /// A password in the URL and one in a file.
-    #[error("the store's URL has a password, and --store-password-file gives another")]
-    TwoPasswords,
-    /// Certificates for a connection without TLS.
-    #[error("certificates are for stores with TLS: rediss://")]
-    NoTls,
-    /// A file is not PEM, or has other content.
-    #[error("the store's CA, certificate or key cannot be used: {0}")]
-    Certificates(String),
-}
-
-/// The credentials for a URL. All are optional. `Debug` shows none of them.
-#[derive(Default)]
-pub struct Credentials {
-    /// The password, if the URL has none.
-    pub password: Option<Zeroizing<String>>,
-    /// The CA certificates for the Redis, in PEM, instead of the system's.
-    pub ca: Option<Vec<u8>>,
-    /// The gateway's own certificate chain and its private key, in PEM.
-    pub identity: Option<(Vec<u8>, Zeroizing<Vec<u8>>)>,
-}
 
 /// A Redis that can be connected to. `Display` and `Debug` show the URL without credentials.
 pub struct Address {
@@ -146,6 +112,8 @@ impl fmt::Debug for Address {
 
 #[cfg(test)]
 mod tests {
+    use zeroize::Zeroizing;
+
     use super::*;
 
     fn address(url: &str) -> Result<Address, AddressError> {

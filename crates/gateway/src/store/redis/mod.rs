@@ -25,13 +25,14 @@ use failure::Failure;
 use names::row;
 use redis::{Cmd, FromRedisValue, ScriptInvocation, Value};
 use scripts::Scripts;
-use thiserror::Error;
 use tokio::time::Instant;
 
-use super::{Entry, KEYS_PER_PAGE, KeyPage, Store, StoreError, Swap, Version};
+use super::{
+    Entry, KEYS_PER_PAGE, KeyPage, Store, StoreError, Swap, Version, random_version,
+    shared::ConnectError,
+};
 
-pub use address::{Address, AddressError, Credentials};
-pub use claim::{Claim, ClaimError};
+pub use address::Address;
 pub use names::PREFIX;
 
 /// How long a starting gateway waits between attempts to connect.
@@ -39,29 +40,6 @@ const START_PAUSE: Duration = Duration::from_secs(1);
 
 /// How many keys one `SCAN` looks at.
 const SCAN_COUNT: usize = 1000;
-
-/// Why the store could not be connected at the start. Shows no credentials.
-#[derive(Debug, Error)]
-pub enum ConnectError {
-    /// The Redis asks for a password, takes another one, or does not permit a command.
-    #[error("{address} does not let the gateway in: {reason}")]
-    Denied {
-        /// The URL without credentials.
-        address: String,
-        /// The Redis' own words.
-        reason: String,
-    },
-    /// It could not be reached in time.
-    #[error("{address} cannot be used, and was tried for {} s: {reason}", .waited.as_secs())]
-    Away {
-        /// The URL without credentials.
-        address: String,
-        /// Why the last attempt failed.
-        reason: String,
-        /// How long it was tried.
-        waited: Duration,
-    },
-}
 
 /// A [`Store`] in a Redis or Valkey.
 pub struct RedisStore {
@@ -195,7 +173,7 @@ impl Store for RedisStore {
         super::check_key(key)?;
         super::check_value(&value)?;
         let mut command = redis::cmd("HSET");
-        command.arg(row(key)).arg("version").arg(new_version()?);
+        command.arg(row(key)).arg("version").arg(random_version()?);
         self.write(command.arg("value").arg(value)).await
     }
 
@@ -207,7 +185,7 @@ impl Store for RedisStore {
     async fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
         super::check_key(key)?;
         let mut script = self.scripts.increment.prepare_invoke();
-        script.key(row(key)).arg(delta).arg(new_version()?);
+        script.key(row(key)).arg(delta).arg(random_version()?);
         match self.script(&script).await? {
             Value::Int(1) => Err(StoreError::NotANumber),
             Value::Int(2) => Err(StoreError::Overflow),
@@ -226,20 +204,12 @@ impl Store for RedisStore {
         let expected = expected.map(|Version(version)| version.to_string());
         let mut script = self.scripts.swap.prepare_invoke();
         script.key(row(key)).arg(expected.unwrap_or_default());
-        script.arg(new_version()?).arg(value);
+        script.arg(random_version()?).arg(value);
         match self.script::<Option<Fields>>(&script).await? {
             None => Ok(Swap::Swapped),
             Some(fields) => Ok(Swap::Conflict(fields.entry()?)),
         }
     }
-}
-
-/// A version that no other write has: 64 random bits, as in the SQLite store.
-fn new_version() -> Result<i64, StoreError> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes)
-        .map_err(|_| StoreError::Unavailable("there are no random numbers".into()))?;
-    Ok(i64::from_ne_bytes(bytes))
 }
 
 /// A row's `version` and `value`.

@@ -9,7 +9,8 @@ use anonymous_domains_testkit::RedisServer;
 use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
 
-use super::{Address, Credentials, RedisStore};
+use super::{Address, RedisStore};
+use crate::store::shared::Credentials;
 
 /// How long anything may take before a test gives up.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);

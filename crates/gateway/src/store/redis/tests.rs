@@ -13,7 +13,10 @@ use super::{
     testing::{DEADLINE, TestRedis},
     *,
 };
-use crate::store::contract::{Two, contract_tests};
+use crate::store::{
+    contract::{Two, contract_tests},
+    shared::{Claim, ClaimError, Credentials, SharedStore as _},
+};
 
 async fn two() -> (TestRedis, Two) {
     let server = TestRedis::start(&[]);

@@ -13,6 +13,7 @@ use super::super::{
     testing::{DEADLINE, TestRedis},
     *,
 };
+use crate::store::shared::Credentials;
 
 type Ca = CertifiedIssuer<'static, KeyPair>;
 
@@ -95,6 +96,7 @@ async fn tls_proves_both_sides() {
                 let (certificate, key) = certificate(ca);
                 (certificate.into_bytes(), key.into_bytes().into())
             }),
+            ..Credentials::default()
         };
         let address = Address::new(&format!("rediss://{host}:{port}/1"), credentials).unwrap();
         RedisStore::connect(&address, Duration::from_millis(1)).await

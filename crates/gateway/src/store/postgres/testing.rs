@@ -1,0 +1,30 @@
+//! Real PostgreSQL servers for a test.
+
+use std::time::Duration;
+
+use anonymous_domains_testkit::{Authentication, PostgresServer};
+
+use super::{Address, CONNECTIONS, PostgresStore};
+use crate::store::shared::{Credentials, SharedStore as _};
+
+/// How long anything may take before a test gives up.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A server with more settings, `name=value`.
+pub(crate) fn server(options: &[&str]) -> PostgresServer {
+    PostgresServer::start(Authentication::Trust, options).expect("a PostgreSQL server")
+}
+
+/// The address of a URL.
+pub(crate) fn address(url: &str) -> Address {
+    Address::new(url, Credentials::default()).expect("an address")
+}
+
+/// A store at a URL, with its table.
+pub(crate) async fn store(url: &str) -> PostgresStore {
+    let store = PostgresStore::connect(address(url), CONNECTIONS, DEADLINE)
+        .await
+        .expect("a store");
+    store.prepare().await.expect("a table");
+    store
+}
