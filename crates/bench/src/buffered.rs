@@ -8,12 +8,8 @@ use std::{
 
 use anonymous_domains::store::{Store, StoreError, Swapped};
 use anonymous_domains_gateway::store as gateway;
-use anyhow::Context as _;
-use tokio::task::JoinSet;
 
-/// How many rows are written at a time: a store puts concurrent writes into one transaction, or sends
-/// them one after the other without waiting.
-const AT_A_TIME: usize = 256;
+use crate::sink::Sink;
 
 /// What a row needs in memory besides its key and its value, about.
 const OVERHEAD_BYTES: usize = 128;
@@ -33,6 +29,8 @@ pub struct Sizes {
 /// What was written is lost unless [`flush`](Buffered::flush) was called after it.
 pub struct Buffered {
     store: Arc<dyn gateway::Store>,
+    /// The way into it.
+    sink: Sink,
     rows: RefCell<BTreeMap<String, Row>>,
     bytes: Cell<usize>,
     versions: Cell<u64>,
@@ -51,10 +49,11 @@ struct Row {
 }
 
 impl Buffered {
-    /// A store in front of `store`.
-    pub fn new(store: Arc<dyn gateway::Store>) -> Self {
+    /// A store in front of `store`, which is written through `sink`.
+    pub fn new(store: Arc<dyn gateway::Store>, sink: Sink) -> Self {
         Self {
             store,
+            sink,
             rows: RefCell::default(),
             bytes: Cell::default(),
             versions: Cell::default(),
@@ -82,22 +81,12 @@ impl Buffered {
         let rows = self.rows.take();
         self.bytes.set(0);
         // By key, so that neighbours in an index are written together.
-        let mut changed = rows.into_iter().filter(|(_, row)| row.is_changed);
-        let mut writes = JoinSet::new();
-        loop {
-            while writes.len() < AT_A_TIME
-                && let Some((key, row)) = changed.next()
-            {
-                self.tally(&key, &row);
-                let store = Arc::clone(&self.store);
-                let length = row.value.len() as u64;
-                writes.spawn(async move { store.set(&key, row.value).await.map(|()| length) });
-            }
-            match writes.join_next().await {
-                Some(written) => told(written?.context("the store cannot be written")?),
-                None => return Ok(()),
-            }
-        }
+        let changed = rows.into_iter().filter(|(_, row)| row.is_changed);
+        let changed = changed.map(|(key, row)| {
+            self.tally(&key, &row);
+            (key, row.value)
+        });
+        self.sink.write(changed, &mut told).await
     }
 
     fn tally(&self, key: &str, row: &Row) {

@@ -11,4 +11,5 @@ pub mod native;
 pub mod pauses;
 pub mod progress;
 pub mod seed;
+pub mod sink;
 pub mod stores;

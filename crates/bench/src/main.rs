@@ -63,7 +63,7 @@ enum Command {
         /// Use rounds so short that the figures mean nothing
         #[arg(long)]
         quick: bool,
-        /// Sections to measure [default: all]
+        /// Sections to measure [default: all but postgres]
         #[arg(long, value_enum, value_name = "SECTION")]
         only: Vec<report::Section>,
         /// The document whose figures are replaced; they are also printed

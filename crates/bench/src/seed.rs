@@ -1,10 +1,11 @@
 //! Large stores, made by the component's own tables in memory and written to a store on the way, so
 //! that any number of rows fits into some memory.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use anonymous_domains::{
     domain::insertion,
+    environment::Environment as _,
     error::Error,
     journal::{Actor, Journal},
     membership::join,
@@ -29,6 +30,7 @@ use crate::{
     buffered::{Buffered, Sizes},
     environment::{self, Native},
     progress::Progress,
+    sink::Sink,
 };
 
 /// Rows that need more memory than this are written to the store, in bytes.
@@ -86,11 +88,21 @@ pub fn store_of(url: Option<&str>) -> anyhow::Result<StoreArguments> {
 ///
 /// If the store is in use already, or cannot be written.
 pub fn seed(directory: &Path, store: &StoreArguments, seed: &Seed) -> anyhow::Result<Seeded> {
+    seed_within(MEMORY_BYTES, directory, store, seed)
+}
+
+/// [`seed`] with rows of so many bytes in memory.
+fn seed_within(
+    memory: usize,
+    directory: &Path,
+    store: &StoreArguments,
+    seed: &Seed,
+) -> anyhow::Result<Seeded> {
     let state = StateDirectory::open(directory)?;
     let address = store.address()?;
     let file = address.is_none().then(|| state.store());
     let location = match (address, &file) {
-        (Some(address), _) => Location::Redis(Box::new(address), store.connect_timeout),
+        (Some(address), _) => Location::Shared(Box::new(address), store.connect_timeout),
         (None, _) => {
             let file = state.store();
             ensure!(!file.exists(), "{} is there already", file.display());
@@ -106,14 +118,16 @@ pub fn seed(directory: &Path, store: &StoreArguments, seed: &Seed) -> anyhow::Re
         let keys = opened.store.list_keys(None).await?.keys;
         ensure!(keys.is_empty(), "the store is in use already");
         let settings = environment::read(&opened.settings)?;
+        let sink = Sink::into(Arc::clone(&opened.store), store.url()).await;
         let seeder = Seeder {
             tables: Tables::new(
-                Buffered::new(opened.store),
+                Buffered::new(opened.store, sink),
                 Native,
                 settings.key_digests(),
                 Limits::default(),
             ),
             settings,
+            memory,
         };
         let mut progress = Progress::new(&[
             ("members", Some(seed.members)),
@@ -137,6 +151,7 @@ pub fn seed(directory: &Path, store: &StoreArguments, seed: &Seed) -> anyhow::Re
 struct Seeder {
     tables: Tables<Buffered, Native>,
     settings: Settings,
+    memory: usize,
 }
 
 impl Seeder {
@@ -157,7 +172,7 @@ impl Seeder {
             let domain = self.domain(&format!("d{number}")).await?;
             let machine = Machine {
                 guid: MachineGuid::random(),
-                key_thumbprint: [7; 32],
+                key_thumbprint: self.thumbprint(),
                 iat_ms: 0,
             };
             let joined = join::find_or_add(&self.tables, domain, &machine).await;
@@ -213,10 +228,16 @@ impl Seeder {
         Ok(())
     }
 
+    /// A random one: what is stored is as hard to compress as what machines have.
+    fn thumbprint(&self) -> [u8; 32] {
+        let mut thumbprint = [0; 32];
+        self.tables.env.fill_random(&mut thumbprint);
+        thumbprint
+    }
+
     fn member(&self) -> Entry {
-        use anonymous_domains::environment::Environment as _;
         Entry::Member(Member {
-            key_thumbprint: [7; 32],
+            key_thumbprint: self.thumbprint(),
             registered_at_s: self.tables.env.now_s(),
             joined_iat_ms: self.tables.env.now_ms(),
             registration: self.tables.env.random_u64(),
@@ -224,7 +245,7 @@ impl Seeder {
     }
 
     async fn write_if_much(&self, progress: &mut Progress) -> anyhow::Result<()> {
-        if self.tables.store.bytes() < MEMORY_BYTES {
+        if self.tables.store.bytes() < self.memory {
             return Ok(());
         }
         self.write(progress).await
@@ -255,7 +276,48 @@ fn guid_in(part: u64, parts: u64) -> MachineGuid {
 
 #[cfg(test)]
 mod tests {
+    use anonymous_domains::inspection::Inspection;
+    use anonymous_domains_gateway::store::sqlite::SqliteStore;
+
     use super::*;
+    use crate::stores::Sqlite;
+
+    #[tokio::test]
+    async fn what_was_written_on_the_way_is_whole() {
+        let state = tempfile::tempdir().unwrap();
+        let path = state.path().to_owned();
+        let seed = Seed {
+            members: 2 * NEIGHBOURS + 10,
+            versions: 0,
+            domains: 300,
+        };
+        let seeding = tokio::task::spawn_blocking(move || {
+            let store = store_of(None).unwrap();
+            let seeded = seed_within(100_000, &path, &store, &seed).unwrap();
+            assert!(
+                seed_within(100_000, &path, &store, &seed).is_err(),
+                "a store in use"
+            );
+            seeded
+        });
+        let seeded = seeding.await.unwrap();
+        assert_eq!(seeded.sizes["DomainServerInfo"].rows, 301);
+        let bytes: usize = seeded.sizes.values().map(|sizes| sizes.bytes).sum();
+        assert!(seeded.file_bytes.unwrap() > bytes as u64);
+
+        let (directory, settings) = environment::settings(state.path()).unwrap();
+        let store = Sqlite(Arc::new(SqliteStore::open(&directory.store()).unwrap()));
+        let tables = Tables::new(store, Native, settings.key_digests(), Limits::default());
+        let inspection = Inspection {
+            tables: &tables,
+            ca: &settings.ca,
+            mend: false,
+        };
+        let page = inspection.page(None, usize::MAX).await.unwrap();
+        assert_eq!(page.findings, []);
+        assert_eq!((page.domains, page.next), (301, None));
+        assert_eq!(page.members, 300 + 2 * NEIGHBOURS + 10);
+    }
 
     #[test]
     fn parts_of_the_guids_ascend_and_are_whole() {

@@ -7,6 +7,7 @@ use anonymous_domains_bench::{
     seed::{self, Seed},
 };
 use anonymous_domains_protocol::jwk::KeyType;
+use anonymous_domains_testkit::{Authentication, PostgresServer};
 use tempfile::TempDir;
 
 use super::{
@@ -28,20 +29,25 @@ pub struct Store {
     pub server: Server,
     pub state: TempDir,
     pub seed: Seed,
+    /// The database, if the store is not a file.
+    _database: Option<PostgresServer>,
 }
 
 /// Where the stores are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Sqlite,
+    Postgres,
 }
 
 impl Store {
     fn start(plan: &Plan, kind: Kind, seed: Seed) -> anyhow::Result<Self> {
         let state = state_directory()?;
-        let url: Option<String> = match kind {
+        let database = match kind {
             Kind::Sqlite => None,
+            Kind::Postgres => Some(PostgresServer::start(Authentication::Trust, &[])?),
         };
+        let url = database.as_ref().map(PostgresServer::url);
         eprintln!("bench: filling a store");
         seed::seed(state.path(), &seed::store_of(url.as_deref())?, &seed)?;
         let further: Vec<&str> = url.iter().flat_map(|url| ["--store", url]).collect();
@@ -50,6 +56,7 @@ impl Store {
             server,
             state,
             seed,
+            _database: database,
         })
     }
 
@@ -59,11 +66,15 @@ impl Store {
     }
 }
 
-pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
-    measure_on(plan, report, Kind::Sqlite)
+pub fn on_sqlite(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
+    measure(plan, report, Kind::Sqlite)
 }
 
-fn measure_on(plan: &Plan, report: &mut Report, kind: Kind) -> anyhow::Result<()> {
+pub fn on_postgres(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
+    measure(plan, report, Kind::Postgres)
+}
+
+fn measure(plan: &Plan, report: &mut Report, kind: Kind) -> anyhow::Result<()> {
     let seed = |members, domains| Seed {
         members,
         versions: 100,
@@ -77,6 +88,7 @@ fn measure_on(plan: &Plan, report: &mut Report, kind: Kind) -> anyhow::Result<()
     let small = Store::start(plan, kind, small)?;
     let name = match kind {
         Kind::Sqlite => "SQLite",
+        Kind::Postgres => "PostgreSQL",
     };
     report.section(
         &format!("Large stores on {name}"),

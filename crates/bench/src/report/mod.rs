@@ -33,7 +33,7 @@ pub struct Plan {
     pub counts: PathBuf,
     /// Use rounds so short that the figures mean nothing: for testing the bench itself.
     pub quick: bool,
-    /// The sections to measure; all if it is empty.
+    /// The sections to measure; all but [`Section::Postgres`] if it is empty.
     pub only: Vec<Section>,
 }
 
@@ -48,6 +48,8 @@ pub enum Section {
     Peers,
     /// Many members, versions and domains.
     Flat,
+    /// The same on PostgreSQL, which must be installed: only if it is asked for.
+    Postgres,
     /// A maximum on a large domain.
     Maximum,
     /// After a departure.
@@ -161,7 +163,8 @@ impl Plan {
     }
 
     fn measures(&self, section: Section) -> bool {
-        self.only.is_empty() || self.only.contains(&section)
+        let always = self.only.is_empty() && section != Section::Postgres;
+        always || self.only.contains(&section)
     }
 
     /// Measures, and returns the sections in Markdown, each with its name in the document.
@@ -171,11 +174,12 @@ impl Plan {
     /// If a server does not start or a request fails.
     pub fn report(&self) -> anyhow::Result<Vec<(&'static str, String)>> {
         type Measure = fn(&Plan, &mut Report) -> anyhow::Result<()>;
-        let sections: [(Section, &str, Measure); 8] = [
+        let sections: [(Section, &str, Measure); 9] = [
             (Section::Steady, "steady", steady::measure),
             (Section::Limits, "limits", limits::measure),
             (Section::Peers, "peers", peers::measure),
-            (Section::Flat, "flat", flat::measure),
+            (Section::Flat, "flat", flat::on_sqlite),
+            (Section::Postgres, "postgres", flat::on_postgres),
             (Section::Maximum, "maximum", maximum::measure),
             (Section::Rollover, "rollover", rollover::measure),
             (Section::Small, "small", small::measure),
