@@ -9,6 +9,7 @@ import pytest
 from admin import Admin
 from behind_nginx import BehindNginx
 from gateway import Gateway, Programs, difference
+from on_postgres import OnPostgres
 from spin import Spin
 
 # EC keys, so that a new domain costs a test nothing; the key types have a test of their own.
@@ -35,6 +36,8 @@ def programs() -> Programs:
 
 def host(programs: Programs) -> type[Gateway]:
     """What serves the component."""
+    if os.environ.get("ANONYMOUS_DOMAINS_POSTGRES"):
+        return OnPostgres
     if os.environ.get("ANONYMOUS_DOMAINS_NGINX"):
         return BehindNginx
     return Spin if programs.spin else Gateway

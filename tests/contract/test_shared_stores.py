@@ -1,9 +1,10 @@
-"""The gateway's Redis store: the life of a domain, several gateways on one store, outages."""
+"""The stores that gateways share: the life of a domain, several gateways on one store, outages."""
 
 import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 
 import pytest
 from admin import Admin
@@ -11,6 +12,7 @@ from certificates import check_ca
 from conftest import USUAL
 from gateway import Gateway
 from machines import Machine
+from postgres_server import PostgresServer
 from redis_server import RedisServer
 from test_limits import guids, member_guids, outcome
 from test_server import at_once
@@ -20,21 +22,22 @@ pytestmark = pytest.mark.of_the_gateway
 RECOVERY_S = 60
 
 
-@pytest.fixture
-def redis():
-    server = RedisServer().start()
+@pytest.fixture(params=[RedisServer, PostgresServer], ids=["redis", "postgres"])
+def shared(request):
+    """The server that is the store."""
+    server = request.param().start()
     yield server
     server.close()
 
 
 @pytest.fixture
-def gateways(programs, redis, tmp_path):
+def gateways(programs, shared, tmp_path):
     """Start some gateways on the store at the same moment; by default on one state directory."""
     started: list[Gateway] = []
 
     def start(count: int, states=None, **settings: str) -> list[Gateway]:
         states = states or [tmp_path / "state"] * count
-        new = [Gateway(programs, state, {**USUAL, **settings}, redis.url) for state in states]
+        new = [Gateway(programs, state, {**USUAL, **settings}, shared.url) for state in states]
         started.extend(new)
         return at_once([gateway.start for gateway in new])
 
@@ -65,7 +68,7 @@ def joined_in_the_end(client, domain, machine):
         time.sleep(0.1)
 
 
-def test_the_life_of_a_domain(redis, gateways, domain):
+def test_the_life_of_a_domain(shared, gateways, domain):
     (gateway,) = gateways(1)
     client = gateway.client
     stays, leaves = Machine.rsa(), Machine.ec()
@@ -76,11 +79,11 @@ def test_the_life_of_a_domain(redis, gateways, domain):
     client.deregister(domain, leaves).refused("DEREG_DENIED")
     before = client.join(domain, stays)
     assert before.versions == [1, 2]
-    assert not gateway.databases(), "there is a SQLite database beside the Redis"
+    assert not gateway.databases(), "there is a SQLite database beside the store"
 
     gateway.stop(signal.SIGKILL)
-    redis.kill()
-    redis.start()
+    shared.kill()
+    shared.start()
     client = gateway.start().client
     after = client.join(domain, stays)
     assert not after.new_member
@@ -143,79 +146,124 @@ def test_one_of_two_is_killed(gateways, domain):
     one.start().client.deregister(domain, machines[0]).refused("DEREG_DENIED")
 
 
-def test_an_outage_is_answered_and_ends_by_itself(redis, gateways, domain):
+def test_an_outage_is_answered_and_ends_by_itself(shared, gateways, domain):
     (gateway,) = gateways(1)
     client = gateway.client
     member, newcomer = Machine.ec(), Machine.ec()
     before = client.join(domain, member)
 
-    redis.kill()
+    shared.kill()
     at_once([lambda: client.register(domain, newcomer).refused("STORE_UNAVAILABLE")] * 10)
     client.deregister(domain, member).refused("STORE_UNAVAILABLE")
     health = client.get("/healthz")
     assert health.status == 503 and health.json()["store"] == "error"
     assert client.ca_pem()
-    redis.start()
+    shared.start()
     assert joined_in_the_end(client, domain, member).credentials == before.credentials
     assert client.join(domain, newcomer).new_member
 
-    # A Redis that stands still is no reason to wait: the gateway's own limit would be a 504.
-    redis.pause()
+    # A server that stands still is no reason to wait: the gateway's own limit would be a 504.
+    shared.pause()
     at_once([lambda: client.register(domain, member).refused("STORE_UNAVAILABLE")] * 10)
-    redis.resume()
+    shared.resume()
     assert joined_in_the_end(client, domain, member).credentials == before.credentials
     assert client.get("/healthz").status == 200
     assert gateway.process.poll() is None
 
 
-def test_secrets_of_another_gateway_are_not_made_up(programs, gateways, redis, tmp_path):
+def test_secrets_of_another_gateway_are_not_made_up(programs, gateways, shared, tmp_path):
     (gateway,) = gateways(1)
-    status, log = end(programs, tmp_path / "other", "--store", redis.url)
+    status, log = end(programs, tmp_path / "other", "--store", shared.url)
     assert status != 0
     assert "is in use" in log and "copy it from the gateway that made it" in log
     assert not (tmp_path / "other" / "ca.pem").exists()
     other = f"key_encryption_key=@{tmp_path / 'other-key'}"
     (tmp_path / "other-key").write_text("ab" * 32)
-    status, log = end(programs, gateway.state, "--store", redis.url, "--set", other)
+    status, log = end(programs, gateway.state, "--store", shared.url, "--set", other)
     assert status != 0
     assert "belongs to another key-encryption key" in log and "abab" not in log
 
 
-def test_a_password_comes_from_a_file_or_the_environment(programs, tmp_path, domain):
-    password = "hunter2hunter2"  # noqa: S105
-    server = RedisServer("--requirepass", password).start()
-    try:
-        with_password = f"{server.url}?pass={password}"
-        status, log = end(programs, tmp_path / "argument", "--store", with_password)
-        assert status == 2 and "--store-password-file" in log and password not in log
-        wrong = f"{server.url}?pass={password}3"
-        status, log = end(programs, tmp_path / "wrong", ANONYMOUS_DOMAINS_STORE=wrong)
-        assert status == 1 and "does not let the gateway in" in log and password not in log
+PASSWORD = "hunter2hunter2"  # noqa: S105
 
-        (tmp_path / "password").write_text(password + "\n")
-        gateway = Gateway(programs, tmp_path / "state", USUAL, server.url)
-        os.environ["ANONYMOUS_DOMAINS_STORE_PASSWORD_FILE"] = str(tmp_path / "password")
-        try:
-            gateway.start()
-        finally:
-            del os.environ["ANONYMOUS_DOMAINS_STORE_PASSWORD_FILE"]
+
+def redis_with_a_password() -> tuple[RedisServer, Callable[[str], str]]:
+    server = RedisServer("--requirepass", PASSWORD)
+    return server, lambda password: f"{server.url}?pass={password}"
+
+
+def postgres_with_a_password() -> tuple[PostgresServer, Callable[[str], str]]:
+    server = PostgresServer(PASSWORD)
+    return server, lambda password: server.url.replace("@", f":{password}@")
+
+
+@pytest.mark.parametrize("kind", [redis_with_a_password, postgres_with_a_password])
+def test_a_password_comes_from_a_file_or_the_environment(programs, tmp_path, domain, kind):
+    server, url = kind()
+    server.start()
+    try:
+        status, log = end(programs, tmp_path / "argument", "--store", url(PASSWORD))
+        assert status == 2 and "--store-password-file" in log and PASSWORD not in log
+        wrong = url(f"{PASSWORD}3")
+        status, log = end(programs, tmp_path / "wrong", ANONYMOUS_DOMAINS_STORE=wrong)
+        assert status == 1 and "does not let the gateway in" in log and PASSWORD not in log
+
+        (tmp_path / "password").write_text(PASSWORD + "\n")
+        flags = ("--store-password-file", str(tmp_path / "password"))
+        gateway = Gateway(programs, tmp_path / "state", USUAL, server.url, flags).start()
         assert gateway.client.join(domain, Machine.ec()).new_member
         assert gateway.stop() == 0
-        assert password not in "".join(gateway.log)
+        assert PASSWORD not in "".join(gateway.log)
     finally:
         server.close()
 
 
-def test_a_store_that_is_not_there_is_waited_for(programs, redis, tmp_path):
-    redis.kill()
-    options = ["--store", redis.url, "--store-connect-timeout", "500ms"]
+def test_postgresqls_own_password_file_is_read(programs, tmp_path, domain, monkeypatch):
+    server = PostgresServer(PASSWORD).start()
+    try:
+        file = tmp_path / "pgpass"
+        file.write_text(f"127.0.0.1:{server.port}:*:*:{PASSWORD}\n")
+        monkeypatch.setenv("PGPASSFILE", str(file))
+        file.chmod(0o644)
+        status, log = end(programs, tmp_path / "open", "--store", server.url)
+        assert status == 1 and "chmod 600" in log
+        file.chmod(0o600)
+        gateway = Gateway(programs, tmp_path / "state", USUAL, server.url).start()
+        assert gateway.client.join(domain, Machine.ec()).new_member
+        assert gateway.stop() == 0
+    finally:
+        server.close()
+
+
+def test_the_table_can_be_made_by_another_user(programs, tmp_path, domain):
+    server = PostgresServer().start()
+    try:
+        server.query("CREATE ROLE gateway LOGIN")
+        server.query("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        url = server.url.replace("postgres@", "gateway@")
+        status, log = end(programs, tmp_path / "none", "--store", url)
+        assert status == 1 and "gateway schema" in log
+        schema = [str(programs.gateway), "schema"]
+        server.query(subprocess.run(schema, capture_output=True, text=True, check=True).stdout)
+        server.query("GRANT SELECT, INSERT, UPDATE, DELETE ON anonymous_domains TO gateway")
+        gateway = Gateway(programs, tmp_path / "state", USUAL, url).start()
+        assert gateway.client.join(domain, Machine.ec()).new_member
+        assert gateway.stop() == 0
+    finally:
+        server.close()
+
+
+def test_a_store_that_is_not_there_is_waited_for(programs, shared, tmp_path):
+    shared.kill()
+    options = ["--store", shared.url, "--store-connect-timeout", "500ms"]
     status, log = end(programs, tmp_path / "state", *options)
     assert status == 1
-    assert f"{redis.url} cannot be used" in log and "listening" not in log
+    without_user = shared.url.replace("//postgres@", "//")
+    assert f"{without_user} cannot be used" in log and "listening" not in log
 
-    gateway = Gateway(programs, tmp_path / "state", USUAL, redis.url)
+    gateway = Gateway(programs, tmp_path / "state", USUAL, shared.url)
     command = [str(programs.gateway), "--listen", "127.0.0.1:0", "--state", str(gateway.state)]
-    waiting = subprocess.Popen([*command, "--store", redis.url], stderr=subprocess.PIPE, text=True)
+    waiting = subprocess.Popen([*command, "--store", shared.url], stderr=subprocess.PIPE, text=True)
     assert any("cannot connect to the store" in line for line in waiting.stderr)
     waiting.send_signal(signal.SIGTERM)
     assert waiting.wait(60) == 0
