@@ -11,7 +11,7 @@ use anonymous_domains_protocol::jwk::KeyType;
 
 use super::{
     Plan, Report,
-    flat::{GOAL, Store, rows},
+    large::{GOAL, Store, rows},
     number, operator,
     race::Results,
     steady::CONNECTIONS,

@@ -3,6 +3,7 @@
 mod flat;
 mod growth;
 mod instructions;
+mod large;
 mod limits;
 mod maximum;
 mod operator;
