@@ -63,6 +63,9 @@ enum Command {
         /// Use rounds so short that the figures mean nothing
         #[arg(long)]
         quick: bool,
+        /// Members of the domain in large stores; a tenth as many domains are beside it
+        #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+        large: u64,
         /// Sections to measure [default: all but postgres]
         #[arg(long, value_enum, value_name = "SECTION")]
         only: Vec<report::Section>,
@@ -109,6 +112,7 @@ fn main() -> anyhow::Result<()> {
             counts,
             spin,
             quick,
+            large,
             only,
             write,
         } => {
@@ -123,6 +127,7 @@ fn main() -> anyhow::Result<()> {
                 programs,
                 counts,
                 quick,
+                large,
                 only,
             };
             let sections = plan.report()?;

@@ -84,13 +84,13 @@ pub fn measure(
         "a machine joins a new domain",
         "a machine joins the large domain",
     ];
-    let goal = ("a new member, 10^7 members by some", GOAL);
+    let goal = ("a new member, the large domain by a small one", GOAL);
     rows(report, names, &Results(rounds.run(join)?), goal);
     let names = [
         "a machine leaves a small domain",
         "a machine leaves the large domain",
     ];
-    let goal = ("a departure, 10^7 members by some", GOAL);
+    let goal = ("a departure, the large domain by a small one", GOAL);
     rows(report, names, &Results(rounds.run(deregistrations)?), goal);
 
     let small_admin = operator::admin(&small.server, small.state.path())?;
@@ -108,7 +108,10 @@ pub fn measure(
         "under a maximum: a machine joins a new domain",
         "under a maximum: a machine joins the large domain",
     ];
-    let goal = ("a new member under a maximum, 10^7 members by some", GOAL);
+    let goal = (
+        "a new member under a maximum, the large domain by a small one",
+        GOAL,
+    );
     rows(report, names, &Results(rounds.run(join)?), goal);
 
     let deletions = [

@@ -34,6 +34,8 @@ pub struct Plan {
     pub counts: PathBuf,
     /// Use rounds so short that the figures mean nothing: for testing the bench itself.
     pub quick: bool,
+    /// How many members the large domain of large stores has; there are a tenth as many domains.
+    pub large: u64,
     /// The sections to measure; all but [`Section::Postgres`] if it is empty.
     pub only: Vec<Section>,
 }
