@@ -131,13 +131,18 @@ class Proxy:
 
 class Nginx(Proxy):
     package = "nginx-light"
+    site = "anonymous-domains.conf"
+
+    def addresses(self) -> dict[str, str]:
+        """What stands for the gateways' addresses, and these."""
+        return {f"server {GATEWAY}": f"server {self.upstream}"}
 
     def adapted(self, site: str) -> str:
         """The configuration as it is used here."""
         return replaced(
             site,
             {
-                f"server {GATEWAY}": f"server {self.upstream}",
+                **self.addresses(),
                 "    listen [::]:443 ssl http2;\n": "",
                 "listen 443": f"listen 127.0.0.1:{self.port}",
                 NAME + ";": "localhost;",
@@ -148,7 +153,11 @@ class Nginx(Proxy):
         )
 
     def command(self) -> list[str]:
-        site = self.adapted((DEPLOY / "nginx" / "anonymous-domains.conf").read_text())
+        configuration = self.write_configuration()
+        return [self.program("nginx"), "-e", "stderr", "-c", str(configuration)]
+
+    def write_configuration(self) -> Path:
+        site = self.adapted((DEPLOY / "nginx" / self.site).read_text())
         temporary = "".join(
             f"{kind}_temp_path {self.directory}/{kind};\n"
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -159,7 +168,7 @@ class Nginx(Proxy):
             f"{user}daemon off;\npid {self.directory}/pid;\nerror_log stderr;\n"
             f"events {{ worker_connections 4096; }}\nhttp {{\n{temporary}{site}}}\n"
         )
-        return [self.program("nginx"), "-e", "stderr", "-c", str(configuration)]
+        return configuration
 
 
 class Caddy(Proxy):

@@ -40,9 +40,17 @@ impl Environment for Native {
 /// As the gateway's start.
 pub fn settings(directory: &Path) -> anyhow::Result<(StateDirectory, Settings)> {
     let (state, own) = complete(directory, GatewaySettings::default())?;
-    let settings = Settings::read(|name| own.get(name).map(ToString::to_string))
-        .map_err(|wrong| anyhow!("the settings cannot be used: {}", wrong.join("; ")))?;
-    Ok((state, settings))
+    Ok((state, read(&own)?))
+}
+
+/// The component's settings.
+///
+/// # Errors
+///
+/// If one is missing or cannot be used.
+pub fn read(own: &GatewaySettings) -> anyhow::Result<Settings> {
+    Settings::read(|name| own.get(name).map(ToString::to_string))
+        .map_err(|wrong| anyhow!("the settings cannot be used: {}", wrong.join("; ")))
 }
 
 /// The state directory, and these settings with what a gateway would add from it.

@@ -10,7 +10,10 @@ use std::{
 use anonymous_domains_testkit::Latencies;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use http::{Method, Request, Uri};
+use http::{
+    HeaderName, HeaderValue, Method, Request, Uri,
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST},
+};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -19,19 +22,51 @@ use tokio::net::TcpStream;
 /// The requests for a server.
 #[derive(Clone)]
 pub struct Requests {
-    /// The media type of the bodies.
-    pub media_type: &'static str,
-    /// What is posted, in order and then from the start again. All of it goes to one server.
-    pub posts: Vec<Post>,
+    /// The method of all of them.
+    method: Method,
+    /// The header that they have besides `Host`.
+    header: (HeaderName, HeaderValue),
+    /// What is sent, in order and then from the start again. All of it goes to one server.
+    posts: Vec<Post>,
+}
+
+impl Requests {
+    /// What is posted, all of this media type.
+    pub fn posts(media_type: &'static str, posts: Vec<Post>) -> Self {
+        Self {
+            method: Method::POST,
+            header: (CONTENT_TYPE, HeaderValue::from_static(media_type)),
+            posts,
+        }
+    }
+
+    /// What is fetched from these URLs by the bearer of a token.
+    ///
+    /// # Errors
+    ///
+    /// If the token is not one.
+    pub fn pages(token: &str, urls: &[String]) -> anyhow::Result<Self> {
+        Ok(Self {
+            method: Method::GET,
+            header: (AUTHORIZATION, format!("Bearer {token}").parse()?),
+            posts: urls.iter().map(|url| Post::new(url, "")).collect(),
+        })
+    }
+
+    /// All of both, which must be of one kind.
+    pub fn and(mut self, others: Self) -> Self {
+        self.posts.extend(others.posts);
+        self
+    }
 }
 
 /// One request.
 #[derive(Clone)]
 pub struct Post {
     /// The absolute URI.
-    pub uri: Uri,
+    uri: Uri,
     /// The body.
-    pub body: Bytes,
+    body: Bytes,
 }
 
 impl Post {
@@ -180,11 +215,13 @@ impl Run {
         post: Post,
     ) -> anyhow::Result<(u16, Bytes)> {
         let authority = post.uri.authority().context("the URL has no host")?;
+        let target = post.uri.path_and_query().context("the URL has no path")?;
+        let (name, value) = &self.requests.header;
         let request = Request::builder()
-            .method(Method::POST)
-            .uri(post.uri.path())
-            .header(http::header::HOST, authority.as_str())
-            .header(http::header::CONTENT_TYPE, self.requests.media_type)
+            .method(&self.requests.method)
+            .uri(target.as_str())
+            .header(HOST, authority.as_str())
+            .header(name, value)
             .body(Full::new(post.body))?;
         sender.ready().await?;
         let response = sender.send_request(request).await?;

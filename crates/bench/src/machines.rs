@@ -67,20 +67,13 @@ impl Machine {
 /// A registration of each machine in the domain of a URL, which has no slash at its end.
 pub fn registrations(machines: &[Machine], domain_url: &str, known: Option<u64>) -> Requests {
     let url = format!("{domain_url}/register");
-    Requests {
-        posts: machines
-            .iter()
-            .map(|machine| Post::new(&url, machine.registration(&url, known)))
-            .collect(),
-        media_type: request::MEDIA_TYPE,
-    }
+    let post = |machine: &Machine| Post::new(&url, machine.registration(&url, known));
+    Requests::posts(request::MEDIA_TYPE, machines.iter().map(post).collect())
 }
 
-/// The machine's de-registration from the domain of a URL.
-pub fn deregistration(machine: &Machine, domain_url: &str) -> Requests {
+/// A de-registration of each machine from the domain of a URL.
+pub fn deregistrations(machines: &[Machine], domain_url: &str) -> Requests {
     let url = format!("{domain_url}/deregister");
-    Requests {
-        posts: vec![Post::new(&url, machine.deregistration(&url))],
-        media_type: request::MEDIA_TYPE,
-    }
+    let post = |machine: &Machine| Post::new(&url, machine.deregistration(&url));
+    Requests::posts(request::MEDIA_TYPE, machines.iter().map(post).collect())
 }

@@ -7,6 +7,7 @@ mod server;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anonymous_domains_bench::{load, machines, native, seed};
+use anonymous_domains_gateway::cli::StoreArguments;
 use anonymous_domains_protocol::jwk::KeyType;
 use clap::{Parser, Subcommand};
 
@@ -28,11 +29,13 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         state: PathBuf,
     },
-    /// Fills the empty store of a state directory, and prints how large its rows are
+    /// Fills an empty store, and prints how large its rows are
     Seed {
         /// The state directory, as for the gateway
         #[arg(long, value_name = "DIR")]
         state: PathBuf,
+        #[command(flatten)]
+        store: StoreArguments,
         #[command(flatten)]
         seed: seed::Seed,
     },
@@ -60,7 +63,10 @@ enum Command {
         /// Use rounds so short that the figures mean nothing
         #[arg(long)]
         quick: bool,
-        /// Sections to measure [default: all]
+        /// Members of the domain in large stores; a tenth as many domains are beside it
+        #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+        large: u64,
+        /// Sections to measure [default: all but postgres]
         #[arg(long, value_enum, value_name = "SECTION")]
         only: Vec<report::Section>,
         /// The document whose figures are replaced; they are also printed
@@ -89,9 +95,13 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Native { listen, state } => native::serve(listen, &state),
-        Command::Seed { state, seed } => {
-            for (table, sizes) in seed::seed(&state, &seed)? {
+        Command::Seed { state, store, seed } => {
+            let seeded = seed::seed(&state, &store, &seed)?;
+            for (table, sizes) in seeded.sizes {
                 println!("{table}: {sizes:?}");
+            }
+            if let Some(bytes) = seeded.file_bytes {
+                println!("the file has {bytes} bytes");
             }
             Ok(())
         }
@@ -102,6 +112,7 @@ fn main() -> anyhow::Result<()> {
             counts,
             spin,
             quick,
+            large,
             only,
             write,
         } => {
@@ -116,6 +127,7 @@ fn main() -> anyhow::Result<()> {
                 programs,
                 counts,
                 quick,
+                large,
                 only,
             };
             let sections = plan.report()?;

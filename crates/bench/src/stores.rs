@@ -1,6 +1,6 @@
 //! Stores for the component's logic when it runs natively.
 
-use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use anonymous_domains::store::{Store, StoreError, Swapped};
 use anonymous_domains_gateway::store::{
@@ -54,45 +54,5 @@ impl Store for Sqlite {
             }
             Err(error) => Swapped::Unknown(failed(error)),
         }
-    }
-}
-
-/// A store in memory, for building a large store before it is written to a file.
-#[derive(Default)]
-pub struct Memory(pub RefCell<BTreeMap<String, Vec<u8>>>);
-
-impl Store for Memory {
-    type Cas = (String, Option<Vec<u8>>);
-
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.0.borrow().get(key).cloned())
-    }
-
-    async fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        self.0.borrow_mut().insert(key.into(), value.into());
-        Ok(())
-    }
-
-    async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        self.0.borrow_mut().remove(key);
-        Ok(())
-    }
-
-    async fn increment(&self, _: &str, _: i64) -> Result<i64, StoreError> {
-        Err(StoreError("nobody increments in this store".into()))
-    }
-
-    async fn begin(&self, key: &str) -> Result<(Self::Cas, Option<Vec<u8>>), StoreError> {
-        let current = self.get(key).await?;
-        Ok(((key.to_owned(), current.clone()), current))
-    }
-
-    async fn swap(&self, (key, expected): Self::Cas, value: &[u8]) -> Swapped<Self::Cas> {
-        let current = self.0.borrow().get(&key).cloned();
-        if current != expected {
-            return Swapped::Failed((key, current.clone()), current);
-        }
-        self.0.borrow_mut().insert(key, value.into());
-        Swapped::Won
     }
 }

@@ -19,6 +19,9 @@ use crate::{
     settings::{SetOutcome, SettingsChange},
 };
 
+/// How often a change is repeated that takes longer than a request may: some minutes in all.
+const MOST_REPETITIONS: usize = 60;
+
 /// One server's operator's interface.
 pub struct Admin {
     pub(crate) server: ServerUrl,
@@ -108,22 +111,62 @@ impl Admin {
             None => Precondition::Absent,
         };
         let written = self.put(name, &settings, &precondition);
-        match written {
+        match (&written, &settings.max_membership) {
             // The answer to an earlier attempt was lost: perhaps that attempt made the change.
-            Err(AdminError::Refused {
-                after_lost_answer: true,
-                ref problem,
-                ..
-            }) if problem.error_name() == Some(ErrorName::PreconditionFailed) => {
-                let now = self.find(name)?.map(|now| now.domain);
-                match now.filter(|now| DomainSettings::from(now) == settings) {
-                    Some(now) if found.is_none() => Ok(SetOutcome::Created(now)),
-                    Some(now) => Ok(SetOutcome::Changed(now)),
-                    None => written,
-                }
+            (
+                Err(AdminError::Refused {
+                    after_lost_answer: true,
+                    problem,
+                    ..
+                }),
+                maximum,
+            ) if problem.error_name() == Some(ErrorName::PreconditionFailed) => {
+                let now = self.find(name)?;
+                let now = now.filter(|now| DomainSettings::from(&now.domain) == settings);
+                let (Some(now), is_new) = (now, found.is_none()) else {
+                    return written;
+                };
+                let now = match before.and_then(|before| before.max_membership) {
+                    // The members may still be counted, which goes on with each attempt.
+                    None if maximum.is_some() => self.put_until_done(name, &settings, now)?,
+                    _ => now.domain,
+                };
+                Ok(match is_new {
+                    true => SetOutcome::Created(now),
+                    false => SetOutcome::Changed(now),
+                })
             }
-            written => written,
+            _ => written,
         }
+    }
+
+    /// Repeats a change that was made, but was not answered, until it is.
+    fn put_until_done(
+        &self,
+        name: &DomainName,
+        settings: &DomainSettings,
+        mut now: Tagged,
+    ) -> Result<Domain, AdminError> {
+        for _ in 0..MOST_REPETITIONS {
+            let written = self.put(name, settings, &Precondition::Unchanged(&now.etag));
+            match written {
+                Ok(outcome) => return Ok(outcome.domain().clone()),
+                Err(AdminError::Refused {
+                    after_lost_answer: true,
+                    problem,
+                    ..
+                }) if problem.error_name() == Some(ErrorName::PreconditionFailed) => {
+                    now = self.domain(name)?;
+                    if DomainSettings::from(&now.domain) != *settings {
+                        return Ok(now.domain);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(AdminError::Unreachable(format!(
+            "The members of {name} are still being counted for its maximum. Run this again with --force to go on."
+        )))
     }
 
     /// Deletes a domain: its settings, its members and its keys.
@@ -214,6 +257,22 @@ impl Admin {
         let path = path(name, "/rollover");
         self.call(&Subject::Domain(name.clone()), Method::POST, &path)
             .map(drop)
+    }
+
+    /// Looks whether a domain is there, whatever its size.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Refused`] with `UNKNOWN_DOMAIN`, and the errors of every call.
+    pub(crate) fn has(&self, name: &DomainName) -> Result<(), AdminError> {
+        let subject = Subject::Domain(name.clone());
+        let path = path(name, &format!("/members{}", query(None, 1)));
+        self.call(&subject, Method::GET, &path).map(drop)
+    }
+
+    /// Its URL.
+    pub fn server(&self) -> &ServerUrl {
+        &self.server
     }
 
     fn find(&self, name: &DomainName) -> Result<Option<Tagged>, AdminError> {

@@ -14,8 +14,15 @@ Exit codes:
   2  the command line, or a file that it names, is wrong; or the command was not confirmed
   3  the server could not be reached, cannot work, or did not answer like a domain server
 
+Several servers, each with domains of its own, are named by several --server:
+
+  domainctl --server https://cell-1.example --server https://cell-2.example domain list
+
+Then domain list, check and health ask all of them. A command about one domain finds the server that
+has it: all must answer, and no other may have it. Other commands are for one server.
+
 Environment:
-  DOMAINCTL_SERVER      same as --server
+  DOMAINCTL_SERVER      same as --server; several with spaces between them
   DOMAINCTL_TOKEN       the admin token itself, instead of --token-file
   DOMAINCTL_TOKEN_FILE  same as --token-file, if DOMAINCTL_TOKEN is not set";
 
@@ -29,16 +36,17 @@ pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
 
-    /// The server's URL
+    /// The server's URL; may be repeated
     #[arg(
-        long,
+        long = "server",
         global = true,
         value_name = "URL",
         env = "DOMAINCTL_SERVER",
-        hide_env = true
+        hide_env = true,
+        value_delimiter = ' '
     )]
     #[arg(default_value = "http://127.0.0.1:3000", value_parser = ServerUrl::parse)]
-    pub server: ServerUrl,
+    pub servers: Vec<ServerUrl>,
 
     /// A file with the server's admin token
     #[arg(long, global = true, value_name = "FILE")]
@@ -217,6 +225,18 @@ pub enum MemberCommand {
     Block(Machine),
     /// Let a blocked machine join again
     Unblock(Machine),
+}
+
+impl MemberCommand {
+    /// The domain that it is about.
+    pub fn domain(&self) -> &DomainName {
+        match self {
+            Self::List { domain, .. } => domain,
+            Self::Remove(machine) | Self::Block(machine) | Self::Unblock(machine) => {
+                &machine.domain
+            }
+        }
+    }
 }
 
 /// What to do with the key-encryption keys.

@@ -28,9 +28,25 @@ pub enum AdminError {
     /// The answer is not that of a domain server.
     #[error("{0}")]
     UnusableAnswer(String),
+    /// One of several servers, or all of them.
+    #[error("{server}: {error}")]
+    At {
+        /// Their URLs.
+        server: String,
+        /// What happened there.
+        error: Box<AdminError>,
+    },
 }
 
 impl AdminError {
+    /// The error of one of several servers.
+    pub fn at(self, server: impl ToString) -> Self {
+        Self::At {
+            server: server.to_string(),
+            error: Box::new(self),
+        }
+    }
+
     /// An error about `subject`.
     pub(crate) fn about(subject: &Subject, failure: Failure) -> Self {
         match failure {
@@ -55,6 +71,7 @@ impl CommandError for AdminError {
             Self::Refused { problem, .. } => ErrorKind::Refused(problem),
             Self::Unreachable(_) => ErrorKind::Unreachable,
             Self::UnusableAnswer(_) => ErrorKind::UnusableAnswer,
+            Self::At { error, .. } => error.kind(),
         }
     }
 }

@@ -3,11 +3,11 @@
 //! An [`Admin`] calls one server's `/admin/v1`. It [lists](Admin::domains) domains and their members
 //! page by page, and changes them so that two operators do not undo each other's work.
 //!
-//! [`transfer`] moves domains from one server to another, and [`check`] reads a whole store.
+//! [`cells`] are several servers, each with domains of its own. [`transfer`] moves domains from one server to another, and [`check`] reads a whole store.
 //!
 //! Each module uses only modules before it: `audit`, `advice`, `error`, `pages`, `server_url`, `settings`,
-//! `admin`, `health`, `rotation`, `check`, `transfer`; and in the command `args`, `certificate`,
-//! `table`, `report`, `progress`, `rotate`, `checks`, `transfers`.
+//! `admin`, `cells`, `health`, `rotation`, `check`, `transfer`; and in the command `args`,
+//! `certificate`, `table`, `report`, `progress`, `rotate`, `checks`, `transfers`, `servers`.
 //!
 //! ```no_run
 //! use anonymous_domains_client::{Client, ClientOptions, Token};
@@ -30,6 +30,7 @@
 
 pub mod advice;
 pub mod audit;
+pub mod cells;
 pub mod check;
 pub mod error;
 pub mod transfer;
@@ -43,7 +44,7 @@ mod settings;
 
 pub use admin::{Admin, Tagged};
 pub use health::health;
-pub use pages::{Pages, Paging};
+pub use pages::{List, Pages, Paging};
 pub use rotation::ResealProgress;
 pub use server_url::{InvalidServerUrl, ServerUrl};
 pub use settings::{SetOutcome, SettingsChange};

@@ -8,20 +8,23 @@ mod checks;
 mod progress;
 mod report;
 mod rotate;
+mod servers;
 mod table;
 mod transfers;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
-    path::PathBuf,
     process::ExitCode,
 };
 
-use anonymous_domains_client::{
-    Client, ClientOptions, CommandError as _, Console, RetryPolicy, Token, files, printable,
+use anonymous_domains_client::CommandError as _;
+use anonymous_domains_domainctl::{
+    Admin, SetOutcome, SettingsChange, audit, cells, error::AdminError,
 };
-use anonymous_domains_domainctl::{Admin, SetOutcome, SettingsChange, audit, error::AdminError};
-use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
+use anonymous_domains_protocol::{
+    ids::{DomainName, MachineGuid},
+    problem::ErrorName,
+};
 use args::{
     Arguments, AuditCommand, CaCommand, Command, DomainCommand, KeyEncryptionKeyCommand,
     MemberCommand, SettingsArguments,
@@ -30,15 +33,9 @@ use clap::{CommandFactory as _, Parser as _};
 use report::{Listed, Report, Stop};
 use serde_json::json;
 
-/// The environment variable that may hold the token.
-const TOKEN_VARIABLE: &str = "DOMAINCTL_TOKEN";
-
-/// The environment variable that may name the token's file.
-const TOKEN_FILE_VARIABLE: &str = "DOMAINCTL_TOKEN_FILE";
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let report = Report::new(console(&arguments));
+    let report = Report::new(servers::console(&arguments));
     let code = match run(&arguments, &report) {
         Ok(Listed::Whole) => 0,
         Ok(Listed::BrokenOff(error)) => error.exit_code(),
@@ -48,16 +45,12 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn console(arguments: &Arguments) -> Console {
-    Console::new("domainctl", arguments.json)
-}
-
 fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
     match &arguments.command {
         Command::Domain(command) => domain(arguments, command, report),
         Command::Member(command) => member(arguments, command, report),
         Command::Keys { domain } => {
-            let keys = admin(arguments)?.keys(domain)?;
+            let keys = servers::of(arguments, domain)?.keys(domain)?;
             report.table(
                 &keys,
                 "keys",
@@ -78,7 +71,7 @@ fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
             Ok(Listed::Whole)
         }
         Command::Rollover { domain } => {
-            admin(arguments)?.roll_over(domain)?;
+            servers::of(arguments, domain)?.roll_over(domain)?;
             report.say(
                 &format!("{domain} gets a new key at the next registration"),
                 json!({ "domain": domain, "outcome": "rollover-required" }),
@@ -100,37 +93,28 @@ fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
             let text = report::audit_text(&verdict);
             report.check(&text, json!(verdict), verdict.is_whole())
         }
-        Command::Export(wanted) => transfers::export(&admin(arguments)?, wanted, report),
-        Command::Import(wanted) => transfers::import(&admin(arguments)?, wanted, report),
-        Command::Check { mend } => checks::check(&admin(arguments)?, *mend, report),
+        Command::Export(wanted) => transfers::export(&servers::only(arguments)?, wanted, report),
+        Command::Import(wanted) => transfers::import(&servers::only(arguments)?, wanted, report),
+        Command::Check { mend } => checks::check(&servers::all(arguments)?, *mend, report),
         Command::KeyEncryptionKey(KeyEncryptionKeyCommand::Reseal) => {
-            rotate::reseal(&admin(arguments)?, report)?;
+            rotate::reseal(&servers::only(arguments)?, report)?;
             Ok(Listed::Whole)
         }
         Command::Ca(CaCommand::Reissue(domains)) => {
-            rotate::reissue(&admin(arguments)?, domains, report)?;
+            let server = match &domains.domain {
+                Some(domain) => servers::of(arguments, domain)?,
+                None => servers::only(arguments)?,
+            };
+            rotate::reissue(&server, domains, report)?;
             Ok(Listed::Whole)
         }
         Command::Ca(CaCommand::Show) => {
-            rotate::show(&server(arguments, None)?, report)?;
+            rotate::show(&servers::only_public(arguments)?, report)?;
             Ok(Listed::Whole)
         }
         Command::Health => {
-            let client = Client::new(ClientOptions {
-                // It is for probes, which ask again themselves.
-                retry: RetryPolicy {
-                    attempts: 1,
-                    ..RetryPolicy::default()
-                },
-                ..options(arguments)?
-            });
-            let health = anonymous_domains_domainctl::health(&arguments.server, &client)?;
-            let text = match &health.detail {
-                Some(detail) => format!("ok: {}", printable(detail)),
-                None => "ok".to_owned(),
-            };
-            report.say(&text, json!(health))?;
-            Ok(Listed::Whole)
+            let client = servers::probe(arguments)?;
+            checks::health(&servers::urls(arguments), &client, report)
         }
         Command::Manual(manual) => {
             manual.write(Arguments::command())?;
@@ -140,27 +124,23 @@ fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
 }
 
 fn domain(arguments: &Arguments, command: &DomainCommand, report: &Report) -> Result<Listed, Stop> {
-    let admin = admin(arguments)?;
     match command {
-        DomainCommand::List { part } => {
-            return report.list(
-                admin.domains(part.into()),
-                "domains",
-                "there are no domains",
-                report::DOMAIN_HEADER,
-                report::domain_cells,
-            );
-        }
+        DomainCommand::List { part } => return list(arguments, part, report),
         DomainCommand::Show { domain } => {
-            let found = admin.domain(domain)?.domain;
+            let found = servers::of(arguments, domain)?.domain(domain)?.domain;
             report.say(&report::domain_text(&found), json!(found))?;
         }
         DomainCommand::Set {
             domain,
             settings,
             force,
-        } => set(&admin, domain, settings, *force, report)?,
+        } => {
+            let admin =
+                servers::of(arguments, domain).map_err(|error| not_for_us(error, domain))?;
+            set(&admin, domain, settings, *force, report)?;
+        }
         DomainCommand::Delete { domain, yes } => {
+            let admin = servers::of(arguments, domain)?;
             if !yes {
                 confirm_deletion(&admin, domain)?;
             }
@@ -172,6 +152,30 @@ fn domain(arguments: &Arguments, command: &DomainCommand, report: &Report) -> Re
         }
     }
     Ok(Listed::Whole)
+}
+
+fn list(arguments: &Arguments, part: &args::Part, report: &Report) -> Result<Listed, Stop> {
+    let (name, none) = ("domains", "there are no domains");
+    if servers::is_one(arguments) {
+        let admin = servers::only(arguments)?;
+        let domains = admin.domains(part.into());
+        let (header, cells) = (report::DOMAIN_HEADER, report::domain_cells);
+        return report.list(domains, name, none, header, cells);
+    }
+    let servers = servers::all(arguments)?;
+    let domains = cells::Domains::new(&servers, &part.into());
+    let (header, cells) = (report::PLACED_DOMAIN_HEADER, report::placed_domain_cells);
+    report.list(domains, name, none, header, cells)
+}
+
+/// Which of several servers is to have a new domain is for what is in front of them to say.
+fn not_for_us(error: AdminError, domain: &DomainName) -> AdminError {
+    if !error.is_refusal(ErrorName::UnknownDomain) {
+        return error;
+    }
+    AdminError::Usage(format!(
+        "None of these servers has {domain}. To create it, name the one server that is to have it with --server, or what is in front of them."
+    ))
 }
 
 fn set(
@@ -236,7 +240,7 @@ fn confirm_deletion(admin: &Admin, domain: &DomainName) -> Result<(), Stop> {
 }
 
 fn member(arguments: &Arguments, command: &MemberCommand, report: &Report) -> Result<Listed, Stop> {
-    let admin = admin(arguments)?;
+    let admin = servers::of(arguments, command.domain())?;
     let done = |domain: &DomainName, machine: MachineGuid, outcome: &str, text: &str| {
         report.say(
             text,
@@ -284,55 +288,5 @@ fn member(arguments: &Arguments, command: &MemberCommand, report: &Report) -> Re
             let text = format!("{machine} is not blocked: it may join {domain}");
             done(domain, *machine, "unblocked", &text)
         }
-    }
-}
-
-/// The server's interface. Warns if others could read the token on the way to it.
-fn admin(arguments: &Arguments) -> Result<Admin, AdminError> {
-    let token = token(arguments)?;
-    if arguments.server.exposes_tokens() {
-        console(arguments).warn_of_exposed_token(&arguments.server);
-    }
-    server(arguments, Some(token))
-}
-
-/// The server, with a token where one is needed.
-fn server(arguments: &Arguments, token: Option<Token>) -> Result<Admin, AdminError> {
-    let client = Client::new(ClientOptions {
-        token,
-        ..options(arguments)?
-    });
-    Ok(Admin::new(arguments.server.clone(), client))
-}
-
-/// How servers are asked, without a token.
-fn options(arguments: &Arguments) -> Result<ClientOptions, AdminError> {
-    let tls_roots = arguments
-        .ca_file
-        .as_deref()
-        .map(files::certificates)
-        .transpose()
-        .map_err(AdminError::Usage)?;
-    Ok(ClientOptions {
-        tls_roots,
-        notice: Some(console(arguments).notice()),
-        user_agent: concat!("domainctl/", env!("CARGO_PKG_VERSION")).to_owned(),
-        ..ClientOptions::default()
-    })
-}
-
-fn token(arguments: &Arguments) -> Result<Token, AdminError> {
-    let in_file = |path: PathBuf| files::token_in_file(&path).map_err(AdminError::Usage);
-    if let Some(path) = &arguments.token_file {
-        return in_file(path.clone());
-    }
-    if let Some(token) = files::token_in_variable(TOKEN_VARIABLE).map_err(AdminError::Usage)? {
-        return Ok(token);
-    }
-    match std::env::var_os(TOKEN_FILE_VARIABLE) {
-        Some(path) => in_file(path.into()),
-        None => Err(AdminError::Usage(format!(
-            "The server's admin token is missing: name its file with --token-file or {TOKEN_FILE_VARIABLE}, or put the token into {TOKEN_VARIABLE}. If no token is set, a gateway makes one, in the file admin-token of its state directory."
-        ))),
     }
 }

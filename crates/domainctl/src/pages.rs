@@ -16,7 +16,7 @@ const _: () = assert!(PAGE_LIMIT <= MAX_PAGE_LIMIT);
 pub struct Paging {
     /// The largest number of entries; `None` for all.
     pub limit: Option<u64>,
-    /// Start after this: see [`Pages::next_after`].
+    /// Start after this: see [`List::next_after`].
     pub after: Option<String>,
 }
 
@@ -48,12 +48,6 @@ impl<'a, T> Pages<'a, T> {
             next: Some(paging.after),
             left: paging.limit,
         }
-    }
-
-    /// The [`Paging::after`] with which the list continues, once the iterator has ended; `None` at
-    /// the end of the list.
-    pub fn next_after(&self) -> Option<&str> {
-        self.next.as_ref()?.as_deref()
     }
 
     fn turn(&mut self, after: Option<String>) -> Result<(), AdminError> {
@@ -93,6 +87,19 @@ impl<T> Iterator for Pages<'_, T> {
         }
         self.left = self.left.map(|left| left - 1);
         self.page.pop_front().map(Ok)
+    }
+}
+
+/// A list that may end before all is listed.
+pub trait List: Iterator {
+    /// The [`Paging::after`] with which the list continues, once the iterator has ended; `None` at
+    /// the end of the list.
+    fn next_after(&self) -> Option<&str>;
+}
+
+impl<T> List for Pages<'_, T> {
+    fn next_after(&self) -> Option<&str> {
+        self.next.as_ref()?.as_deref()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
 
 use anonymous_domains_client::{CommandError as _, Console, printable};
-use anonymous_domains_domainctl::{Pages, audit::Verdict, error::AdminError};
+use anonymous_domains_domainctl::{List, audit::Verdict, cells::At, error::AdminError};
 use anonymous_domains_protocol::admin::Domain;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -76,6 +76,19 @@ impl Report {
         })
     }
 
+    /// Ends a command that printed all that it could, with what it could not: programs found that in
+    /// the JSON.
+    ///
+    /// # Errors
+    ///
+    /// The error, for people.
+    pub fn broken_off(&self, error: AdminError) -> Result<Listed, Stop> {
+        match self.is_json() {
+            true => Ok(Listed::BrokenOff(error)),
+            false => Err(error.into()),
+        }
+    }
+
     /// Warns people; programs find it in the JSON.
     pub fn warn(&self, warning: Option<&str>) {
         if let Some(warning) = warning {
@@ -92,7 +105,7 @@ impl Report {
     /// already has an entry.
     pub fn list<T: Serialize, const N: usize>(
         &self,
-        mut pages: Pages<'_, T>,
+        mut pages: impl List<Item = Result<T, AdminError>>,
         name: &str,
         none: &str,
         header: [&'static str; N],
@@ -120,10 +133,8 @@ impl Report {
         }
         out.flush()?;
         drop(out);
-        match broken {
-            Some(error) if self.console.is_json() => return Ok(Listed::BrokenOff(error)),
-            Some(error) => return Err(error.into()),
-            None => {}
+        if let Some(error) = broken {
+            return self.broken_off(error);
         }
         if empty {
             self.console.note(none);
@@ -291,6 +302,25 @@ pub fn domain_cells(domain: &Domain) -> [String; 7] {
         domain.created_at.clone(),
     ]
 }
+
+/// A row of the table of several servers' domains.
+pub fn placed_domain_cells(domain: &At<Domain>) -> [String; 8] {
+    let [name, rest @ ..] = domain_cells(&domain.found);
+    let [a, b, c, d, e, f] = rest;
+    [name, domain.server.clone(), a, b, c, d, e, f]
+}
+
+/// The header of [`placed_domain_cells`].
+pub const PLACED_DOMAIN_HEADER: [&str; 8] = [
+    "DOMAIN",
+    "SERVER",
+    "AUTHENTICATION",
+    "NAMESPACE",
+    "MAXIMUM",
+    "KEY",
+    "ROLLOVER",
+    "CREATED",
+];
 
 /// The header of [`domain_cells`].
 pub const DOMAIN_HEADER: [&str; 7] = [

@@ -188,6 +188,10 @@ fn deployment(root: &Path) -> Result<Entries> {
             "share/doc/anonymous-domains/examples/nginx.conf",
         ),
         (
+            "nginx/cells.conf",
+            "share/doc/anonymous-domains/examples/nginx-cells.conf",
+        ),
+        (
             "caddy/Caddyfile",
             "share/doc/anonymous-domains/examples/Caddyfile",
         ),

@@ -11,13 +11,11 @@ use anonymous_domains_bench::{
     machines::{machines, registrations},
     seed::{self, Seed},
 };
-use anonymous_domains_client::{Client, ClientOptions, Token};
-use anonymous_domains_domainctl::{Admin, ServerUrl, SettingsChange};
-use anonymous_domains_protocol::{ids::DomainName, jwk::KeyType};
-use anyhow::{Context as _, anyhow, ensure};
+use anonymous_domains_protocol::jwk::KeyType;
+use anyhow::{anyhow, ensure};
 
 use super::{
-    Plan, Report, number, state_directory,
+    Plan, Report, number, operator, state_directory,
     steady::{CONNECTIONS, MACHINES},
 };
 use crate::server::Build;
@@ -34,20 +32,12 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         versions: 0,
         domains: 0,
     };
-    seed::seed(state.path(), &seed)?;
+    seed::seed(state.path(), &seed::store_of(None)?, &seed)?;
     let server = plan.programs.gateway(Build::Wide, state.path(), &[])?;
     let url = server.domain("large");
     let residents = machines(MACHINES, KeyType::EcP256);
     load::post(&registrations(&residents, &url, None))?;
-    let admin = {
-        let token = std::fs::read_to_string(state.path().join("admin-token"))?;
-        let token = Token::parse(token.trim()).map_err(|_| anyhow!("it is no token"))?;
-        let options = ClientOptions {
-            token: Some(token),
-            ..ClientOptions::default()
-        };
-        Admin::new(ServerUrl::parse(&server.origin)?, Client::new(options))
-    };
+    let admin = operator::admin(&server, state.path())?;
     report.section(
         "A maximum on a large domain",
         &format!(
@@ -68,7 +58,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         let (put, sample) = thread::scope(|scope| {
             let load = scope.spawn(|| under_load(&registrations(&residents, &url, None), &ended));
             thread::sleep(SLICE);
-            let put = set(&admin, maximum);
+            let put = operator::set_maximum(&admin, "large", maximum);
             ended.store(true, Ordering::Relaxed);
             (put, load.join())
         });
@@ -91,20 +81,6 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         ]);
     }
     Ok(())
-}
-
-/// Sets the maximum. Returns how long that took, and the reported number of members.
-fn set(admin: &Admin, maximum: Option<u64>) -> anyhow::Result<(Duration, u64)> {
-    let domain = DomainName::parse("large").map_err(|error| anyhow!("{error}"))?;
-    let change = SettingsChange {
-        max_membership: Some(maximum),
-        ..SettingsChange::default()
-    };
-    let start = Instant::now();
-    let outcome = admin.set(&domain, &change, true)?;
-    let took = start.elapsed();
-    let told = outcome.domain().member_count;
-    Ok((took, told.context("the answer has no number of members")?))
 }
 
 /// Sends requests until `ended` is set.

@@ -1,9 +1,12 @@
 //! The comparisons of docs/benchmarks.md, each a section with its table.
 
 mod flat;
+mod growth;
 mod instructions;
+mod large;
 mod limits;
 mod maximum;
+mod operator;
 mod peers;
 mod race;
 mod rollover;
@@ -31,7 +34,9 @@ pub struct Plan {
     pub counts: PathBuf,
     /// Use rounds so short that the figures mean nothing: for testing the bench itself.
     pub quick: bool,
-    /// The sections to measure; all if it is empty.
+    /// How many members the large domain of large stores has; there are a tenth as many domains.
+    pub large: u64,
+    /// The sections to measure; all but [`Section::Postgres`] if it is empty.
     pub only: Vec<Section>,
 }
 
@@ -46,6 +51,8 @@ pub enum Section {
     Peers,
     /// Many members, versions and domains.
     Flat,
+    /// The same on PostgreSQL, which must be installed: only if it is asked for.
+    Postgres,
     /// A maximum on a large domain.
     Maximum,
     /// After a departure.
@@ -159,7 +166,8 @@ impl Plan {
     }
 
     fn measures(&self, section: Section) -> bool {
-        self.only.is_empty() || self.only.contains(&section)
+        let always = self.only.is_empty() && section != Section::Postgres;
+        always || self.only.contains(&section)
     }
 
     /// Measures, and returns the sections in Markdown, each with its name in the document.
@@ -169,11 +177,12 @@ impl Plan {
     /// If a server does not start or a request fails.
     pub fn report(&self) -> anyhow::Result<Vec<(&'static str, String)>> {
         type Measure = fn(&Plan, &mut Report) -> anyhow::Result<()>;
-        let sections: [(Section, &str, Measure); 8] = [
+        let sections: [(Section, &str, Measure); 9] = [
             (Section::Steady, "steady", steady::measure),
             (Section::Limits, "limits", limits::measure),
             (Section::Peers, "peers", peers::measure),
-            (Section::Flat, "flat", flat::measure),
+            (Section::Flat, "flat", flat::on_sqlite),
+            (Section::Postgres, "postgres", flat::on_postgres),
             (Section::Maximum, "maximum", maximum::measure),
             (Section::Rollover, "rollover", rollover::measure),
             (Section::Small, "small", small::measure),

@@ -71,12 +71,9 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         let cfssl = cfssl(kind, directory.path())?;
         let csr = signing_request(kind, directory.path())?;
         let [ec, rsa] = [KeyType::EcP256, KeyType::Rsa2048].map(|key| machines(MACHINES, key));
-        let post = |path: &str, body: String| Requests {
-            media_type: "application/json",
-            posts: vec![Post::new(
-                &format!("{}/api/v1/cfssl/{path}", cfssl.origin),
-                body,
-            )],
+        let post = |path: &str, body: String| {
+            let url = format!("{}/api/v1/cfssl/{path}", cfssl.origin);
+            Requests::posts("application/json", vec![Post::new(&url, body)])
         };
         let sign = serde_json::json!({ "certificate_request": csr }).to_string();
         let newcert = serde_json::json!({ "request": {

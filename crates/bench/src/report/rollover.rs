@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anonymous_domains_bench::{
     load::{self, Pace},
-    machines::{deregistration, machines, registrations},
+    machines::{deregistrations, machines, registrations},
 };
 use anonymous_domains_protocol::jwk::KeyType;
 
@@ -84,7 +84,7 @@ fn first_joins(server: &Server, times: usize) -> anyhow::Result<(f64, f64)> {
     let (mut first, mut steady) = (Vec::new(), Vec::new());
     for _ in 0..times {
         took(leaver)?;
-        load::post(&deregistration(&leaver[0], &url))?;
+        load::post(&deregistrations(&leaver[..1], &url))?;
         first.push(took(resident)?);
         steady.push(took(resident)?);
     }
@@ -104,7 +104,7 @@ fn thundering_herd(
         let mut devices = machines(devices + 1, KeyType::EcP256);
         load::run(&registrations(&devices, &url, None), 4, Pace::Once)?;
         if let Some(leaver) = devices.pop() {
-            load::post(&deregistration(&leaver, &url))?;
+            load::post(&deregistrations(&[leaver], &url))?;
         }
         let all_ask = || -> anyhow::Result<f64> {
             let requests = registrations(&devices, &url, None);

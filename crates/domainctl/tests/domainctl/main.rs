@@ -1,6 +1,7 @@
 //! The command against a small `/admin/v1` in this process: paging, preconditions, the token,
 //! refusals, and the output for people and programs.
 
+mod cells;
 mod command;
 mod lists;
 mod rotation;

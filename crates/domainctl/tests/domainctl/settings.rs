@@ -174,12 +174,36 @@ fn an_answer_that_was_lost_is_not_taken_for_someone_else() {
             shell.server.domain("kitchen", 0);
         }
         shell.server.next([Mishap::None, Mishap::LostAnswer]);
-        let set = ["domain", "set", "kitchen", "--max-membership", "7"];
+        let set = [
+            "domain",
+            "set",
+            "kitchen",
+            "--authentication-required",
+            "true",
+        ];
         let expected = if exists { "changed" } else { "created" };
         assert_eq!(shell.json(&set, 0)["outcome"], expected);
         assert_eq!(shell.server.state().domains["kitchen"].revision, 1);
         assert_eq!(shell.server.requests().len(), 4, "read, write, write, read");
     }
+}
+
+#[test]
+fn a_first_maximum_that_takes_long_is_awaited() {
+    let shell = Shell::new();
+    shell.server.domain("kitchen", 0);
+    // Twice the server has set it, and does not answer as long as the members are counted.
+    shell.server.next([
+        Mishap::None,
+        Mishap::LostAnswer,
+        Mishap::None,
+        Mishap::None,
+        Mishap::LostAnswer,
+    ]);
+    let set = ["domain", "set", "kitchen", "--max-membership", "7"];
+    assert_eq!(shell.json(&set, 0)["outcome"], "changed");
+    assert_eq!(shell.server.state().domains["kitchen"].revision, 3);
+    assert_eq!(shell.put().0.as_deref(), Some("\"2\""));
 }
 
 #[test]

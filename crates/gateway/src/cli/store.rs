@@ -65,7 +65,12 @@ impl fmt::Debug for StoreArguments {
 impl StoreArguments {
     /// Whether the store is another one than the file in the state directory.
     pub fn is_configured(&self) -> bool {
-        self.url.as_deref().is_some_and(|url| !url.is_empty())
+        self.url().is_some()
+    }
+
+    /// The URL as it was given, if any: it may have a password.
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_deref().filter(|url| !url.is_empty())
     }
 
     /// The server to use, if any.
@@ -74,7 +79,7 @@ impl StoreArguments {
     ///
     /// If its URL cannot be used, or a file cannot be read. No error shows a password.
     pub fn address(&self) -> anyhow::Result<Option<Address>> {
-        let Some(url) = self.url.as_deref().filter(|url| !url.is_empty()) else {
+        let Some(url) = self.url() else {
             let parts = [&self.password_file, &self.ca, &self.certificate, &self.key];
             if parts.iter().any(|part| part.is_some()) {
                 bail!("there is a password or a certificate for a --store, but no --store");
