@@ -1,8 +1,9 @@
 //! `wasi:keyvalue/store` and `atomics@0.2.0-draft2` over a [`Store`](crate::store::Store).
 //!
 //! There is one bucket, `default`. A compare-and-swap handle remembers the version that was
-//! current when it was made, or when `current` was last called on it; `swap` succeeds only if
-//! that still is the key's version. A handle that `swap` consumed leaves the resource table.
+//! current when it was made, or when `current` last read it; `swap` succeeds only if that still is
+//! the key's version. The first `current` gives what the handle was made with, so that a swap takes
+//! one read and not two. A handle that `swap` consumed leaves the resource table.
 
 use atomics::CasError;
 use store::{Error, KeyResponse};
@@ -13,7 +14,7 @@ use super::{
     bindings::wasi::keyvalue::{atomics, store},
     observed_store::ObservedStore,
 };
-use crate::store::{StoreError, Swap, Version};
+use crate::store::{Entry, StoreError, Swap, Version};
 
 /// The only bucket.
 const BUCKET: &str = "default";
@@ -25,6 +26,23 @@ pub struct Bucket {}
 pub struct Cas {
     key: String,
     observed: Option<Version>,
+    /// The value of that version, until `current` has given it.
+    read: Option<Option<Vec<u8>>>,
+}
+
+impl Cas {
+    fn new(key: String, entry: Option<Entry>) -> Self {
+        let (observed, value) = parts(entry);
+        Self {
+            key,
+            observed,
+            read: Some(value),
+        }
+    }
+}
+
+fn parts(entry: Option<Entry>) -> (Option<Version>, Option<Vec<u8>>) {
+    entry.map(|entry| (entry.version, entry.value)).unzip()
 }
 
 /// Marks [`KeyValue`] as these interfaces' view of an [`Instance`].
@@ -116,12 +134,11 @@ impl atomics::Host for KeyValue<'_> {
     }
 
     async fn swap(&mut self, cas: Resource<Cas>, value: Vec<u8>) -> Answer<(), CasError> {
-        let Cas { key, observed } = self.table.delete(cas)?;
+        let Cas { key, observed, .. } = self.table.delete(cas)?;
         match self.store.compare_and_swap(&key, observed, value).await {
             Ok(Swap::Swapped) => Ok(Ok(())),
             Ok(Swap::Conflict(current)) => {
-                let observed = current.map(|entry| entry.version);
-                let retry = self.table.push(Cas { key, observed })?;
+                let retry = self.table.push(Cas::new(key, current))?;
                 Ok(Err(CasError::CasFailed(retry)))
             }
             Err(error) => Ok(Err(CasError::StoreError(error.into()))),
@@ -133,20 +150,21 @@ impl atomics::HostCas for KeyValue<'_> {
     async fn new(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Resource<Cas>> {
         self.table.get(&bucket)?;
         match self.store.get(&key).await {
-            Ok(current) => {
-                let observed = current.map(|entry| entry.version);
-                Ok(Ok(self.table.push(Cas { key, observed })?))
-            }
+            Ok(current) => Ok(Ok(self.table.push(Cas::new(key, current))?)),
             Err(error) => Ok(Err(error.into())),
         }
     }
 
     async fn current(&mut self, cas: Resource<Cas>) -> Answer<Option<Vec<u8>>> {
         let handle = self.table.get_mut(&cas)?;
+        if let Some(value) = handle.read.take() {
+            return Ok(Ok(value));
+        }
         match self.store.get(&handle.key).await {
             Ok(current) => {
-                handle.observed = current.as_ref().map(|entry| entry.version);
-                Ok(Ok(current.map(|entry| entry.value)))
+                let (observed, value) = parts(current);
+                handle.observed = observed;
+                Ok(Ok(value))
             }
             Err(error) => Ok(Err(error.into())),
         }
@@ -253,17 +271,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn current_reads_again() {
+    async fn current_gives_what_was_read_and_then_reads_again() {
         let (_directory, store) = opened();
         let mut table = ResourceTable::new();
         let around = Around::default();
         let mut host = around.host(&mut table, &store);
         let bucket = host.open("default".into()).await.unwrap().unwrap();
+        store.set("k", b"first".to_vec()).await.unwrap();
         let cas = host.new(lend(&bucket), "k".into()).await.unwrap().unwrap();
         store.set("k", b"later".to_vec()).await.unwrap();
+        // The value that the handle was made with, and no other version's.
+        let current = host.current(lend(&cas)).await.unwrap().unwrap();
+        assert_eq!(current, Some(b"first".to_vec()));
         let current = host.current(lend(&cas)).await.unwrap().unwrap();
         assert_eq!(current, Some(b"later".to_vec()));
         assert!(host.swap(cas, b"new".to_vec()).await.unwrap().is_ok());
+
+        // A swap after the first read fails if there was another write.
+        let cas = host.new(lend(&bucket), "k".into()).await.unwrap().unwrap();
+        store.set("k", b"other".to_vec()).await.unwrap();
+        host.current(lend(&cas)).await.unwrap().unwrap();
+        let Err(CasError::CasFailed(retry)) = host.swap(cas, Vec::new()).await.unwrap() else {
+            panic!("a write was lost");
+        };
+        let current = host.current(lend(&retry)).await.unwrap().unwrap();
+        assert_eq!(current, Some(b"other".to_vec()));
+        assert!(host.swap(retry, b"new".to_vec()).await.unwrap().is_ok());
     }
 
     #[tokio::test]
