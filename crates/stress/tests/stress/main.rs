@@ -55,6 +55,17 @@ fn a_run_with_five_kills() {
 }
 
 #[test]
+fn a_run_with_two_failovers() {
+    let Some(output) = stress(&["--machines", "40", "--failover", "2"]) else {
+        return;
+    };
+    let text = held(&output);
+    assert!(text.contains("failover 1, Killed: "), "{text}");
+    assert!(text.contains("failover 2, Stalled: "), "{text}");
+    assert!(text.contains("2 failovers; "), "{text}");
+}
+
+#[test]
 fn a_server_that_is_not_there() {
     let output = Command::new(env!("CARGO_BIN_EXE_stress"))
         .args(["--url", "http://127.0.0.1:9", "--operations", "1"])
