@@ -1,0 +1,299 @@
+//! Nine limbs of 29 bits, for machines that multiply 32 by 32 bits.
+//!
+//! A limb has a sign and is not reduced by sums and differences, so that they carry nothing: the
+//! spare bits take what comes together. A number x is held as 2^261 x (Montgomery's form).
+//!
+//! # Bounds
+//!
+//! Size s (see [`Field`]) is, of each limb, at most s 2^28 in magnitude, and of the whole at most
+//! 2 s p.
+//!
+//! - A multiplication adds up, in a 64-bit number, at most nine products of limbs: with sizes s and
+//!   t, 9 s t 2^56. With s t <= 8 that is below 2^62.2. The reduction adds less than 2^55.
+//! - Its result is (a b + m p) / 2^261 with 0 <= m < 2^261 and 2^261 > 31.99 p. With |a b| <= 4 s t
+//!   p^2 <= 32 p^2 it is above -1.001 p and below 2.001 p; so size 1 allows 2.01 p, and s t <= 8
+//!   leaves room for that: 32.4 / 31.99 + 1 < 2.02. [`super::bounds`] has the exact numbers, which
+//!   stay below 2.
+//! - Sums of size at most 6, and what `tight` adds, fit 32 bits with sign: 6 2^28 + 2^28 < 2^31.
+
+use super::Field;
+use crate::mask::Mask;
+
+/// A number, its lowest limb first.
+#[derive(Clone, Copy)]
+pub(crate) struct Limbs29([i32; LIMBS]);
+
+const LIMBS: usize = 9;
+const BITS: u32 = 29;
+const LOW: i64 = (1 << BITS) - 1;
+/// Limbs are brought between -HALF and HALF - 1.
+const HALF: i64 = 1 << (BITS - 1);
+
+/// The sums of products of limbs with the same weight.
+type Wide = [i64; 2 * LIMBS - 1];
+
+/// 2^522 modulo p.
+const MONTGOMERY_SQUARED: Limbs29 = Limbs29::split(&[
+    0x0000_0c00,
+    0,
+    0xffff_fc00,
+    0xffff_efff,
+    0xffff_fbff,
+    0xffff_ffff,
+    0xffff_f7ff,
+    0x0000_13ff,
+]);
+
+impl Limbs29 {
+    /// The number of words of 32 bits, of the lowest first, which is less than p.
+    pub(crate) const fn new(words: &[u32; 8]) -> Self {
+        Self(reduce(products(
+            &Self::split(words).0,
+            &MONTGOMERY_SQUARED.0,
+        )))
+    }
+
+    /// The limbs of words, from 0 to 2^29 - 1: size 2.
+    const fn split(words: &[u32; 8]) -> Self {
+        let mut limbs = [0; LIMBS];
+        let mut at = 0;
+        while at < LIMBS {
+            let first = at * BITS as usize;
+            let (word, shift) = (first / 32, first % 32);
+            let mut bits = words[word] as u64 >> shift;
+            if word < 7 {
+                bits |= (words[word + 1] as u64) << (32 - shift);
+            }
+            limbs[at] = (bits as i64 & LOW) as i32;
+            at += 1;
+        }
+        Self(limbs)
+    }
+
+    /// Brings all limbs but the highest between -2^28 and 2^28 - 1.
+    ///
+    /// Takes limbs of at most 7 2^28 - 7 in magnitude.
+    fn carry(mut self) -> Self {
+        let mut carry = 0;
+        for limb in &mut self.0[..LIMBS - 1] {
+            let sum = *limb + carry;
+            carry = (sum + HALF as i32) >> BITS;
+            *limb = sum - (carry << BITS);
+        }
+        self.0[LIMBS - 1] += carry;
+        self
+    }
+
+    /// Brings all limbs but the highest between 0 and 2^29 - 1. The highest has the number's sign.
+    fn positive_limbs(mut self) -> Self {
+        let mut carry = 0;
+        for limb in &mut self.0[..LIMBS - 1] {
+            let sum = *limb + carry;
+            carry = sum >> BITS;
+            *limb = sum & LOW as i32;
+        }
+        self.0[LIMBS - 1] += carry;
+        self
+    }
+
+    /// Subtracts `times` p. Limbs change by at most 2^24 `times`.
+    fn subtract_modulus(mut self, times: i32) -> Self {
+        // The powers of two in p: 2^0, 2^(3 29 + 9), 2^(6 29 + 18), 2^(7 29 + 21), 2^(8 29 + 24).
+        self.0[0] += times;
+        self.0[3] -= times << 9;
+        self.0[6] -= times << 18;
+        self.0[7] += times << 21;
+        self.0[8] -= times << 24;
+        self
+    }
+}
+
+/// Adds up the products of limbs. `negative` ones are subtracted.
+#[inline(always)]
+const fn add_products(wide: &mut Wide, a: &[i32; LIMBS], b: &[i32; LIMBS], negative: bool) {
+    let mut i = 0;
+    while i < LIMBS {
+        let mut j = 0;
+        while j < LIMBS {
+            let product = a[i] as i64 * b[j] as i64;
+            if negative {
+                wide[i + j] -= product;
+            } else {
+                wide[i + j] += product;
+            }
+            j += 1;
+        }
+        i += 1;
+    }
+}
+
+#[inline(always)]
+const fn products(a: &[i32; LIMBS], b: &[i32; LIMBS]) -> Wide {
+    let mut wide = [0; 2 * LIMBS - 1];
+    add_products(&mut wide, a, b, false);
+    wide
+}
+
+/// As [`products`] of a number with itself: the products that come twice are made once.
+#[inline(always)]
+const fn squares(a: &[i32; LIMBS]) -> Wide {
+    let mut wide = [0; 2 * LIMBS - 1];
+    let mut i = 0;
+    while i < LIMBS {
+        wide[2 * i] += a[i] as i64 * a[i] as i64;
+        let twice = 2 * a[i] as i64;
+        let mut j = i + 1;
+        while j < LIMBS {
+            wide[i + j] += twice * a[j] as i64;
+            j += 1;
+        }
+        i += 1;
+    }
+    wide
+}
+
+/// Divides by 2^261 modulo p (Montgomery), and carries.
+///
+/// Since p is -1 modulo 2^29, the multiple of p that makes the lowest limb 0 is that limb itself.
+#[inline(always)]
+const fn reduce(mut wide: Wide) -> [i32; LIMBS] {
+    let mut i = 0;
+    while i < LIMBS {
+        let times = wide[i] & LOW;
+        // `times` 2^0 of p leaves the lowest bits: what is above them goes on.
+        wide[i + 1] += wide[i] >> BITS;
+        wide[i + 3] += times << 9;
+        wide[i + 6] += times << 18;
+        wide[i + 7] -= times << 21;
+        wide[i + 8] += times << 24;
+        i += 1;
+    }
+    let mut limbs = [0; LIMBS];
+    let mut carry = 0;
+    let mut i = 0;
+    while i < LIMBS - 1 {
+        let sum = wide[LIMBS + i] + carry;
+        carry = (sum + HALF) >> BITS;
+        limbs[i] = (sum - (carry << BITS)) as i32;
+        i += 1;
+    }
+    limbs[LIMBS - 1] = carry as i32;
+    limbs
+}
+
+impl Field for Limbs29 {
+    const ZERO: Self = Self([0; LIMBS]);
+    const ONE: Self = Self::new(&[1, 0, 0, 0, 0, 0, 0, 0]);
+    const B: Self = Self::new(&super::B);
+
+    fn from_bytes(bytes: &[u8; 32]) -> Option<Self> {
+        super::words(bytes).map(|words| Self::new(&words))
+    }
+
+    fn to_bytes(&self) -> [u8; 32] {
+        // Out of Montgomery's form. It is then at most 0.51 p in magnitude, so that one p makes a
+        // negative number one from 0 to p - 1.
+        let mut one = [0; LIMBS];
+        one[0] = 1;
+        let number = Self(reduce(products(&self.0, &one))).tight();
+        let number = number.positive_limbs();
+        let number = number.subtract_modulus(number.0[LIMBS - 1] >> 31);
+        let number = number.positive_limbs();
+        let mut words = [0; 8];
+        for (at, word) in words.iter_mut().enumerate() {
+            let (limb, shift) = (32 * at / BITS as usize, 32 * at as u32 % BITS);
+            let bits = (number.0[limb] as u64) >> shift
+                | (number.0[limb + 1] as u64) << (BITS - shift)
+                | number
+                    .0
+                    .get(limb + 2)
+                    .map_or(0, |&limb| (limb as u64) << (2 * BITS - shift));
+            *word = bits as u32;
+        }
+        super::bytes(words)
+    }
+
+    #[inline(never)]
+    fn mul(&self, other: &Self) -> Self {
+        Self(reduce(products(&self.0, &other.0)))
+    }
+
+    #[inline(never)]
+    fn square(&self) -> Self {
+        Self(reduce(squares(&self.0)))
+    }
+
+    #[inline(never)]
+    fn mul_sub(a: &Self, b: &Self, c: &Self, d: &Self) -> Self {
+        let mut wide = products(&a.0, &b.0);
+        add_products(&mut wide, &c.0, &d.0, true);
+        Self(reduce(wide))
+    }
+
+    #[inline(always)]
+    fn add(&self, other: &Self) -> Self {
+        let mut sum = *self;
+        for (sum, other) in sum.0.iter_mut().zip(&other.0) {
+            *sum += other;
+        }
+        sum
+    }
+
+    #[inline(always)]
+    fn sub(&self, other: &Self) -> Self {
+        let mut difference = *self;
+        for (difference, other) in difference.0.iter_mut().zip(&other.0) {
+            *difference -= other;
+        }
+        difference
+    }
+
+    /// Subtracts the multiple of p that leaves least: how often 2^256 is in it says the highest limb.
+    #[inline(always)]
+    fn tight(&self) -> Self {
+        let times = (self.0[LIMBS - 1] + (1 << 23)) >> 24;
+        self.subtract_modulus(times).carry()
+    }
+
+    #[inline(always)]
+    fn half(&self) -> Self {
+        // p is odd: with or without it, the number is even. It is the lowest limb that says which.
+        let even = self.subtract_modulus(-(self.0[0] & 1)).0;
+        let mut half = [0; LIMBS];
+        for (at, half) in half.iter_mut().enumerate() {
+            let lowest_above = even.get(at + 1).map_or(0, |limb| limb & 1);
+            *half = (even[at] >> 1) + (lowest_above << (BITS - 1));
+        }
+        Self(half)
+    }
+
+    fn is_zero(&self) -> Mask {
+        // Between -p and p only 0 is 0 modulo p, and these limbs have one way to be it.
+        let limbs = self.tight().0;
+        Mask::zero(limbs.iter().fold(0, |all, &limb| all | limb as u32))
+    }
+
+    #[inline(always)]
+    fn negate_if(&mut self, yes: Mask) {
+        let yes = yes.all_32();
+        for limb in &mut self.0 {
+            *limb = (*limb ^ yes) - yes;
+        }
+    }
+
+    #[inline(always)]
+    fn assign_if(&mut self, other: &Self, yes: Mask) {
+        let yes = yes.all_32();
+        for (limb, other) in self.0.iter_mut().zip(&other.0) {
+            *limb ^= (*limb ^ other) & yes;
+        }
+    }
+
+    #[inline(always)]
+    fn put_if(&mut self, other: &Self, yes: Mask) {
+        let yes = yes.all_32();
+        for (limb, other) in self.0.iter_mut().zip(&other.0) {
+            *limb |= other & yes;
+        }
+    }
+}
