@@ -1,4 +1,4 @@
-//! Signatures (FIPS 186-5, section 6.4) of digests of 32 bytes.
+//! Signing and verifying (FIPS 186-5, section 6.4) of digests of 32 bytes.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -11,29 +11,8 @@ use crate::{
     multiply,
     point::Affine,
     scalar::{self, Scalar},
+    signature::Signature,
 };
-
-/// A signature: r and s, both from 1 to n - 1, where n is the group's order.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Signature {
-    r: Scalar,
-    s: Scalar,
-}
-
-impl Signature {
-    /// Of r and s, each of 32 big-endian bytes. `None` if one of them is 0, or n and more.
-    pub fn new(r: &[u8; 32], s: &[u8; 32]) -> Option<Self> {
-        Some(Self {
-            r: Scalar::from_bytes(r)?,
-            s: Scalar::from_bytes(s)?,
-        })
-    }
-
-    /// r and s, each of 32 big-endian bytes.
-    pub fn to_bytes(&self) -> [[u8; 32]; 2] {
-        [self.r.to_bytes(), self.s.to_bytes()]
-    }
-}
 
 impl PublicKey {
     /// Whether a signature over a message with this digest is the key's. The time depends on all of

@@ -93,8 +93,8 @@ pub(crate) trait Field: Copy + 'static {
     /// Becomes the other number, or remains.
     fn assign_if(&mut self, other: &Self, yes: Mask);
 
-    /// Becomes the other number, where it is [`Self::ZERO`] before; or remains.
-    fn put_if(&mut self, other: &Self, yes: Mask);
+    /// The number for which the mask says yes, which is one. Reads all of them.
+    fn pick<'a, const N: usize>(numbers: impl Fn(usize) -> &'a Self, this: &[Mask; N]) -> Self;
 
     /// Squares it several times.
     #[must_use]

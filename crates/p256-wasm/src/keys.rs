@@ -26,7 +26,7 @@ impl PublicKey {
     }
 
     /// The point as SEC 1 (section 2.3.3) has it, uncompressed: 0x04, x and y.
-    pub fn to_sec1(&self) -> [u8; 65] {
+    pub fn to_sec1(self) -> [u8; 65] {
         self.point.to_sec1()
     }
 }

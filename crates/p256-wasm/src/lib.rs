@@ -18,23 +18,37 @@
 //! assert!(ours.public_key().verify(&digest, &signature));
 //! assert!(!theirs.public_key().verify(&digest, &signature));
 //! ```
+//!
+//! With the feature `p256-crate` the same names do it with the crate `p256`.
 
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    feature = "p256-crate",
+    allow(dead_code, unused_imports, reason = "not used")
+)]
 
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
 mod base_point;
+mod carry;
 mod ecdsa;
 mod field;
 mod keys;
 mod mask;
 mod multiply;
+#[cfg(feature = "p256-crate")]
+mod other;
 mod point;
 #[cfg(test)]
 mod random;
 mod scalar;
+mod signature;
 
-pub use ecdsa::Signature;
+#[cfg(not(feature = "p256-crate"))]
 pub use keys::{PublicKey, SecretKey};
+#[cfg(feature = "p256-crate")]
+pub use other::{PublicKey, SecretKey};
+pub use signature::Signature;

@@ -258,27 +258,23 @@ impl<F: Field> Addend<F> {
 
     /// The entry of a table at an index. Reads all of them.
     #[inline(never)]
-    pub(crate) fn pick(table: &[Self], index: u32) -> Self {
-        let zero = Jacobian {
-            x: F::ZERO,
-            y: F::ZERO,
-            z: F::ZERO,
-        };
-        let mut picked = Self {
-            point: zero,
-            zz: F::ZERO,
-            zzz: F::ZERO,
-        };
-        for (at, entry) in (0..).zip(table) {
-            let this = Mask::zero(at ^ index);
-            picked.point.x.put_if(&entry.point.x, this);
-            picked.point.y.put_if(&entry.point.y, this);
-            picked.point.z.put_if(&entry.point.z, this);
-            picked.zz.put_if(&entry.zz, this);
-            picked.zzz.put_if(&entry.zzz, this);
+    pub(crate) fn pick<const N: usize>(table: &[Self; N], index: u32) -> Self {
+        let this: [_; N] = masks(index);
+        Self {
+            point: Jacobian {
+                x: F::pick(|at| &table[at].point.x, &this),
+                y: F::pick(|at| &table[at].point.y, &this),
+                z: F::pick(|at| &table[at].point.z, &this),
+            },
+            zz: F::pick(|at| &table[at].zz, &this),
+            zzz: F::pick(|at| &table[at].zzz, &this),
         }
-        picked
     }
+}
+
+/// Yes at the index, no elsewhere.
+fn masks<const N: usize>(index: u32) -> [Mask; N] {
+    core::array::from_fn(|at| Mask::zero(at as u32 ^ index))
 }
 
 impl<F: Field> Affine<F> {
@@ -290,16 +286,11 @@ impl<F: Field> Affine<F> {
 
     /// The entry of a table at an index. Reads all of them.
     #[inline(never)]
-    pub(crate) fn pick(table: &[Self], index: u32) -> Self {
-        let mut picked = Self {
-            x: F::ZERO,
-            y: F::ZERO,
-        };
-        for (at, entry) in (0..).zip(table) {
-            let this = Mask::zero(at ^ index);
-            picked.x.put_if(&entry.x, this);
-            picked.y.put_if(&entry.y, this);
+    pub(crate) fn pick<const N: usize>(table: &[Self; N], index: u32) -> Self {
+        let this: [_; N] = masks(index);
+        Self {
+            x: F::pick(|at| &table[at].x, &this),
+            y: F::pick(|at| &table[at].y, &this),
         }
-        picked
     }
 }

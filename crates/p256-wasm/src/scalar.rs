@@ -1,8 +1,13 @@
 //! Numbers modulo n, the order of the base point.
 
+use core::fmt;
+
 use zeroize::Zeroize;
 
-use crate::mask::Mask;
+use crate::{
+    carry::{self, add_carry, multiply_add},
+    mask::Mask,
+};
 
 /// A number from 0 to n - 1, its lowest limb first.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,13 +39,13 @@ impl Scalar {
     /// The number of 32 big-endian bytes modulo n.
     pub(crate) fn reduced(bytes: &[u8; 32]) -> Self {
         // Less than 2^256, which is less than 2 n.
-        Self(below_order(limbs(bytes), 0))
+        Self(carry::below(&N, &limbs(bytes), 0))
     }
 
     /// The number of 32 big-endian bytes, where it is from 1 to n - 1.
     pub(crate) fn from_bytes(bytes: &[u8; 32]) -> Option<Self> {
         let number = Self(limbs(bytes));
-        let (_, below) = subtract(&number.0, &N);
+        let (_, below) = carry::subtract(&number.0, &N);
         let below = Mask::bit(below as u32);
         // Which the caller tells anyway.
         below.and(!number.is_zero()).reveal().then_some(number)
@@ -70,7 +75,7 @@ impl Scalar {
     /// whether it is the negative.
     pub(crate) fn odd(&self) -> (Self, Mask) {
         let even = Mask::bit(1 ^ (self.0[0] & 1) as u32);
-        let (negative, _) = subtract(&N, &self.0);
+        let (negative, _) = carry::subtract(&N, &self.0);
         let mut odd = *self;
         for (limb, negative) in odd.0.iter_mut().zip(negative) {
             *limb ^= (*limb ^ negative) & even.all_64();
@@ -79,19 +84,17 @@ impl Scalar {
     }
 
     pub(crate) fn add(&self, other: &Self) -> Self {
-        let mut sum = [0; 4];
-        let mut carry = false;
-        for (at, sum) in sum.iter_mut().enumerate() {
-            (*sum, carry) = self.0[at].carrying_add(other.0[at], carry);
-        }
-        Self(below_order(sum, u64::from(carry)))
+        let (sum, high) = carry::add(&self.0, &other.0);
+        Self(carry::below(&N, &sum, high))
     }
 
+    #[inline(never)]
     pub(crate) fn mul(&self, other: &Self) -> Self {
         self.montgomery(&other.montgomery(&MONTGOMERY_SQUARED))
     }
 
     /// 1 / self, or 0 for 0. The time does not depend on the number.
+    #[inline(never)]
     pub(crate) fn invert(&self) -> Self {
         // self^(n - 2), by windows of four bits of the exponent, in Montgomery's form.
         let base = self.montgomery(&MONTGOMERY_SQUARED);
@@ -114,51 +117,71 @@ impl Scalar {
 
     /// 1 / self, in a time that depends on the number. It is not 0.
     ///
-    /// The binary extended Euclidean algorithm (Knuth, The Art of Computer Programming, 4.5.2).
+    /// Kaliski's almost inverse (1995), which is 2^k times it, and a division by 2^k.
+    #[inline(never)]
     pub(crate) fn invert_variable_time(&self) -> Self {
-        let (mut u, mut v) = (self.0, N);
-        // u = a x and v = b x modulo n, where x is self.
-        let (mut a, mut b) = (Self::ONE, Self::ZERO);
-        while u != [0; 4] {
-            while u[0] & 1 == 0 {
-                u = half(u, 0);
-                a = a.half();
+        // Throughout, n = u s + v r; and modulo n, x r = -2^k u and x s = 2^k v, where x is self. The
+        // greatest common divisor of u and v is 1. So r and s are below n while u and v are not 0.
+        let (mut u, mut v) = (N, self.0);
+        let (mut r, mut s) = ([0; 4], [1, 0, 0, 0]);
+        let mut k = 0;
+        let twos = |number: &[u64; 4]| number[0].trailing_zeros().min(63);
+        while v[0] & 1 == 0 {
+            let zeros = twos(&v);
+            v = carry::shifted_right(&v, zeros);
+            // r is 0.
+            k += zeros;
+        }
+        // Both are odd: their difference is even.
+        loop {
+            let (difference, below) = carry::subtract(&u, &v);
+            if difference == [0; 4] {
+                break;
             }
-            let (difference, below) = subtract(&u, &v);
-            if below == 1 {
-                (v, u) = (u, subtract(&v, &u).0);
-                (a, b) = (b, a);
-            } else {
+            if below == 0 {
                 u = difference;
+                r = carry::add(&r, &s).0;
+                while u[0] & 1 == 0 {
+                    let zeros = twos(&u);
+                    u = carry::shifted_right(&u, zeros);
+                    s = carry::shifted_left(&s, zeros);
+                    k += zeros;
+                }
+            } else {
+                v = carry::subtract(&v, &u).0;
+                s = carry::add(&s, &r).0;
+                while v[0] & 1 == 0 {
+                    let zeros = twos(&v);
+                    v = carry::shifted_right(&v, zeros);
+                    r = carry::shifted_left(&r, zeros);
+                    k += zeros;
+                }
             }
-            a = a.sub(&b);
         }
-        // v is the greatest common divisor, which is 1.
-        b
+        // u = v = 1, so s is 2^k times the inverse. k is below 512: every step but the first takes a bit
+        // of u + v for each that it adds to k, and at most one more is added than u and v have.
+        debug_assert!(k < 512);
+        let mut inverse = Self(s);
+        if k >= 256 {
+            inverse = inverse.montgomery(&Self::ONE);
+            k -= 256;
+        }
+        if k > 0 {
+            let mut power = Self::ZERO;
+            power.0[(256 - k) as usize / 64] = 1 << ((256 - k) % 64);
+            inverse = inverse.montgomery(&power);
+        }
+        inverse
     }
 
+    #[cfg(test)]
     pub(crate) fn sub(&self, other: &Self) -> Self {
-        let (difference, below) = subtract(&self.0, &other.0);
-        let mut sum = [0; 4];
-        let mut carry = false;
-        for (at, sum) in sum.iter_mut().enumerate() {
-            let addend = N[at] & below.wrapping_neg();
-            (*sum, carry) = difference[at].carrying_add(addend, carry);
-        }
-        Self(sum)
-    }
-
-    fn half(&self) -> Self {
-        let odd = (self.0[0] & 1).wrapping_neg();
-        let mut sum = [0; 4];
-        let mut carry = false;
-        for (at, sum) in sum.iter_mut().enumerate() {
-            (*sum, carry) = self.0[at].carrying_add(N[at] & odd, carry);
-        }
-        Self(half(sum, u64::from(carry)))
+        let (difference, lacks) = carry::subtract(&self.0, &other.0);
+        Self(carry::add(&difference, &carry::masked(&N, lacks.wrapping_neg())).0)
     }
 
     /// `self other / 2^256`.
+    #[inline(never)]
     fn montgomery(&self, other: &Self) -> Self {
         let mut sum = [0; 5];
         for limb in self.0 {
@@ -173,11 +196,17 @@ impl Scalar {
             for at in 1..4 {
                 (sum[at - 1], carry) = multiply_add(sum[at], times, N[at], carry);
             }
-            let (low, high) = sum[4].carrying_add(carry, false);
-            (sum[3], sum[4]) = (low, u64::from(high));
+            (sum[3], sum[4]) = add_carry(sum[4], carry, 0);
         }
         let [low @ .., high] = sum;
-        Self(below_order(low, high))
+        Self(carry::below(&N, &low, high))
+    }
+}
+
+/// It may be a secret.
+impl fmt::Debug for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scalar(..)")
     }
 }
 
@@ -195,50 +224,8 @@ fn limbs(bytes: &[u8; 32]) -> [u64; 4] {
     limbs
 }
 
-/// `a + b c + carry`, which is below 2^128: the low and the high half.
-fn multiply_add(a: u64, b: u64, c: u64, carry: u64) -> (u64, u64) {
-    let sum = u128::from(a) + u128::from(b) * u128::from(c) + u128::from(carry);
-    (sum as u64, (sum >> 64) as u64)
-}
-
-/// The difference, and 0 or 1 that it lacks at the top.
-fn subtract(a: &[u64; 4], b: &[u64; 4]) -> ([u64; 4], u64) {
-    let mut difference = [0; 4];
-    let mut borrow = false;
-    for (at, difference) in difference.iter_mut().enumerate() {
-        (*difference, borrow) = a[at].borrowing_sub(b[at], borrow);
-    }
-    (difference, u64::from(borrow))
-}
-
-/// A number below 2 n, with its fifth limb, less n where it is not below it.
-fn below_order(mut limbs: [u64; 4], high: u64) -> [u64; 4] {
-    let (less, borrow) = subtract(&limbs, &N);
-    // All ones where it was below n.
-    let keep = high.wrapping_sub(borrow);
-    for (limb, less) in limbs.iter_mut().zip(less) {
-        *limb = less ^ ((less ^ *limb) & keep);
-    }
-    limbs
-}
-
-/// Half of an even number of five limbs.
-fn half(limbs: [u64; 4], high: u64) -> [u64; 4] {
-    let [l0, l1, l2, l3] = limbs;
-    [
-        l0 >> 1 | l1 << 63,
-        l1 >> 1 | l2 << 63,
-        l2 >> 1 | l3 << 63,
-        l3 >> 1 | high << 63,
-    ]
-}
-
 /// The number plus n in big-endian bytes, where 32 are enough.
 pub(crate) fn plus_order_below_2_256(number: &Scalar) -> Option<[u8; 32]> {
-    let mut sum = [0; 4];
-    let mut carry = false;
-    for (at, sum) in sum.iter_mut().enumerate() {
-        (*sum, carry) = number.0[at].carrying_add(N[at], carry);
-    }
-    (!carry).then(|| Scalar(sum).to_bytes())
+    let (sum, high) = carry::add(&number.0, &N);
+    (high == 0).then(|| Scalar(sum).to_bytes())
 }

@@ -18,13 +18,6 @@ fn digest(message: &[u8]) -> [u8; 32] {
     Sha256::digest(message).into()
 }
 
-fn signature(bytes: &[u8]) -> Option<Signature> {
-    match bytes.as_chunks() {
-        ([r, s], []) => Signature::new(r, s),
-        _ => None,
-    }
-}
-
 /// The same with both representations.
 fn verify_both(key: &[u8], digest: &[u8; 32], signature: &Signature) -> bool {
     let valid = verify(
@@ -50,7 +43,7 @@ fn wycheproof() {
             ["#", ..] => {}
             ["key", digits] => key = hex(digits),
             [number, message, bytes, result] => {
-                let signature = signature(&hex(bytes.trim_matches('-')));
+                let signature = Signature::from_bytes(&hex(bytes.trim_matches('-')));
                 let digest = digest(&hex(message.trim_matches('-')));
                 let valid =
                     signature.is_some_and(|signature| verify_both(&key, &digest, &signature));
@@ -80,7 +73,7 @@ fn the_example_of_rfc_6979() {
         ),
     ] {
         let signature = key.sign(&digest(message.as_bytes())).to_bytes();
-        assert_eq!(signature.concat(), [hex(r), hex(s)].concat());
+        assert_eq!(signature.to_vec(), [hex(r), hex(s)].concat());
     }
 }
 
@@ -92,9 +85,9 @@ fn as_the_crate_p256_signs_and_verifies() {
         let theirs = SigningKey::from_slice(&*key.to_bytes()).unwrap();
         let mut digest = random.bytes();
         let signature = key.sign(&digest);
-        let bytes = signature.to_bytes().concat();
+        let bytes = signature.to_bytes();
         let signed: p256::ecdsa::Signature = theirs.sign_prehash(&digest).unwrap();
-        assert_eq!(bytes, signed.to_bytes().to_vec());
+        assert_eq!(bytes.to_vec(), signed.to_bytes().to_vec());
         let public = key.public_key().to_sec1();
         assert!(verify_both(&public, &digest, &signature));
         digest[random.below(32)] ^= 1 << random.below(8);
@@ -150,7 +143,7 @@ fn any_r_and_s() {
             let key = key.to_affine().to_sec1();
             assert!(verify_both(&key, &digest, &signature), "{round}");
             let theirs = VerifyingKey::from_sec1_bytes(&key).unwrap();
-            let bytes = signature.to_bytes().concat();
+            let bytes = signature.to_bytes();
             let bytes = p256::ecdsa::Signature::from_slice(&bytes).unwrap();
             assert!(theirs.verify_prehash(&digest, &bytes).is_ok(), "{round}");
             valid += 1;

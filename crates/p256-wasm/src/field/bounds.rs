@@ -147,7 +147,9 @@ impl Field for Bounds {
         self.larger(other);
     }
 
-    fn put_if(&mut self, other: &Self, _: Mask) {
-        self.larger(other);
+    fn pick<'a, const N: usize>(numbers: impl Fn(usize) -> &'a Self, _: &[Mask; N]) -> Self {
+        let mut picked = Self::ZERO;
+        (0..N).for_each(|at| picked.larger(numbers(at)));
+        picked
     }
 }

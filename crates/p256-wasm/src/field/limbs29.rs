@@ -108,48 +108,77 @@ impl Limbs29 {
     }
 }
 
-/// Adds up the products of limbs. `negative` ones are subtracted.
+/// The limbs, for products.
 #[inline(always)]
-const fn add_products(wide: &mut Wide, a: &[i32; LIMBS], b: &[i32; LIMBS], negative: bool) {
-    let mut i = 0;
-    while i < LIMBS {
-        let mut j = 0;
-        while j < LIMBS {
-            let product = a[i] as i64 * b[j] as i64;
-            if negative {
-                wide[i + j] -= product;
-            } else {
-                wide[i + j] += product;
-            }
-            j += 1;
-        }
-        i += 1;
+const fn widened(limbs: &[i32; LIMBS]) -> [i64; LIMBS] {
+    let mut wide = [0; LIMBS];
+    let mut at = 0;
+    while at < LIMBS {
+        wide[at] = limbs[at] as i64;
+        at += 1;
     }
+    wide
 }
 
+/// Adds up the products of limbs. Written out, since the compiler leaves such loops.
 #[inline(always)]
 const fn products(a: &[i32; LIMBS], b: &[i32; LIMBS]) -> Wide {
-    let mut wide = [0; 2 * LIMBS - 1];
-    add_products(&mut wide, a, b, false);
-    wide
+    let [a0, a1, a2, a3, a4, a5, a6, a7, a8] = widened(a);
+    let [b0, b1, b2, b3, b4, b5, b6, b7, b8] = widened(b);
+    [
+        a0 * b0,
+        a0 * b1 + a1 * b0,
+        a0 * b2 + a1 * b1 + a2 * b0,
+        a0 * b3 + a1 * b2 + a2 * b1 + a3 * b0,
+        a0 * b4 + a1 * b3 + a2 * b2 + a3 * b1 + a4 * b0,
+        a0 * b5 + a1 * b4 + a2 * b3 + a3 * b2 + a4 * b1 + a5 * b0,
+        a0 * b6 + a1 * b5 + a2 * b4 + a3 * b3 + a4 * b2 + a5 * b1 + a6 * b0,
+        a0 * b7 + a1 * b6 + a2 * b5 + a3 * b4 + a4 * b3 + a5 * b2 + a6 * b1 + a7 * b0,
+        a0 * b8 + a1 * b7 + a2 * b6 + a3 * b5 + a4 * b4 + a5 * b3 + a6 * b2 + a7 * b1 + a8 * b0,
+        a1 * b8 + a2 * b7 + a3 * b6 + a4 * b5 + a5 * b4 + a6 * b3 + a7 * b2 + a8 * b1,
+        a2 * b8 + a3 * b7 + a4 * b6 + a5 * b5 + a6 * b4 + a7 * b3 + a8 * b2,
+        a3 * b8 + a4 * b7 + a5 * b6 + a6 * b5 + a7 * b4 + a8 * b3,
+        a4 * b8 + a5 * b7 + a6 * b6 + a7 * b5 + a8 * b4,
+        a5 * b8 + a6 * b7 + a7 * b6 + a8 * b5,
+        a6 * b8 + a7 * b7 + a8 * b6,
+        a7 * b8 + a8 * b7,
+        a8 * b8,
+    ]
 }
 
-/// As [`products`] of a number with itself: the products that come twice are made once.
+/// As [`products`] of a number with itself: those that come twice are made once.
 #[inline(always)]
 const fn squares(a: &[i32; LIMBS]) -> Wide {
-    let mut wide = [0; 2 * LIMBS - 1];
-    let mut i = 0;
-    while i < LIMBS {
-        wide[2 * i] += a[i] as i64 * a[i] as i64;
-        let twice = 2 * a[i] as i64;
-        let mut j = i + 1;
-        while j < LIMBS {
-            wide[i + j] += twice * a[j] as i64;
-            j += 1;
-        }
-        i += 1;
-    }
-    wide
+    let [a0, a1, a2, a3, a4, a5, a6, a7, a8] = widened(a);
+    let [d1, d2, d3, d4, d5, d6, d7, d8] = [
+        2 * a1,
+        2 * a2,
+        2 * a3,
+        2 * a4,
+        2 * a5,
+        2 * a6,
+        2 * a7,
+        2 * a8,
+    ];
+    [
+        a0 * a0,
+        a0 * d1,
+        a0 * d2 + a1 * a1,
+        a0 * d3 + a1 * d2,
+        a0 * d4 + a1 * d3 + a2 * a2,
+        a0 * d5 + a1 * d4 + a2 * d3,
+        a0 * d6 + a1 * d5 + a2 * d4 + a3 * a3,
+        a0 * d7 + a1 * d6 + a2 * d5 + a3 * d4,
+        a0 * d8 + a1 * d7 + a2 * d6 + a3 * d5 + a4 * a4,
+        a1 * d8 + a2 * d7 + a3 * d6 + a4 * d5,
+        a2 * d8 + a3 * d7 + a4 * d6 + a5 * a5,
+        a3 * d8 + a4 * d7 + a5 * d6,
+        a4 * d8 + a5 * d7 + a6 * a6,
+        a5 * d8 + a6 * d7,
+        a6 * d8 + a7 * a7,
+        a7 * d8,
+        a8 * a8,
+    ]
 }
 
 /// Divides by 2^261 modulo p (Montgomery), and carries.
@@ -226,7 +255,9 @@ impl Field for Limbs29 {
     #[inline(never)]
     fn mul_sub(a: &Self, b: &Self, c: &Self, d: &Self) -> Self {
         let mut wide = products(&a.0, &b.0);
-        add_products(&mut wide, &c.0, &d.0, true);
+        for (wide, less) in wide.iter_mut().zip(products(&c.0, &d.0)) {
+            *wide -= less;
+        }
         Self(reduce(wide))
     }
 
@@ -290,10 +321,10 @@ impl Field for Limbs29 {
     }
 
     #[inline(always)]
-    fn put_if(&mut self, other: &Self, yes: Mask) {
-        let yes = yes.all_32();
-        for (limb, other) in self.0.iter_mut().zip(&other.0) {
-            *limb |= other & yes;
-        }
+    fn pick<'a, const N: usize>(numbers: impl Fn(usize) -> &'a Self, this: &[Mask; N]) -> Self {
+        Self(core::array::from_fn(|limb| {
+            let limbs = (0..N).map(|at| numbers(at).0[limb] & this[at].all_32());
+            limbs.fold(0, |picked, limb| picked | limb)
+        }))
     }
 }

@@ -4,7 +4,10 @@
 //! and all sizes of [`Field`] are allowed. Additions subtract p where there is one to subtract.
 
 use super::Field;
-use crate::mask::Mask;
+use crate::{
+    carry::{self, add_carry, multiply_add},
+    mask::Mask,
+};
 
 /// A number, its lowest limb first.
 #[derive(Clone, Copy)]
@@ -19,53 +22,6 @@ const MONTGOMERY_SQUARED: Limbs64 = Limbs64([
     0xffff_ffff_ffff_fffe,
     0x0000_0004_ffff_fffd,
 ]);
-
-/// `a + b c + carry`, which is below 2^128: the low and the high half.
-#[inline(always)]
-const fn multiply_add(a: u64, b: u64, c: u64, carry: u64) -> (u64, u64) {
-    let sum = a as u128 + b as u128 * c as u128 + carry as u128;
-    (sum as u64, (sum >> 64) as u64)
-}
-
-/// `a + b + carry`: the low half, and 0 or 1.
-#[inline(always)]
-const fn add_carry(a: u64, b: u64, carry: u64) -> (u64, u64) {
-    let sum = a as u128 + b as u128 + carry as u128;
-    (sum as u64, (sum >> 64) as u64)
-}
-
-/// `a - b - borrow`: the low half, and 0 or 1.
-#[inline(always)]
-const fn sub_borrow(a: u64, b: u64, borrow: u64) -> (u64, u64) {
-    let difference = (a as u128)
-        .wrapping_sub(b as u128)
-        .wrapping_sub(borrow as u128);
-    (difference as u64, (difference >> 64) as u64 & 1)
-}
-
-/// The difference, and 0 or 1 that it lacks at the top.
-#[inline(always)]
-const fn subtract(a: &[u64; 4], b: &[u64; 4]) -> ([u64; 4], u64) {
-    let (d0, borrow) = sub_borrow(a[0], b[0], 0);
-    let (d1, borrow) = sub_borrow(a[1], b[1], borrow);
-    let (d2, borrow) = sub_borrow(a[2], b[2], borrow);
-    let (d3, borrow) = sub_borrow(a[3], b[3], borrow);
-    ([d0, d1, d2, d3], borrow)
-}
-
-/// A number below 2 p, with its fifth limb, less p where it is not below it.
-#[inline(always)]
-const fn below_modulus(limbs: &[u64; 4], high: u64) -> [u64; 4] {
-    let (less, borrow) = subtract(limbs, &P);
-    // All ones where it was below p.
-    let keep = high.wrapping_sub(borrow);
-    [
-        less[0] ^ ((less[0] ^ limbs[0]) & keep),
-        less[1] ^ ((less[1] ^ limbs[1]) & keep),
-        less[2] ^ ((less[2] ^ limbs[2]) & keep),
-        less[3] ^ ((less[3] ^ limbs[3]) & keep),
-    ]
-}
 
 /// Divides a number of five limbs by 2^64 modulo p: adds the multiple of p that makes the lowest limb 0,
 /// which is that limb itself, since p is -1 modulo 2^64.
@@ -94,7 +50,7 @@ const fn montgomery(a: &[u64; 4], b: &[u64; 4]) -> [u64; 4] {
         sum = reduce_limb([s0, s1, s2, s3, s4]);
         i += 1;
     }
-    below_modulus(&[sum[0], sum[1], sum[2], sum[3]], sum[4])
+    carry::below(&P, &[sum[0], sum[1], sum[2], sum[3]], sum[4])
 }
 
 impl Limbs64 {
@@ -144,23 +100,14 @@ impl Field for Limbs64 {
 
     #[inline(always)]
     fn add(&self, other: &Self) -> Self {
-        let (a, b) = (&self.0, &other.0);
-        let (s0, carry) = add_carry(a[0], b[0], 0);
-        let (s1, carry) = add_carry(a[1], b[1], carry);
-        let (s2, carry) = add_carry(a[2], b[2], carry);
-        let (s3, carry) = add_carry(a[3], b[3], carry);
-        Self(below_modulus(&[s0, s1, s2, s3], carry))
+        let (sum, high) = carry::add(&self.0, &other.0);
+        Self(carry::below(&P, &sum, high))
     }
 
     #[inline(always)]
     fn sub(&self, other: &Self) -> Self {
-        let (d, borrow) = subtract(&self.0, &other.0);
-        let lacks = borrow.wrapping_neg();
-        let (s0, carry) = add_carry(d[0], lacks, 0);
-        let (s1, carry) = add_carry(d[1], lacks & P[1], carry);
-        let (s2, carry) = add_carry(d[2], 0, carry);
-        let (s3, _) = add_carry(d[3], lacks & P[3], carry);
-        Self([s0, s1, s2, s3])
+        let (difference, lacks) = carry::subtract(&self.0, &other.0);
+        Self(carry::add(&difference, &carry::masked(&P, lacks.wrapping_neg())).0)
     }
 
     #[inline(always)]
@@ -171,18 +118,9 @@ impl Field for Limbs64 {
     #[inline(always)]
     fn half(&self) -> Self {
         // p is odd: with or without it, the number is even.
-        let n = &self.0;
-        let odd = (n[0] & 1).wrapping_neg();
-        let (s0, carry) = add_carry(n[0], odd, 0);
-        let (s1, carry) = add_carry(n[1], odd & P[1], carry);
-        let (s2, carry) = add_carry(n[2], 0, carry);
-        let (s3, s4) = add_carry(n[3], odd & P[3], carry);
-        Self([
-            s0 >> 1 | s1 << 63,
-            s1 >> 1 | s2 << 63,
-            s2 >> 1 | s3 << 63,
-            s3 >> 1 | s4 << 63,
-        ])
+        let odd = (self.0[0] & 1).wrapping_neg();
+        let (even, high) = carry::add(&self.0, &carry::masked(&P, odd));
+        Self(carry::half(&even, high))
     }
 
     fn is_zero(&self) -> Mask {
@@ -204,10 +142,10 @@ impl Field for Limbs64 {
     }
 
     #[inline(always)]
-    fn put_if(&mut self, other: &Self, yes: Mask) {
-        let yes = yes.all_64();
-        for (limb, other) in self.0.iter_mut().zip(&other.0) {
-            *limb |= other & yes;
-        }
+    fn pick<'a, const N: usize>(numbers: impl Fn(usize) -> &'a Self, this: &[Mask; N]) -> Self {
+        Self(core::array::from_fn(|limb| {
+            let limbs = (0..N).map(|at| numbers(at).0[limb] & this[at].all_64());
+            limbs.fold(0, |picked, limb| picked | limb)
+        }))
     }
 }

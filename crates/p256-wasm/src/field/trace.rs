@@ -94,8 +94,8 @@ impl Field for Traced {
         self.0.assign_if(&other.0, yes);
     }
 
-    fn put_if(&mut self, other: &Self, yes: Mask) {
-        note("put_if");
-        self.0.put_if(&other.0, yes);
+    fn pick<'a, const N: usize>(numbers: impl Fn(usize) -> &'a Self, this: &[Mask; N]) -> Self {
+        note("pick");
+        Self(Limbs64::pick(|at| &numbers(at).0, this))
     }
 }
