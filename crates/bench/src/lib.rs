@@ -8,5 +8,6 @@ pub mod load;
 pub mod machines;
 pub mod native;
 pub mod pauses;
+pub mod program;
 pub mod seed;
 pub mod stores;
