@@ -45,6 +45,7 @@ fn digest(message: &[u8]) -> [u8; 32] {
 async fn check(program: &Program, cases: &[(Vec<u8>, Vec<u8>)]) {
     let input = cases.iter().flat_map(|(input, _)| input).copied().collect();
     let (output, _) = program.run(input).await.unwrap();
+    let output = hex(str::from_utf8(&output).unwrap());
     let mut rest = &output[..];
     for (input, expected) in cases {
         let (written, after) = rest.split_at(expected.len());
