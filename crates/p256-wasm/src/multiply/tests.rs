@@ -157,6 +157,37 @@ fn sums_that_meet() {
     }
 }
 
+/// The sums that take any points: of infinity, of equal and of opposite ones.
+fn check_any<F: Field>() {
+    let point = |scalar: u64| affine::<F>(&(ProjectivePoint::GENERATOR * Theirs::from(scalar)));
+    let infinity = Jacobian {
+        z: F::ZERO,
+        ..point(5).to_jacobian().double()
+    };
+    // 6 G, with a z that is not 1; and its negative.
+    let six = point(3).to_jacobian().double();
+    let mut minus_six = six.to_addend();
+    minus_six.negate_if(Mask::bit(1));
+    let other = point(7).to_jacobian().double().to_addend();
+    let same = |sum: Jacobian<F>, expected: u64| {
+        assert_eq!(sum.to_affine().to_sec1(), point(expected).to_sec1());
+    };
+    same(six.add_any(&other), 20);
+    same(six.add_any(&six.to_addend()), 12);
+    same(infinity.add_any(&six.to_addend()), 6);
+    let nothing = six.add_any(&minus_six);
+    assert!(nothing.z.is_zero().reveal());
+    same(nothing.add_any(&other), 14);
+    assert!(nothing.double().z.is_zero().reveal());
+    assert!(Jacobian::add_variable_time(Some(six), &minus_six).is_none());
+}
+
+#[test]
+fn sums_of_any_points() {
+    check_any::<Limbs29>();
+    check_any::<Limbs64>();
+}
+
 /// No number in any formula gets larger than its representation takes, whatever the points are.
 #[test]
 fn the_largest_numbers_fit() {
