@@ -1,8 +1,8 @@
 //! Numbers modulo p = 2^256 - 2^224 + 2^192 + 2^96 - 1, which the curve's coordinates are.
 //!
 //! Two representations, for two kinds of machine, under the same formulas. Tests run the formulas with
-//! both, with one that keeps books of the worst case ([`bounds`]), and with one that notes what is
-//! done ([`trace`]).
+//! both, with one that keeps books of the worst case (`bounds`), and with one that notes what is
+//! done (`trace`).
 
 #[cfg(test)]
 pub(crate) mod bounds;

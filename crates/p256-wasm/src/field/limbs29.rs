@@ -10,10 +10,8 @@
 //!
 //! - A multiplication adds up, in a 64-bit number, at most nine products of limbs: with sizes s and
 //!   t, 9 s t 2^56. With s t <= 8 that is below 2^62.2. The reduction adds less than 2^55.
-//! - Its result is (a b + m p) / 2^261 with 0 <= m < 2^261 and 2^261 > 31.99 p. With |a b| <= 4 s t
-//!   p^2 <= 32 p^2 it is above -1.001 p and below 2.001 p; so size 1 allows 2.01 p, and s t <= 8
-//!   leaves room for that: 32.4 / 31.99 + 1 < 2.02. [`super::bounds`] has the exact numbers, which
-//!   stay below 2.
+//! - Its result is (a b + m p) / 2^261 with 0 <= m < 2^261. With |a b| <= 4 s t p^2 <= 32 p^2 and
+//!   2^261 > 32 p it is above -p and below 2 p, as size 1 has it.
 //! - Sums of size at most 6, and what `tight` adds, fit 32 bits with sign: 6 2^28 + 2^28 < 2^31.
 
 use super::Field;
