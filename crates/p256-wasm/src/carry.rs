@@ -1,6 +1,8 @@
 //! Steps of arithmetic with limbs of 64 bits.
 //!
-//! In terms of `u128`, which becomes the instructions for wide arithmetic where they exist.
+//! In terms of `u128`, which becomes the instructions for wide arithmetic where they exist. Not of
+//! `borrowing_sub` or `overflowing_sub`: with wide arithmetic, rustc 1.95 (LLVM 22) compiled a chain
+//! of them wrongly where it was inlined into a Montgomery multiplication.
 
 /// `a + b c + carry`, which is below 2^128: the low and the high half.
 #[inline(always)]
