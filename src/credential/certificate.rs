@@ -26,6 +26,7 @@ use x509_cert::{
     time::{Time, Validity},
 };
 
+use super::ecdsa::{EcdsaSignature, EcdsaSigner};
 use crate::{error::Error, issuer::CertificateOrder};
 
 /// The length of a key identifier, in bytes (RFC 7093, method 1).
@@ -68,9 +69,7 @@ pub fn sign(
         CertificateBuilder::new(profile, SerialNumber::generate(&mut rng), validity, spki)
             .map_err(|error| unsignable(&error))?;
     let certificate = match ca_key {
-        PrivateKey::P256(secret) => {
-            builder.build::<_, p256::ecdsa::DerSignature>(&p256::ecdsa::SigningKey::from(secret))
-        }
+        PrivateKey::P256(key) => builder.build::<_, EcdsaSignature>(&EcdsaSigner::new(key)),
         // With randomness, so that the private-key operation is blinded.
         PrivateKey::Rsa(key) => builder.build_with_rng::<_, pkcs1v15::Signature, _>(
             &pkcs1v15::SigningKey::<Sha256>::new((**key).clone()),

@@ -6,5 +6,6 @@ mod ca_key;
 pub mod cache;
 pub mod certificate;
 pub mod delivery;
+mod ecdsa;
 mod private_jwk;
 pub mod stored_key;

@@ -107,8 +107,8 @@ enum Task {
     /// Runs everything that a change must pass, and stops at the first stage that fails
     ///
     /// Formatting, clippy, the documentation and, where cargo-deny is installed, the dependency policy;
-    /// the simulation's mutants that changed; the component's builds and their sizes; the store check's
-    /// builds; all Rust tests (the end-to-end tests run the real components in the real gateway); and
+    /// the simulation's mutants that changed; the component's builds and their sizes; the builds of
+    /// the checks of stores and of P-256; all Rust tests (the end-to-end tests run the real components in the real gateway); and
     /// the black-box contract tests in Python, with each build.
     #[command(verbatim_doc_comment)]
     Test {
@@ -152,6 +152,12 @@ enum Task {
     ///
     /// crates/store-check/README.md says how to run it.
     StoreCheck,
+    /// Builds the program that does P-256 in WebAssembly: with 32-bit limbs, and with wide arithmetic;
+    /// prints the paths, sizes and interfaces
+    ///
+    /// crates/bench/tests/p256.rs runs it.
+    #[command(name = "p256-check")]
+    P256Check,
     /// Makes what is released, in target/dist: an archive, a Debian package, their bill of materials
     ///
     /// The programs are those that the tests run, stripped. All files follow from the sources and
@@ -189,6 +195,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Task::Mutants { names } => mutants::run(&workspace, &names),
         Task::Component => show(component::build(&workspace)?.each()),
         Task::Dist { check, trial } => dist::run(&workspace, dist::Options { check, trial }),
+        Task::P256Check => show(&component::build_p256_check(&workspace)?),
         Task::StoreCheck => show(&component::build_store_check(&workspace)?),
     }
 }

@@ -9,6 +9,7 @@ pub mod load;
 pub mod machines;
 pub mod native;
 pub mod pauses;
+pub mod program;
 pub mod progress;
 pub mod seed;
 pub mod sink;

@@ -6,10 +6,8 @@
 
 #![forbid(unsafe_code)]
 
-use rsa::{
-    pkcs1::DecodeRsaPublicKey,
-    signature::{Verifier, hazmat::PrehashVerifier},
-};
+use anonymous_domains_p256_wasm as p256;
+use rsa::{pkcs1::DecodeRsaPublicKey, signature::hazmat::PrehashVerifier};
 use rustls_pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
@@ -54,12 +52,10 @@ impl SignatureVerificationAlgorithm for EcdsaP256Sha256 {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        let key =
-            p256::ecdsa::VerifyingKey::from_sec1_bytes(public_key).map_err(|_| InvalidSignature)?;
-        let signature =
-            p256::ecdsa::DerSignature::from_bytes(signature).map_err(|_| InvalidSignature)?;
-        key.verify(message, &signature)
-            .map_err(|_| InvalidSignature)
+        let key = p256::PublicKey::from_sec1(public_key).ok_or(InvalidSignature)?;
+        let signature = p256::Signature::from_der(signature).ok_or(InvalidSignature)?;
+        let valid = key.verify(&Sha256::digest(message).into(), &signature);
+        valid.then_some(()).ok_or(InvalidSignature)
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {

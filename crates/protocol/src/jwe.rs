@@ -2,14 +2,15 @@
 //! `RSA-OAEP-256` to an RSA key or agreed by `ECDH-ES` (direct) with an EC one.
 
 use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce, Tag, aead::AeadInOut as _};
-use p256::elliptic_curve::{Generate as _, rand_core::Rng as _};
+use anonymous_domains_p256_wasm as p256;
+use getrandom::rand_core::Rng as _;
 use rsa::Oaep;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
-    base_point, base64url, json,
+    base64url, json,
     jwk::{PrivateKey, PublicKey},
     random,
 };
@@ -72,8 +73,8 @@ pub fn encrypt(
         }
         PublicKey::P256(recipient) => {
             header["alg"] = ECDH_ES.into();
-            let ephemeral = p256::SecretKey::generate_from_rng(&mut rng);
-            header["epk"] = PublicKey::P256(base_point::public_key(&ephemeral)).to_jwk();
+            let ephemeral = p256::SecretKey::generate(|bytes| rng.fill_bytes(bytes));
+            header["epk"] = PublicKey::P256(ephemeral.public_key()).to_jwk();
             (agree(&ephemeral, recipient, b"", b""), Vec::new())
         }
     };
@@ -186,8 +187,7 @@ fn content_key(
 
 /// The content key that two keys agree on (RFC 7518 section 4.6, direct key agreement).
 fn agree(own: &p256::SecretKey, other: &p256::PublicKey, apu: &[u8], apv: &[u8]) -> ContentKey {
-    let shared = own.diffie_hellman(other);
-    concat_kdf(shared.raw_secret_bytes(), ENC, apu, apv)
+    concat_kdf(&*own.agree(other), ENC, apu, apv)
 }
 
 /// The Concat KDF of RFC 7518 section 4.6.2 with SHA-256, one round: up to 256 bits of key, which
@@ -237,10 +237,9 @@ mod tests {
         let (PrivateKey::P256(alice), PublicKey::P256(bob)) = (alice, bob) else {
             panic!("not on P-256");
         };
-        let shared = alice.diffie_hellman(&bob);
-        assert_eq!(shared.raw_secret_bytes()[..4], [158, 86, 217, 29]);
-        let key: Zeroizing<[u8; 16]> =
-            concat_kdf(shared.raw_secret_bytes(), "A128GCM", b"Alice", b"Bob");
+        let shared = alice.agree(&bob);
+        assert_eq!(shared[..4], [158, 86, 217, 29]);
+        let key: Zeroizing<[u8; 16]> = concat_kdf(&*shared, "A128GCM", b"Alice", b"Bob");
         assert_eq!(base64url::encode(&*key), "VqqN6vgjbSBcIijNcacQGg");
     }
 }

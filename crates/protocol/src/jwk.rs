@@ -1,16 +1,16 @@
 //! Keys and their JSON form (RFC 7517, RFC 7518 section 6), with the limits of this protocol: RSA
 //! of 2048 to 4096 bits with the public exponent 65537, or EC on P-256.
 
+mod ec;
 mod private;
 
 pub use private::PrivateKey;
 
 use std::{fmt, str::FromStr};
 
-use p256::elliptic_curve::sec1::ToSec1Point;
 use rsa::{
     BoxedUint, RsaPublicKey,
-    pkcs8::{DecodePublicKey, EncodePublicKey, SubjectPublicKeyInfoRef, der::Decode as _, spki},
+    pkcs8::{EncodePublicKey, SubjectPublicKeyInfoRef, der::Decode as _, spki},
     traits::PublicKeyParts,
 };
 use serde_json::{Map, Value, json};
@@ -88,14 +88,14 @@ pub struct JwkError(&'static str);
 
 /// A public key: RSA of 2048 to 4096 bits with the exponent 65537, or a point of P-256.
 ///
-/// The variants are open so that other crates can hand the key to RustCrypto; a key that came from
+/// The variants are open so that other crates can hand the key on; a key that came from
 /// outside is made by one of the constructors, which check the limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublicKey {
     /// An RSA key.
     Rsa(RsaPublicKey),
     /// An EC key on P-256.
-    P256(p256::PublicKey),
+    P256(anonymous_domains_p256_wasm::PublicKey),
 }
 
 impl PublicKey {
@@ -135,9 +135,9 @@ impl PublicKey {
                     return Err(JwkError("x and y must be of 32 octets"));
                 }
                 // An uncompressed point, SEC 1 section 2.3.3.
-                p256::PublicKey::from_sec1_bytes(&[&[4], &x[..], &y[..]].concat())
+                anonymous_domains_p256_wasm::PublicKey::from_sec1(&[&[4], &x[..], &y[..]].concat())
                     .map(Self::P256)
-                    .map_err(|_| JwkError("the point is not on the curve"))
+                    .ok_or(JwkError("the point is not on the curve"))
             }
             _ => Err(JwkError("kty must be RSA or EC")),
         }
@@ -162,8 +162,8 @@ impl PublicKey {
                 ("n", base64url::encode(&key.n_bytes())),
             ],
             Self::P256(key) => {
-                let point = key.to_sec1_point(false);
-                let (x, y) = point.as_bytes()[1..].split_at(P256_OCTETS);
+                let point = key.to_sec1();
+                let (x, y) = point[1..].split_at(P256_OCTETS);
                 vec![
                     ("crv", "P-256".to_owned()),
                     ("kty", "EC".to_owned()),
@@ -191,17 +191,17 @@ impl PublicKey {
             let key = rsa::pkcs1::RsaPublicKeyRef::try_from(bits).map_err(|_| MALFORMED)?;
             rsa_public_key(key.modulus.as_bytes(), key.public_exponent.as_bytes()).map(Self::Rsa)
         } else {
-            p256::PublicKey::from_public_key_der(der)
+            ec::from_spki(&info)
                 .map(Self::P256)
-                .map_err(|_| JwkError("the key must be RSA or on the curve P-256"))
+                .ok_or(JwkError("the key must be RSA or on the curve P-256"))
         }
     }
 
     /// The DER SubjectPublicKeyInfo.
     pub fn to_spki_der(&self) -> Vec<u8> {
         match self {
-            Self::Rsa(key) => key.to_public_key_der(),
-            Self::P256(key) => key.to_public_key_der(),
+            Self::Rsa(key) => key.to_public_key_der().ok(),
+            Self::P256(key) => ec::to_spki_der(*key).ok(),
         }
         .expect("a key within the limits fits DER")
         .into_vec()

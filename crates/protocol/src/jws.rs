@@ -3,10 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
-use p256::ecdsa::{
-    self,
-    signature::{Signer as _, Verifier as _},
-};
+use anonymous_domains_p256_wasm::Signature;
 use rsa::{Pkcs1v15Sign, Pss, traits::PublicKeyParts as _};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -117,12 +114,8 @@ impl Algorithm {
                         )
                         .is_ok()
             }
-            (Self::ES256, PublicKey::P256(key)) => ecdsa::Signature::from_slice(signature)
-                .is_ok_and(|signature| {
-                    ecdsa::VerifyingKey::from(key)
-                        .verify(message, &signature)
-                        .is_ok()
-                }),
+            (Self::ES256, PublicKey::P256(key)) => Signature::from_bytes(signature)
+                .is_some_and(|signature| key.verify(&Sha256::digest(message).into(), &signature)),
             _ => return Err(VerifyError::KeyMismatch),
         };
         if valid {
@@ -150,10 +143,7 @@ impl Algorithm {
                 )
                 .map_err(|_| SignError::Failed),
             (Self::ES256, PrivateKey::P256(key)) => {
-                let signature: ecdsa::Signature = ecdsa::SigningKey::from(key)
-                    .try_sign(message)
-                    .map_err(|_| SignError::Failed)?;
-                Ok(signature.to_bytes().to_vec())
+                Ok(key.sign(&Sha256::digest(message).into()).to_bytes().into())
             }
             _ => Err(SignError::KeyMismatch),
         }

@@ -24,5 +24,4 @@ pub mod response;
 pub mod time;
 pub mod transfer;
 
-mod base_point;
 mod random;

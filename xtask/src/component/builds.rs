@@ -19,6 +19,11 @@ pub(super) const STORE_CHECK: Package = Package {
     file: "store_check.wasm",
 };
 
+pub(super) const P256_CHECK: Package = Package {
+    name: "anonymous-domains-p256-check",
+    file: "p256-check.wasm",
+};
+
 /// One way to build a component.
 pub(super) struct Build {
     pub(super) package: &'static Package,
@@ -92,6 +97,20 @@ pub(super) const STORE_CHECK_P2: Build = Build {
     package: &STORE_CHECK,
     file: "store_check.p2.wasm",
     ..P2
+};
+
+/// The check of P-256, with 32-bit limbs.
+pub(super) const P256_CHECK_PORTABLE: Build = Build {
+    package: &P256_CHECK,
+    file: P256_CHECK.file,
+    ..PORTABLE
+};
+
+/// The same with 64-bit limbs.
+pub(super) const P256_CHECK_WIDE: Build = Build {
+    package: &P256_CHECK,
+    file: "p256-check.wide.wasm",
+    ..WIDE
 };
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use x509_cert::{
     },
     name::Name,
     serial_number::SerialNumber,
-    spki::{SubjectPublicKeyInfo, SubjectPublicKeyInfoRef},
+    spki::{EncodePublicKey as _, SubjectPublicKeyInfo, SubjectPublicKeyInfoRef},
     time::Validity,
 };
 
@@ -109,7 +109,8 @@ fn key_pair() -> (SigningKey, PublicKey) {
         panic!("not on P-256");
     };
     let public = PublicKey::P256(secret.public_key());
-    (SigningKey::from(secret), public)
+    let key = SigningKey::from_slice(&*secret.to_bytes()).unwrap();
+    (key, public)
 }
 
 impl Ca {
@@ -124,7 +125,8 @@ impl Ca {
 
     /// This CA with another certificate over the same key.
     pub fn renewed(&self) -> Self {
-        let public = PublicKey::P256(self.key.verifying_key().into());
+        let public = self.key.verifying_key().to_public_key_der().unwrap();
+        let public = PublicKey::from_spki_der(public.as_bytes()).unwrap();
         Self::self_signed(self.key.clone(), &public, None)
     }
 

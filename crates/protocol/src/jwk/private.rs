@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use p256::elliptic_curve::Generate;
+use anonymous_domains_p256_wasm::SecretKey;
+use getrandom::rand_core::Rng as _;
 use rsa::{
     BoxedUint, RsaPrivateKey,
     pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey},
@@ -11,8 +12,8 @@ use rsa::{
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::{JwkError, KeyType, PublicKey, RSA_MAX_BITS, member};
-use crate::{base_point, base64url, random};
+use super::{JwkError, KeyType, PublicKey, RSA_MAX_BITS, ec, member};
+use crate::{base64url, random};
 
 /// A private key within the limits of [`PublicKey`]. It is wiped when dropped, and shows no more
 /// than its kind in `Debug`.
@@ -21,7 +22,7 @@ pub enum PrivateKey {
     /// An RSA key of two primes.
     Rsa(Box<RsaPrivateKey>),
     /// An EC key on P-256.
-    P256(p256::SecretKey),
+    P256(SecretKey),
 }
 
 impl PrivateKey {
@@ -35,7 +36,9 @@ impl PrivateKey {
     pub fn generate(kind: KeyType) -> Self {
         let mut rng = random::system();
         let bits = match kind {
-            KeyType::EcP256 => return Self::P256(p256::SecretKey::generate_from_rng(&mut rng)),
+            KeyType::EcP256 => {
+                return Self::P256(SecretKey::generate(|bytes| rng.fill_bytes(bytes)));
+            }
             KeyType::Rsa2048 => 2048,
             KeyType::Rsa3072 => 3072,
             KeyType::Rsa4096 => 4096,
@@ -58,17 +61,15 @@ impl PrivateKey {
                 .map_err(|_| JwkError("the PKCS#1 key is malformed"))
                 .and_then(Self::from_rsa)
         } else if pem.starts_with(BEGIN_SEC1) {
-            p256::SecretKey::from_sec1_pem(pem)
+            document(pem, LABEL_SEC1)
+                .and_then(|document| ec::from_sec1_der(document.as_bytes()))
                 .map(Self::P256)
-                .map_err(|_| JwkError("the SEC 1 key is malformed or not on the curve P-256"))
-        } else if let Ok(key) = RsaPrivateKey::from_pkcs8_pem(pem) {
-            Self::from_rsa(key)
+                .ok_or(JwkError(
+                    "the SEC 1 key is malformed or not on the curve P-256",
+                ))
         } else {
-            p256::SecretKey::from_pkcs8_pem(pem)
-                .map(Self::P256)
-                .map_err(|_| {
-                    JwkError("the PKCS#8 key is malformed, or neither RSA nor on the curve P-256")
-                })
+            let document = document(pem, LABEL_PKCS8).ok_or(MALFORMED_PKCS8)?;
+            Self::from_pkcs8_der(document.as_bytes())
         }
     }
 
@@ -94,7 +95,7 @@ impl PrivateKey {
         let key = info.private_key.as_bytes();
         match info.algorithm.oid {
             rsa::pkcs1::ALGORITHM_OID => stated_in_pkcs1(key).map(Some),
-            p256::elliptic_curve::ALGORITHM_OID => stated_in_sec1(key),
+            ec::ALGORITHM => stated_in_sec1(key),
             _ => Err(JwkError(
                 "the PKCS#8 key is neither RSA nor on the curve P-256",
             )),
@@ -110,38 +111,38 @@ impl PrivateKey {
         if let Ok(key) = RsaPrivateKey::from_pkcs8_der(der) {
             return Self::from_rsa(key);
         }
-        p256::SecretKey::from_pkcs8_der(der)
+        PrivateKeyInfoRef::try_from(der)
+            .ok()
+            .and_then(|info| ec::from_pkcs8(&info))
             .map(Self::P256)
-            .map_err(|_| {
-                JwkError("the PKCS#8 key is malformed, or neither RSA nor on the curve P-256")
-            })
+            .ok_or(MALFORMED_PKCS8)
     }
 
     /// The DER PKCS#8 PrivateKeyInfo.
     pub fn to_pkcs8_der(&self) -> Zeroizing<Vec<u8>> {
-        let document = match self {
-            Self::Rsa(key) => key.to_pkcs8_der(),
-            Self::P256(key) => key.to_pkcs8_der(),
-        };
-        document
-            .expect("a key within the limits fits PKCS#8")
-            .to_bytes()
+        self.to_pkcs8().to_bytes()
+    }
+
+    fn to_pkcs8(&self) -> SecretDocument {
+        match self {
+            Self::Rsa(key) => key.to_pkcs8_der().ok(),
+            Self::P256(key) => ec::to_pkcs8(key).ok(),
+        }
+        .expect("a key within the limits fits PKCS#8")
     }
 
     /// The PKCS#8 PrivateKeyInfo as PEM.
     pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
-        match self {
-            Self::Rsa(key) => key.to_pkcs8_pem(LineEnding::LF),
-            Self::P256(key) => key.to_pkcs8_pem(LineEnding::LF),
-        }
-        .expect("a key within the limits fits PKCS#8")
+        self.to_pkcs8()
+            .to_pem(LABEL_PKCS8, LineEnding::LF)
+            .expect("PKCS#8 fits PEM")
     }
 
     /// The public half.
     pub fn public_key(&self) -> PublicKey {
         match self {
             Self::Rsa(key) => PublicKey::Rsa(key.to_public_key()),
-            Self::P256(key) => PublicKey::P256(base_point::public_key(key)),
+            Self::P256(key) => PublicKey::P256(key.public_key()),
         }
     }
 
@@ -180,10 +181,7 @@ impl PrivateKey {
                 .map(|(name, value)| (name, base64url::encode_secret(value.as_bytes())))
                 .into()
             }
-            Self::P256(key) => {
-                let d = Zeroizing::new(key.to_bytes());
-                vec![("d", base64url::encode_secret(&d))]
-            }
+            Self::P256(key) => vec![("d", base64url::encode_secret(&*key.to_bytes()))],
         }
     }
 
@@ -212,9 +210,9 @@ impl PrivateKey {
                     .map(|key| Self::Rsa(Box::new(key)))
                     .map_err(|_| MISFIT)?
             }
-            PublicKey::P256(_) => p256::SecretKey::from_slice(&secret("d")?)
+            PublicKey::P256(_) => ec::secret_key(&secret("d")?)
                 .map(Self::P256)
-                .map_err(|_| MISFIT)?,
+                .ok_or(MISFIT)?,
         };
         // Its canonical form is the only one: so the CRT members fit, and the public key too.
         if key.public_key() == public && key.has_secret_members(jwk) {
@@ -241,6 +239,18 @@ const BEGIN_PKCS8: &str = "-----BEGIN PRIVATE KEY-----";
 const BEGIN_PKCS1: &str = "-----BEGIN RSA PRIVATE KEY-----";
 const BEGIN_SEC1: &str = "-----BEGIN EC PRIVATE KEY-----";
 
+const LABEL_PKCS8: &str = "PRIVATE KEY";
+const LABEL_SEC1: &str = "EC PRIVATE KEY";
+
+const MALFORMED_PKCS8: JwkError =
+    JwkError("the PKCS#8 key is malformed, or neither RSA nor on the curve P-256");
+
+/// What a PEM block with this label holds.
+fn document(pem: &str, label: &str) -> Option<SecretDocument> {
+    let (found, document) = SecretDocument::from_pem(pem).ok()?;
+    (found == label).then_some(document)
+}
+
 /// From the first block of a private key on. Some tools write text or another block
 /// (`EC PARAMETERS`) before it.
 fn block(pem: &str) -> Result<&str, JwkError> {
@@ -261,12 +271,10 @@ fn stated_in_pkcs1(der: &[u8]) -> Result<PublicKey, JwkError> {
 }
 
 fn stated_in_sec1(der: &[u8]) -> Result<Option<PublicKey>, JwkError> {
-    const MALFORMED: JwkError = JwkError("the SEC 1 key is malformed or not on the curve P-256");
-    let key = sec1::EcPrivateKey::try_from(der).map_err(|_| MALFORMED)?;
-    key.public_key
-        .map(|point| p256::PublicKey::from_sec1_bytes(point).map(PublicKey::P256))
-        .transpose()
-        .map_err(|_| MALFORMED)
+    let stated = ec::stated_in_sec1(der).ok_or(JwkError(
+        "the SEC 1 key is malformed or not on the curve P-256",
+    ))?;
+    Ok(stated.map(PublicKey::P256))
 }
 
 fn push_member(text: &mut String, name: &str, value: &str) {
