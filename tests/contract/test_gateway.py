@@ -37,6 +37,7 @@ def stopped_writer(gateway):
         holder.stdout.close()
 
 
+@pytest.mark.of_sqlite
 def test_a_stopped_process_keeps_nobody_waiting_for_ever(own_gateway, domain, store_unchanged):
     gateway = own_gateway("--request-timeout", "60s")
     client = gateway.client
@@ -67,6 +68,7 @@ def test_a_second_gateway_that_is_stopped(own_gateway, programs, domain):
         other.stop()
 
 
+@pytest.mark.of_sqlite
 def test_requests_without_room_get_503_and_later_ones_are_answered(own_gateway, domain):
     """Instances that wait for the store take up all the memory that there is."""
     gateway = own_gateway("--max-memory", "16MiB", "--request-timeout", "60s")
