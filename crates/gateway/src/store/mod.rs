@@ -260,3 +260,5 @@ fn check_value(value: &[u8]) -> Result<(), StoreError> {
 mod bounded;
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,14 +1,12 @@
 //! Real PostgreSQL servers for a test.
 
-use std::time::Duration;
-
 use anonymous_domains_testkit::{Authentication, PostgresServer};
 
 use super::{Address, CONNECTIONS, PostgresStore};
-use crate::store::shared::{Credentials, SharedStore as _};
-
-/// How long anything may take before a test gives up.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+use crate::store::{
+    shared::{Credentials, SharedStore as _},
+    testing::DEADLINE,
+};
 
 /// A server with more settings, `name=value`.
 pub(crate) fn server(options: &[&str]) -> PostgresServer {

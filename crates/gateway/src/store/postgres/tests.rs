@@ -4,12 +4,13 @@ use anonymous_domains_testkit::{Authentication, PgBouncer, PostgresServer};
 use zeroize::Zeroizing;
 
 use super::{
-    testing::{DEADLINE, address, server, store},
+    testing::{address, server, store},
     *,
 };
 use crate::store::{
     contract::{Two, contract_tests},
     shared::{Claim, ClaimError, Credentials, SharedStore as _},
+    testing::{DEADLINE, answers_to_many, is_unavailable, recovered, refuses_everything},
 };
 
 mod contract {
@@ -40,25 +41,6 @@ async fn a_pooler_may_be_between() {
     crate::store::contract::concurrent_increments_are_unique(two).await;
 }
 
-fn is_unavailable<T>(result: &Result<T, StoreError>) -> bool {
-    matches!(result, Err(StoreError::Unavailable(_)))
-}
-
-/// Reads until the store is back, as clients do.
-async fn recovered(store: &PostgresStore, key: &str) -> Option<Entry> {
-    let read = async {
-        loop {
-            match store.get(key).await {
-                Ok(entry) => return entry,
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    };
-    tokio::time::timeout(DEADLINE, read)
-        .await
-        .expect("the store did not recover")
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn while_the_server_is_killed_everything_is_refused_and_nothing_answered_is_lost() {
     let mut server = server(&[]);
@@ -67,14 +49,7 @@ async fn while_the_server_is_killed_everything_is_refused_and_nothing_answered_i
     let version = store.get("k").await.unwrap().unwrap().version;
     for _ in 0..2 {
         server.kill().unwrap();
-        assert!(is_unavailable(&store.get("k").await));
-        assert!(is_unavailable(&store.exists("k").await));
-        assert!(is_unavailable(&store.list_keys(None).await));
-        assert!(is_unavailable(&store.set("k", Vec::new()).await));
-        assert!(is_unavailable(&store.delete("k").await));
-        assert!(is_unavailable(&store.increment("k", 1).await));
-        let swap = store.compare_and_swap("k", Some(version), Vec::new());
-        assert!(is_unavailable(&swap.await));
+        refuses_everything(&store, version).await;
         server.restart().unwrap();
         let entry = recovered(&store, "k").await.unwrap();
         assert_eq!((entry.value, entry.version), (b"v".to_vec(), version));
@@ -100,28 +75,11 @@ async fn a_server_that_stands_still_keeps_nobody_waiting() {
     let store = Arc::new(store(&server.url()).await);
     store.set("k", b"v".to_vec()).await.unwrap();
     server.stall().unwrap();
-    let requests: Vec<_> = (0..300)
-        .map(|i| {
-            let store = Arc::clone(&store);
-            tokio::spawn(async move {
-                match i % 3 {
-                    0 => store.get("k").await.map(drop),
-                    1 => store.set(&format!("k{i}"), Vec::new()).await,
-                    _ => store
-                        .compare_and_swap("k", None, Vec::new())
-                        .await
-                        .map(drop),
-                }
-            })
-        })
-        .collect();
-    for request in requests {
-        let answer = tokio::time::timeout(DEADLINE, request).await;
-        let answer = answer.expect("a request hangs").unwrap();
+    for answer in answers_to_many(&store).await {
         assert!(is_unavailable(&answer) || answer == Err(StoreError::Busy));
     }
     server.resume().unwrap();
-    assert_eq!(recovered(&store, "k").await.unwrap().value, b"v");
+    assert_eq!(recovered(&*store, "k").await.unwrap().value, b"v");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -6,7 +6,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use anonymous_domains_testkit::{RedisCluster, RedisServer};
@@ -15,10 +14,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::{Address, RedisStore};
-use crate::store::{Entry, Store as _, StoreError, contract::Two, shared::Credentials};
-
-/// How long anything may take before a test gives up.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+use crate::store::{contract::Two, shared::Credentials, testing::DEADLINE};
 
 /// A running server. It is killed when this is dropped.
 pub(crate) struct TestRedis {
@@ -138,25 +134,6 @@ impl DerefMut for TestCluster {
 pub(crate) const PERMISSIONS: &str = "resetkeys ~anonymous-domains-gateway:* resetchannels -@all \
     +select +get +set +del +exists +sadd +smembers +hget +hmget +hset +hincrby +evalsha \
     +script|load +scan +cluster|slots +cluster|nodes +cluster|info +asking";
-
-pub(crate) fn is_unavailable<T>(result: &Result<T, StoreError>) -> bool {
-    matches!(result, Err(StoreError::Unavailable(_)))
-}
-
-/// Reads until the store is back, as clients do.
-pub(crate) async fn recovered(store: &RedisStore, key: &str) -> Option<Entry> {
-    let read = async {
-        loop {
-            match store.get(key).await {
-                Ok(entry) => return entry,
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    };
-    tokio::time::timeout(DEADLINE, read)
-        .await
-        .expect("the store did not recover")
-}
 
 /// Forwards everything between a client and a server. On demand it drops an answer and closes the
 /// connection instead.

@@ -7,12 +7,13 @@ use redis::AsyncCommands as _;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::{
-    testing::{DEADLINE, PERMISSIONS, TestRedis, is_unavailable, recovered, relay},
+    testing::{PERMISSIONS, TestRedis, relay},
     *,
 };
 use crate::store::{
     contract::{Two, contract_tests},
     shared::{Claim, ClaimError, Credentials, SharedStore as _},
+    testing::{DEADLINE, answers_to_many, is_unavailable, recovered, refuses_everything},
 };
 
 async fn two() -> (TestRedis, Two) {
@@ -34,14 +35,7 @@ async fn while_the_server_is_killed_everything_is_refused_and_nothing_answered_i
     let version = store.get("k").await.unwrap().unwrap().version;
     for _ in 0..3 {
         server.process.kill().unwrap();
-        assert!(is_unavailable(&store.get("k").await));
-        assert!(is_unavailable(&store.exists("k").await));
-        assert!(is_unavailable(&store.list_keys(None).await));
-        assert!(is_unavailable(&store.set("k", Vec::new()).await));
-        assert!(is_unavailable(&store.delete("k").await));
-        assert!(is_unavailable(&store.increment("k", 1).await));
-        let swap = store.compare_and_swap("k", Some(version), Vec::new());
-        assert!(is_unavailable(&swap.await));
+        refuses_everything(&store, version).await;
         server.restart().unwrap();
         let entry = recovered(&store, "k").await.unwrap();
         assert_eq!((entry.value, entry.version), (b"v".to_vec(), version));
@@ -66,27 +60,11 @@ async fn a_server_that_stands_still_keeps_nobody_waiting() {
     let store = Arc::new(server.store().await);
     store.set("k", b"v".to_vec()).await.unwrap();
     server.process.signal("STOP").unwrap();
-    let requests: Vec<_> = (0..300)
-        .map(|i| {
-            let store = Arc::clone(&store);
-            tokio::spawn(async move {
-                match i % 3 {
-                    0 => store.get("k").await.map(drop),
-                    1 => store.set(&format!("k{i}"), Vec::new()).await,
-                    _ => store
-                        .compare_and_swap("k", None, Vec::new())
-                        .await
-                        .map(drop),
-                }
-            })
-        })
-        .collect();
-    for request in requests {
-        let answer = tokio::time::timeout(DEADLINE, request).await;
-        assert!(is_unavailable(&answer.expect("a request hangs").unwrap()));
+    for answer in answers_to_many(&store).await {
+        assert!(is_unavailable(&answer));
     }
     server.process.signal("CONT").unwrap();
-    assert_eq!(recovered(&store, "k").await.unwrap().value, b"v");
+    assert_eq!(recovered(&*store, "k").await.unwrap().value, b"v");
 }
 
 /// A relay in front of the server.

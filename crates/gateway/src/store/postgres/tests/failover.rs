@@ -134,5 +134,5 @@ async fn a_commit_that_no_standby_has_is_not_acknowledged() {
     }
     assert_eq!(waiting(), before);
     standby.restart().unwrap();
-    assert_eq!(recovered(&store, "other").await.unwrap().value, b"alone");
+    assert_eq!(recovered(&*store, "other").await.unwrap().value, b"alone");
 }

@@ -1,35 +1,7 @@
 //! TLS with a CA of the test's own.
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
-    PKCS_ECDSA_P256_SHA256,
-};
-
 use super::*;
-
-type Ca = CertifiedIssuer<'static, KeyPair>;
-
-fn key() -> KeyPair {
-    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap()
-}
-
-fn ca() -> Ca {
-    let mut params = CertificateParams::default();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "The test's CA");
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    CertifiedIssuer::self_signed(params, key()).unwrap()
-}
-
-/// A certificate for a name, and its key, in PEM. Servers have names of hosts, clients of users.
-fn certificate(ca: &Ca, name: &str) -> (String, String) {
-    let key = key();
-    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-    params.distinguished_name.push(DnType::CommonName, name);
-    let certificate = params.signed_by(&key, ca).unwrap();
-    (certificate.pem(), key.serialize_pem())
-}
+use crate::store::testing::{Ca, ca, certificate};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn tls_proves_both_sides() {

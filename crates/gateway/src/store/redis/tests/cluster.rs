@@ -13,10 +13,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::super::{
     slot::{SLOTS, slot},
-    testing::{DEADLINE, TestCluster, TestRedis, is_unavailable, recovered, relay, store_at},
+    testing::{TestCluster, TestRedis, relay, store_at},
     *,
 };
-use crate::store::contract::contract_tests;
+use crate::store::{
+    contract::contract_tests,
+    testing::{DEADLINE, is_unavailable, recovered},
+};
 
 async fn three_nodes() -> TestCluster {
     TestCluster::start(3, 0, &[])

@@ -3,41 +3,14 @@
 use std::net::TcpListener;
 
 use anonymous_domains_testkit::free_port;
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
-    PKCS_ECDSA_P256_SHA256,
-};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::super::{
-    testing::{DEADLINE, TestRedis},
-    *,
+use super::super::{testing::TestRedis, *};
+use crate::store::{
+    shared::Credentials,
+    testing::{Ca, DEADLINE, ca, certificate},
 };
-use crate::store::shared::Credentials;
-
-type Ca = CertifiedIssuer<'static, KeyPair>;
-
-fn key() -> KeyPair {
-    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap()
-}
-
-fn ca() -> Ca {
-    let mut params = CertificateParams::default();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "The test's CA");
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    CertifiedIssuer::self_signed(params, key()).unwrap()
-}
-
-/// A certificate for `localhost`, and its key, in PEM.
-fn certificate(ca: &Ca) -> (String, String) {
-    let key = key();
-    let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, ca).unwrap();
-    (certificate.pem(), key.serialize_pem())
-}
 
 /// A server with TLS, for clients with a certificate of `ca` and the password `hunter2`. Returns
 /// its port: one that was free a moment ago, so another process may be faster.
@@ -56,7 +29,7 @@ fn server(ca: &Ca, options: &[&str]) -> (TestRedis, u16) {
 /// The same on `port`; `None` where the server cannot have it, and so ends.
 fn server_on(ca: &Ca, port: u16, options: &[&str]) -> Option<TestRedis> {
     let directory = TempDir::new().unwrap();
-    let (certificate, key) = certificate(ca);
+    let (certificate, key) = certificate(ca, "localhost");
     for (name, text) in [
         ("ca.pem", &ca.pem()),
         ("cert.pem", &certificate),
@@ -87,7 +60,7 @@ fn credentials(vouched: Option<&Ca>, identity: Option<&Ca>) -> Credentials {
     Credentials {
         ca: vouched.map(|ca| ca.pem().into_bytes()),
         identity: identity.map(|ca| {
-            let (certificate, key) = certificate(ca);
+            let (certificate, key) = certificate(ca, "localhost");
             (certificate.into_bytes(), key.into_bytes().into())
         }),
         ..Credentials::default()
