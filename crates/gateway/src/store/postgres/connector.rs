@@ -163,19 +163,19 @@ impl Connector {
                 async move { (number, Session::open(&host).await) }
             })
             .collect();
-        let mut found: Option<(usize, Server)> = None;
+        let mut found: Option<(usize, Session, Server)> = None;
         let mut failed: Option<Failure> = None;
         let deadline = Instant::now() + CONNECT_TIMEOUT * 2;
         let mut until = deadline;
         while let Ok(Some(answer)) = tokio::time::timeout_at(until, asked.join_next()).await {
             match answer {
-                Ok((number, Ok((_, server)))) => {
+                Ok((number, Ok((session, server)))) => {
                     until = until.min(Instant::now() + OTHERS_TIMEOUT);
                     if found
                         .as_ref()
-                        .is_none_or(|(_, other)| other.timeline < server.timeline)
+                        .is_none_or(|(.., other)| other.timeline < server.timeline)
                     {
-                        found = Some((number, server));
+                        found = Some((number, session, server));
                     }
                 }
                 Ok((number, Err(failure))) => {
@@ -187,12 +187,12 @@ impl Connector {
                 Err(_) => {}
             }
         }
-        let Some((number, server)) = found else {
+        let Some((number, session, server)) = found else {
             let away = || Failure::Away("it did not answer in time".into());
             return Err(failed.unwrap_or_else(away));
         };
         admit(&self.newest_timeline, &server)?;
-        if server.commits_wait {
+        if session.commits_wait().await {
             // Each more would occupy one more of the server's connections.
             let text = "its commits wait for a standby that does not answer";
             return Err(self.of_host(number, Failure::Away(text.into())));

@@ -49,8 +49,6 @@ pub(super) struct Server {
     pub version: String,
     /// The number that each promotion of a standby raises; `None` where the server has none.
     pub timeline: Option<u32>,
-    /// Whether commits of this user wait for a standby for longer than they should.
-    pub commits_wait: bool,
 }
 
 impl Session {
@@ -131,7 +129,6 @@ impl Session {
         Ok(Server {
             version: row.try_get(4).map_err(unreadable)?,
             timeline: self.timeline().await,
-            commits_wait: self.commits_wait().await,
         })
     }
 
@@ -144,11 +141,11 @@ impl Session {
 
     /// Whether there are commits that a standby should have acknowledged long ago. They wait on when
     /// their clients are gone.
-    async fn commits_wait(&self) -> bool {
+    pub async fn commits_wait(&self) -> bool {
         let query = "SELECT 1 FROM pg_stat_activity WHERE usename = current_user
                      AND wait_event = 'SyncRep'
                      AND query_start < clock_timestamp() - interval '2 s' LIMIT 1";
-        let row = self.client.query_typed_opt(query, &[]).await;
+        let row = self.query(query, &[]).await;
         row.is_ok_and(|row| row.is_some())
     }
 
