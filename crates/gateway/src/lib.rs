@@ -75,8 +75,8 @@
 //! 12. [`jwks`], [`tls`]: an issuer's keys, the certificate
 //! 13. [`state`], [`telemetry`]: the state directory, the log
 //! 14. [`cli`], [`ca`]: the command line, creating a CA
-//! 15. [`limits`], [`settings`], [`store`]: rates and networks, the component's settings and its
-//!     key-value store
+//! 15. [`limits`], [`settings`], [`store`], `client`: rates and networks, the component's settings
+//!     and its key-value store, what counts as one client
 //! 16. [`observation`]: what operators can watch
 //! 17. `toml_file`: files with names and values
 
@@ -86,6 +86,7 @@ pub mod backup;
 pub mod ca;
 pub mod check;
 pub mod cli;
+mod client;
 mod domains;
 pub mod engine;
 pub mod guest;

@@ -22,6 +22,7 @@ use tracing::Instrument as _;
 use wasmtime_wasi_http::WasiBody;
 
 use crate::{
+    client::Client,
     engine::Program,
     guest::{Failure, Guest, Outcome},
     host::{
@@ -81,9 +82,9 @@ impl Workers {
         self.idle.len()
     }
 
-    /// Waits for a core, which [`answer`](Self::answer) needs.
-    pub async fn acquire_core(&self) -> CorePermit {
-        self.scheduler.acquire().await
+    /// Waits for a core for a request of `client`, which [`answer`](Self::answer) needs.
+    pub(crate) async fn acquire_core(&self, client: Client) -> CorePermit {
+        self.scheduler.acquire(client).await
     }
 
     /// Answers a request. The whole response is read from the component first, so a client that
@@ -237,7 +238,7 @@ impl Workers {
         if let Some(value) = authorization {
             request.headers_mut().insert(AUTHORIZATION, value);
         }
-        let core = self.acquire_core().await;
+        let core = self.acquire_core(Client::Gateway).await;
         let response = self.answer(core, request, ()).await;
         response.map_err(|_| anyhow!("the component failed; the log says why"))
     }

@@ -152,7 +152,8 @@ pub struct Arguments {
     #[arg(long, env = "ANONYMOUS_DOMAINS_JWKS_CA", value_name = "FILE")]
     pub jwks_ca: Option<PathBuf>,
 
-    /// Requests that the component handles at a time; more wait up to 5 s, then get 503
+    /// Requests that the component handles at a time, at most half of them for one client; more wait
+    /// up to 5 s, then get 503
     #[arg(
         long,
         env = "ANONYMOUS_DOMAINS_MAX_CONCURRENT_REQUESTS",

@@ -4,7 +4,8 @@ use std::{net::IpAddr, num::NonZeroU16, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::client::{Client, Lease, Pool, Share};
+use super::pool::{Lease, Pool, Share};
+use crate::client::Client;
 
 /// How often the log says at most that a connection was refused.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use http::{HeaderMap, uri::Scheme};
 
-use super::{client::Client, connection::Connection, forwarded::client_address};
-use crate::limits::Network;
+use super::{connection::Connection, forwarded::client_address};
+use crate::{client::Client, limits::Network};
 
 /// Where a request comes from, and how it reached the server.
 pub(super) struct Caller {

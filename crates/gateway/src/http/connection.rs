@@ -13,7 +13,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{client::Client, min_rate::MinRate};
+use super::min_rate::MinRate;
+use crate::client::Client;
 
 /// How fast a client must read a response.
 pub(super) const RESPONSE_RATE: MinRate = MinRate {

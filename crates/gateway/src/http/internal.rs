@@ -22,6 +22,7 @@ use tokio::{
 
 use super::problem::{Named, document};
 use crate::{
+    client::Client,
     observation::{Observed, RequestId, request_id::REQUEST_ID},
     worker::Workers,
 };
@@ -170,7 +171,7 @@ impl Internal {
         request.headers_mut().insert(REQUEST_ID, id.header());
         request.extensions_mut().insert(Arc::clone(&observed));
         let answer = async {
-            let core = self.workers.acquire_core().await;
+            let core = self.workers.acquire_core(Client::Gateway).await;
             self.workers.answer(core, request, turn).await
         };
         let Ok(answer) = tokio::time::timeout(MAX_CHECK, answer).await else {

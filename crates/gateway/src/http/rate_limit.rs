@@ -15,8 +15,10 @@ use governor::{
 };
 use tokio::time::Instant;
 
-use super::client::Client;
-use crate::limits::{RateLimit, Rates};
+use crate::{
+    client::Client,
+    limits::{RateLimit, Rates},
+};
 
 /// The prefix of the path of every device's request.
 const DEVICES: &str = "/flashaccess/domainserver/";

@@ -15,10 +15,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     body_policy::BodyPolicy,
-    client::{Client, Lease, Pool, Share},
     min_rate::MinRate,
+    pool::{Lease, Pool, Share},
     problem::Problem,
 };
+use crate::client::Client;
 
 /// How much of an unwanted body is read and discarded, in bytes. A client that is still sending when
 /// the connection closes may never see the response.

@@ -14,10 +14,11 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
 use super::{
-    client::{Client, Lease, Pool, Share},
     connection::{Exchange, Progress},
+    pool::{Lease, Pool, Share},
     problem::Problem,
 };
+use crate::client::Client;
 
 /// How much memory all responses may take that are being made or sent, in bytes.
 const MEMORY: usize = 256 * 1024 * 1024;

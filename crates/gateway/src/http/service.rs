@@ -14,7 +14,6 @@ use http::{Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
@@ -23,6 +22,7 @@ use super::{
     caller::Caller,
     connection::Connection,
     internal::{Internal, is_operators},
+    pool::{Pool, Share},
     problem::Problem,
     rate_limit::{RateLimits, domain_of},
     request_body::RequestReader,
@@ -55,7 +55,8 @@ pub struct Limits {
 #[derive(Clone)]
 pub struct Service {
     workers: Workers,
-    permits: Arc<Semaphore>,
+    /// For requests in the component.
+    places: Arc<Pool>,
     reader: Arc<RequestReader>,
     response_memory: ResponseMemory,
     path_prefix: Arc<str>,
@@ -98,7 +99,7 @@ impl Service {
         let path_prefix = settings.get(PUBLIC_PATH_PREFIX).unwrap_or_default();
         Self {
             workers,
-            permits: Arc::new(Semaphore::new(limits.concurrent_requests)),
+            places: Pool::new(limits.concurrent_requests, Share::Remainder),
             reader: Arc::new(RequestReader::new(limits.request_timeout, admin_token)),
             response_memory: ResponseMemory::default(),
             path_prefix: path_prefix.trim().trim_end_matches('/').into(),
@@ -324,13 +325,14 @@ impl Service {
             source.look_for_key(&parts.headers).await;
         }
         let unsent = self.response_memory.reserve(client)?;
-        // Both in the order in which requests came. If the client disconnects meanwhile, its
+        // Both in the order in which requests came; but a client cannot take all places. If the client disconnects meanwhile, its
         // request is not begun.
         let admitted = async {
-            let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
-            Some((permit, self.workers.acquire_core().await))
+            let place = self.places.wait(client).await;
+            let causer = caller.counted.unwrap_or(client);
+            (place, self.workers.acquire_core(causer).await)
         };
-        let Ok(Some((permit, core))) = tokio::time::timeout(MAX_WAIT, admitted).await else {
+        let Ok((place, core)) = tokio::time::timeout(MAX_WAIT, admitted).await else {
             return Err(Problem::Overloaded);
         };
         let whole = Full::new(body.bytes.clone())
@@ -341,7 +343,7 @@ impl Service {
         if changes && !self.workers.observer().may_change() {
             return Err(Problem::NotRecorded);
         }
-        let answer = self.workers.answer(core, request, (body, permit)).await?;
+        let answer = self.workers.answer(core, request, (body, place)).await?;
         if changes && observed.is_unrecorded() {
             return Err(Problem::NotRecorded);
         }

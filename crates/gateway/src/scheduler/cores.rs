@@ -1,13 +1,17 @@
 //! The cores, and the right to compute on one.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
 
-use super::queues::{Class, Queues};
+use super::queues::{Class, Queues, Rank};
+use crate::client::Client;
 
 /// How long a guest may compute before it counts as long: more than all requests take, except for
 /// making keys and for the longest answers.
@@ -17,6 +21,8 @@ const FIRST_SLICE: Duration = Duration::from_millis(10);
 #[derive(Clone)]
 pub struct Scheduler {
     queues: Arc<Mutex<Queues<oneshot::Sender<CorePermit>>>>,
+    /// How many requests have come.
+    requests: Arc<AtomicU64>,
     pub(super) first_slice: Duration,
 }
 
@@ -24,7 +30,7 @@ pub struct Scheduler {
 pub struct CorePermit {
     /// `None` if nobody received it.
     scheduler: Option<Scheduler>,
-    pub(super) class: Class,
+    pub(super) rank: Rank,
     pub(super) start: Instant,
 }
 
@@ -37,37 +43,41 @@ impl Scheduler {
     pub(super) fn with_first_slice(cores: usize, first_slice: Duration) -> Self {
         Self {
             queues: Arc::new(Mutex::new(Queues::new(cores))),
+            requests: Arc::default(),
             first_slice,
         }
     }
 
-    /// Waits for a core. Requests get one in the order in which they ask.
-    pub async fn acquire(&self) -> CorePermit {
-        match self.request(Class::Short) {
+    /// Waits for a core for a new request of `client`. Requests get one in the order in which they
+    /// ask.
+    pub(crate) async fn acquire(&self, client: Client) -> CorePermit {
+        let rank = Rank {
+            class: Class::Short,
+            client,
+            number: self.requests.fetch_add(1, Ordering::Relaxed),
+        };
+        match self.request(rank) {
             Ok(permit) => permit,
             Err(waiting) => granted(waiting.await),
         }
     }
 
     /// A core, or a place in the queue.
-    pub(super) fn request(
-        &self,
-        class: Class,
-    ) -> Result<CorePermit, oneshot::Receiver<CorePermit>> {
+    pub(super) fn request(&self, rank: Rank) -> Result<CorePermit, oneshot::Receiver<CorePermit>> {
         let mut queues = self.lock();
         if queues.free == 0 {
             let (sender, waiting) = oneshot::channel();
-            queues.push(class, sender);
+            queues.push(rank, sender);
             return Err(waiting);
         }
         queues.free -= 1;
-        Ok(self.permit(class))
+        Ok(self.permit(rank))
     }
 
-    fn permit(&self, class: Class) -> CorePermit {
+    fn permit(&self, rank: Rank) -> CorePermit {
         CorePermit {
             scheduler: Some(self.clone()),
-            class,
+            rank,
             start: Instant::now(),
         }
     }
@@ -80,12 +90,12 @@ impl Scheduler {
     fn release(&self) {
         loop {
             let mut queues = self.lock();
-            let Some((class, next)) = queues.pop() else {
+            let Some((rank, next)) = queues.pop(Instant::now()) else {
                 queues.free += 1;
                 return;
             };
             drop(queues);
-            match next.send(self.permit(class)) {
+            match next.send(self.permit(rank)) {
                 Ok(()) => return,
                 // That guest does not wait any more.
                 Err(mut permit) => permit.scheduler = None,
@@ -102,7 +112,9 @@ pub(super) fn granted(permit: Result<CorePermit, oneshot::error::RecvError>) -> 
 impl Drop for CorePermit {
     fn drop(&mut self) {
         if let Some(scheduler) = self.scheduler.take() {
-            scheduler.lock().charge(self.class, self.start.elapsed());
+            let now = Instant::now();
+            let time = now.saturating_duration_since(self.start);
+            scheduler.lock().charge(self.rank, time, now);
             scheduler.release();
         }
     }

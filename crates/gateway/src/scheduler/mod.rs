@@ -8,11 +8,13 @@
 //! A guest that computes for long, as when it makes an RSA key, moves to a second queue. On a core
 //! from that queue it computes until the end of an epoch ([`crate::engine`]). While guests wait in
 //! both queues, the second gets a quarter of the time: guests that compute for long neither block
-//! the others nor starve.
+//! the others nor starve. In the second queue the client whose requests computed least lately comes
+//! first, and of its requests the one that came first.
 
 mod cores;
 mod queues;
 mod scheduled;
+mod usage;
 
 pub use cores::{CorePermit, Scheduler};
 pub use scheduled::Scheduled;

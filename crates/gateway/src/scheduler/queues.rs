@@ -1,6 +1,12 @@
 //! Which guest computes next: a weighted fair queue of two classes.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use super::usage::Usage;
+use crate::client::Client;
 
 /// How many times as much time guests of the short class get as those of the long class, while both
 /// wait.
@@ -15,27 +21,27 @@ pub(super) enum Class {
     Long,
 }
 
+/// What a guest's place in the queues depends on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Rank {
+    pub class: Class,
+    /// Who caused the request.
+    pub client: Client,
+    /// The request's number, in order of arrival.
+    pub number: u64,
+}
+
 /// The guests that wait for a core; each is a `T`.
 pub(super) struct Queues<T> {
     /// Cores that nobody computes on. While there is one, nobody waits.
     pub free: usize,
-    short: Queue<T>,
-    long: Queue<T>,
-}
-
-struct Queue<T> {
-    waiting: VecDeque<T>,
-    /// The time that guests of this class had, divided by its weight. The queue with less is next.
-    virtual_time: Duration,
-}
-
-impl<T> Default for Queue<T> {
-    fn default() -> Self {
-        Self {
-            waiting: VecDeque::new(),
-            virtual_time: Duration::ZERO,
-        }
-    }
+    short: VecDeque<(Rank, T)>,
+    long: Vec<(Rank, T)>,
+    /// The time that guests of the class had, divided by its weight. The class with less is next.
+    short_time: Duration,
+    long_time: Duration,
+    /// The time that guests of the long class had lately.
+    usage: Usage,
 }
 
 impl<T> Queues<T> {
@@ -43,47 +49,70 @@ impl<T> Queues<T> {
     pub fn new(free: usize) -> Self {
         Self {
             free,
-            short: Queue::default(),
-            long: Queue::default(),
+            short: VecDeque::new(),
+            long: Vec::new(),
+            short_time: Duration::ZERO,
+            long_time: Duration::ZERO,
+            usage: Usage::default(),
         }
     }
 
-    /// The queue of a class, and the other one.
-    fn of(&mut self, class: Class) -> (&mut Queue<T>, &Queue<T>) {
-        match class {
-            Class::Short => (&mut self.short, &self.long),
-            Class::Long => (&mut self.long, &self.short),
+    /// Puts a guest into its queue.
+    pub fn push(&mut self, rank: Rank, guest: T) {
+        // A queue earns nothing for the time when it was empty.
+        match rank.class {
+            Class::Short => {
+                if self.short.is_empty() {
+                    self.short_time = self.short_time.max(self.long_time);
+                }
+                self.short.push_back((rank, guest));
+            }
+            Class::Long => {
+                if self.long.is_empty() {
+                    self.long_time = self.long_time.max(self.short_time);
+                }
+                self.long.push((rank, guest));
+            }
         }
     }
 
-    /// Puts a guest at the end of a queue.
-    pub fn push(&mut self, class: Class, guest: T) {
-        let (queue, other) = self.of(class);
-        if queue.waiting.is_empty() {
-            // A queue earns nothing for the time when it was empty.
-            queue.virtual_time = queue.virtual_time.max(other.virtual_time);
+    /// Counts the time that a guest has computed until `now`.
+    pub fn charge(&mut self, rank: Rank, time: Duration, now: Instant) {
+        match rank.class {
+            Class::Short => self.short_time += time / SHORT_WEIGHT,
+            Class::Long => {
+                self.long_time += time;
+                self.usage.add(rank.client, time, now);
+            }
         }
-        queue.waiting.push_back(guest);
-    }
-
-    /// Counts the time that a guest of a class has computed.
-    pub fn charge(&mut self, class: Class, time: Duration) {
-        let weight = match class {
-            Class::Short => SHORT_WEIGHT,
-            Class::Long => 1,
-        };
-        self.of(class).0.virtual_time += time / weight;
     }
 
     /// Takes out the guest that is next.
-    pub fn pop(&mut self) -> Option<(Class, T)> {
-        let class = match (self.short.waiting.is_empty(), self.long.waiting.is_empty()) {
-            (false, false) if self.long.virtual_time < self.short.virtual_time => Class::Long,
-            (true, _) => Class::Long,
-            (false, _) => Class::Short,
+    pub fn pop(&mut self, now: Instant) -> Option<(Rank, T)> {
+        let is_long = match (self.short.is_empty(), self.long.is_empty()) {
+            (false, false) => self.long_time < self.short_time,
+            (is_long, _) => is_long,
         };
-        let next = self.of(class).0.waiting.pop_front();
-        next.map(|guest| (class, guest))
+        if is_long {
+            self.pop_long(now)
+        } else {
+            self.short.pop_front()
+        }
+    }
+
+    /// Of the client that had least time lately, the guest whose request came first: one of many is
+    /// finished before the next begins, and does not share the time with it.
+    fn pop_long(&mut self, now: Instant) -> Option<(Rank, T)> {
+        let mut usage: HashMap<Client, Duration> = HashMap::new();
+        let mut had = |client: Client| {
+            *usage
+                .entry(client)
+                .or_insert_with(|| self.usage.of(client, now))
+        };
+        let places = self.long.iter().enumerate();
+        let next = places.min_by_key(|(_, (rank, _))| (had(rank.client), rank.number));
+        let place = next.map(|(place, _)| place)?;
+        Some(self.long.swap_remove(place))
     }
 }
 
@@ -93,39 +122,79 @@ mod tests {
 
     const SLICE: Duration = Duration::from_millis(6);
 
-    fn push_many(queues: &mut Queues<()>, class: Class, number: usize) {
-        for _ in 0..number {
-            queues.push(class, ());
+    fn client(number: u8) -> Client {
+        Client::V4([192, 0, 2, number].into())
+    }
+
+    fn push_many(queues: &mut Queues<()>, class: Class, of: u8, number: u64) {
+        for number in 0..number {
+            let rank = Rank {
+                class,
+                client: client(of),
+                number,
+            };
+            queues.push(rank, ());
         }
     }
 
-    /// The classes of the next guests, each of which computes for a slice.
-    fn next(queues: &mut Queues<()>, number: usize) -> Vec<Class> {
+    /// The next guests, each of which computes for a slice.
+    fn next(queues: &mut Queues<()>, number: usize) -> Vec<Rank> {
+        let now = Instant::now();
         (0..number)
             .map(|_| {
-                let (class, ()) = queues.pop().expect("a guest waits");
-                queues.charge(class, SLICE);
-                class
+                let (rank, ()) = queues.pop(now).expect("a guest waits");
+                queues.charge(rank, SLICE, now);
+                rank
             })
             .collect()
+    }
+
+    fn classes(queues: &mut Queues<()>, number: usize) -> Vec<Class> {
+        let next = next(queues, number);
+        next.into_iter().map(|rank| rank.class).collect()
     }
 
     #[test]
     fn both_classes_get_their_share() {
         let mut queues = Queues::new(0);
-        push_many(&mut queues, Class::Long, 40);
-        push_many(&mut queues, Class::Short, 40);
-        let classes = next(&mut queues, 40);
+        push_many(&mut queues, Class::Long, 1, 40);
+        push_many(&mut queues, Class::Short, 1, 40);
+        let got = classes(&mut queues, 40);
         // Short guests come first, and three times as often.
         let first = [Class::Short, Class::Long, Class::Short, Class::Short];
-        assert_eq!(classes[..4], first);
-        let long = classes.iter().filter(|class| **class == Class::Long);
+        assert_eq!(got[..4], first);
+        let long = got.iter().filter(|class| **class == Class::Long);
         assert_eq!(long.count(), 10);
 
         // If only one class waits it gets all the time, and the other one earns nothing meanwhile.
-        while let Some((Class::Short, ())) = queues.pop() {}
+        while !queues.short.is_empty() {
+            next(&mut queues, 1);
+        }
         next(&mut queues, 20);
-        push_many(&mut queues, Class::Short, 9);
-        assert_eq!(next(&mut queues, 4), first);
+        push_many(&mut queues, Class::Short, 1, 9);
+        assert_eq!(classes(&mut queues, 4), first);
+    }
+
+    #[test]
+    fn a_client_that_computes_much_waits_for_one_that_computes_little() {
+        let mut queues = Queues::new(0);
+        push_many(&mut queues, Class::Long, 1, 200);
+        let first = next(&mut queues, 50);
+        let numbers: Vec<_> = first.iter().map(|rank| rank.number).collect();
+        assert_eq!(
+            numbers,
+            (0..50).collect::<Vec<_>>(),
+            "first come, first served"
+        );
+
+        push_many(&mut queues, Class::Long, 2, 10);
+        let modest = next(&mut queues, 10);
+        assert!(modest.iter().all(|rank| rank.client == client(2)));
+        // From now on the third client has had less than both.
+        push_many(&mut queues, Class::Long, 2, 10);
+        push_many(&mut queues, Class::Long, 3, 20);
+        let both = next(&mut queues, 20);
+        let third = both.iter().filter(|rank| rank.client == client(3));
+        assert_eq!(third.count(), 15);
     }
 }

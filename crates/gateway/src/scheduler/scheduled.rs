@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::{
     cores::{CorePermit, Scheduler, granted},
-    queues::Class,
+    queues::{Class, Rank},
 };
 
 /// A guest that computes only while it has a core.
@@ -22,7 +22,7 @@ use super::{
 pub struct Scheduled<F> {
     scheduler: Scheduler,
     guest: Pin<Box<F>>,
-    class: Class,
+    rank: Rank,
     state: State,
     watch: Arc<Watch>,
 }
@@ -59,7 +59,7 @@ impl Scheduler {
         Scheduled {
             scheduler: self.clone(),
             guest: Box::pin(guest),
-            class: permit.class,
+            rank: permit.rank,
             state: State::Running(permit),
             watch: Arc::new(Watch {
                 was_woken: AtomicBool::new(false),
@@ -84,7 +84,7 @@ impl<F> Scheduled<F> {
                     }
                     Poll::Pending => return Poll::Pending,
                 },
-                State::Blocked => match self.scheduler.request(self.class) {
+                State::Blocked => match self.scheduler.request(self.rank) {
                     Ok(permit) => State::Running(permit),
                     Err(waiting) => State::Queued(waiting),
                 },
@@ -113,12 +113,12 @@ impl<F: Future> Future for Scheduled<F> {
         let poll = this.guest.as_mut().poll(&mut Context::from_waker(&waker));
         // A guest that woke itself only yielded: it has more to compute.
         let has_more = poll.is_pending() && this.watch.was_woken.load(Ordering::Acquire);
-        let slice_is_over = match this.class {
+        let slice_is_over = match this.rank.class {
             Class::Short => start.elapsed() >= this.scheduler.first_slice,
             Class::Long => true,
         };
         if has_more && slice_is_over {
-            this.class = Class::Long;
+            this.rank.class = Class::Long;
         }
         if !has_more || slice_is_over {
             this.state = State::Blocked;

@@ -8,7 +8,18 @@ use std::{
 
 use tokio::task::{JoinHandle, yield_now};
 
-use super::{cores::Scheduler, queues::Class};
+use super::{
+    cores::Scheduler,
+    queues::{Class, Rank},
+};
+use crate::client::Client;
+
+/// A guest that has not computed for long.
+const SHORT: Rank = Rank {
+    class: Class::Short,
+    client: Client::Gateway,
+    number: 0,
+};
 
 /// Who computed, in order.
 #[derive(Clone, Default)]
@@ -39,7 +50,9 @@ fn computes(scheduler: &Scheduler, log: &Log, who: &'static str, steps: usize) -
                 yields().await;
             }
         };
-        scheduler.run(scheduler.acquire().await, guest).await;
+        scheduler
+            .run(scheduler.acquire(Client::Gateway).await, guest)
+            .await;
     })
 }
 
@@ -81,14 +94,16 @@ async fn a_guest_that_waits_releases_its_core_and_then_queues_again() {
                 let () = answered.await.unwrap();
                 log.write("goes on");
             };
-            scheduler.run(scheduler.acquire().await, guest).await;
+            scheduler
+                .run(scheduler.acquire(Client::Gateway).await, guest)
+                .await;
         })
     };
     computes(&scheduler, &log, "next", 1).await.unwrap();
     assert_eq!(log.read(), ["asks", "next"]);
 
     // It can go on, but the core is in use.
-    let permit = scheduler.acquire().await;
+    let permit = scheduler.acquire(Client::Gateway).await;
     answer.send(()).unwrap();
     for _ in 0..10 {
         yield_now().await;
@@ -116,46 +131,40 @@ async fn a_guest_that_computes_for_long_blocks_no_others() {
 #[tokio::test]
 async fn a_guest_that_does_not_wait_any_more_is_skipped() {
     let scheduler = endless_slices(1);
-    let permit = scheduler.acquire().await;
-    let gone = scheduler
-        .request(Class::Short)
-        .err()
-        .expect("there is no core");
-    let gone_later = scheduler
-        .request(Class::Short)
-        .err()
-        .expect("there is no core");
-    let waiting = scheduler
-        .request(Class::Short)
-        .err()
-        .expect("there is no core");
+    let permit = scheduler.acquire(Client::Gateway).await;
+    let gone = scheduler.request(SHORT).err().expect("there is no core");
+    let gone_later = scheduler.request(SHORT).err().expect("there is no core");
+    let waiting = scheduler.request(SHORT).err().expect("there is no core");
     drop(gone);
     drop(permit);
     // This one got the permit, and never received it.
     drop(gone_later);
     drop(waiting.await.expect("a core"));
-    assert!(scheduler.request(Class::Long).is_ok());
+    assert!(scheduler.request(SHORT).is_ok());
 }
 
 #[tokio::test]
 async fn as_many_compute_at_a_time_as_there_are_cores() {
     let scheduler = endless_slices(2);
-    let permits = [scheduler.acquire().await, scheduler.acquire().await];
-    let third = tokio::time::timeout(Duration::ZERO, scheduler.acquire());
+    let permits = [
+        scheduler.acquire(Client::Gateway).await,
+        scheduler.acquire(Client::Gateway).await,
+    ];
+    let third = tokio::time::timeout(Duration::ZERO, scheduler.acquire(Client::Gateway));
     assert!(third.await.is_err());
     drop(permits);
-    drop(scheduler.acquire().await);
+    drop(scheduler.acquire(Client::Gateway).await);
 }
 
 #[tokio::test]
 async fn a_guest_that_is_cancelled_releases_its_core() {
     let scheduler = endless_slices(1);
-    let guest = scheduler.run(scheduler.acquire().await, async {
+    let guest = scheduler.run(scheduler.acquire(Client::Gateway).await, async {
         loop {
             yields().await;
         }
     });
     let cancelled = tokio::time::timeout(Duration::from_millis(1), guest);
     assert!(cancelled.await.is_err());
-    drop(scheduler.acquire().await);
+    drop(scheduler.acquire(Client::Gateway).await);
 }

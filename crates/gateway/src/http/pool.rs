@@ -1,41 +1,13 @@
-//! Clients, and how much of a limited resource each may use.
+//! How much of a limited resource each client may use.
 
 use std::{
-    collections::HashMap,
-    net::{IpAddr, Ipv4Addr},
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// What the limits count as one client.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(super) enum Client {
-    /// An IPv4 address.
-    V4(Ipv4Addr),
-    /// A /64 IPv6 network, the smallest that a subscriber gets.
-    V6(u64),
-    /// One connection from this machine, by its number. It probably comes from a reverse proxy,
-    /// whose connections together serve many clients.
-    Local(u64),
-}
+use tokio::sync::oneshot;
 
-impl Client {
-    /// The client of a connection with this number.
-    pub(super) fn of_connection(address: IpAddr, number: u64) -> Self {
-        if address.to_canonical().is_loopback() {
-            Self::Local(number)
-        } else {
-            Self::of_address(address)
-        }
-    }
-
-    /// The client at an address, also if that is this machine's.
-    pub(super) fn of_address(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address),
-            IpAddr::V6(address) => Self::V6((address.to_bits() >> 64) as u64),
-        }
-    }
-}
+use crate::client::Client;
 
 /// How much of a pool one client may take.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +31,8 @@ pub(super) struct Pool {
 struct Taken {
     total: usize,
     by_client: HashMap<Client, usize>,
+    /// Those that wait for one unit.
+    waiting: VecDeque<(Client, oneshot::Sender<Lease>)>,
 }
 
 /// The pool is exhausted, or the client's share of it.
@@ -83,6 +57,53 @@ impl Pool {
         }
     }
 
+    /// Waits until the client's share has room for one unit. The one that came first is served
+    /// first, unless its share has none.
+    pub(super) async fn wait(self: &Arc<Self>, client: Client) -> Lease {
+        let mut lease = self.lease(client);
+        if lease.grow_to(1).is_ok() {
+            return lease;
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.taken().waiting.push_back((client, sender));
+        // Something may have been returned in between.
+        self.hand_out();
+        receiver.await.expect("everybody in the queue is served")
+    }
+
+    /// Gives what is free to those that wait.
+    fn hand_out(self: &Arc<Self>) {
+        loop {
+            let mut taken = self.taken();
+            taken.waiting.retain(|(_, sender)| !sender.is_closed());
+            let mut clients = taken.waiting.iter().map(|(client, _)| *client);
+            let Some(place) = clients.position(|client| self.may_take(&taken, client, 1)) else {
+                return;
+            };
+            let Some((client, sender)) = taken.waiting.remove(place) else {
+                return;
+            };
+            taken.add(client, 1);
+            drop(taken);
+            // If it does not wait any more, this returns what it got, and calls this function.
+            let _ = sender.send(Lease {
+                pool: Arc::clone(self),
+                client,
+                amount: 1,
+            });
+        }
+    }
+
+    /// Whether a client's share, and the pool, have so much more.
+    fn may_take(&self, taken: &Taken, client: Client, more: usize) -> bool {
+        let left = self.total.saturating_sub(taken.total);
+        let of_client = taken.by_client.get(&client).copied().unwrap_or(0) + more;
+        match self.share {
+            Share::Remainder => of_client <= left,
+            Share::AtMost(share) => of_client <= share && more <= left,
+        }
+    }
+
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,6 +112,13 @@ impl Pool {
     #[cfg(test)]
     pub(super) fn in_use(&self) -> usize {
         self.taken().total
+    }
+}
+
+impl Taken {
+    fn add(&mut self, client: Client, more: usize) {
+        self.total += more;
+        *self.by_client.entry(client).or_default() += more;
     }
 }
 
@@ -109,17 +137,10 @@ impl Lease {
             return Ok(());
         };
         let mut taken = self.pool.taken();
-        let left = self.pool.total.saturating_sub(taken.total);
-        let of_client = taken.by_client.get(&self.client).copied().unwrap_or(0) + more;
-        let may_take = match self.pool.share {
-            Share::Remainder => of_client <= left,
-            Share::AtMost(share) => of_client <= share && more <= left,
-        };
-        if !may_take {
+        if !self.pool.may_take(&taken, self.client, more) {
             return Err(Exhausted);
         }
-        taken.total += more;
-        taken.by_client.insert(self.client, of_client);
+        taken.add(self.client, more);
         self.amount = amount;
         Ok(())
     }
@@ -127,6 +148,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if self.amount == 0 {
+            return;
+        }
         let mut taken = self.pool.taken();
         taken.total -= self.amount;
         if let Some(of_client) = taken.by_client.get_mut(&self.client) {
@@ -135,16 +159,17 @@ impl Drop for Lease {
                 taken.by_client.remove(&self.client);
             }
         }
+        let is_waited_for = !taken.waiting.is_empty();
+        drop(taken);
+        if is_waited_for {
+            self.pool.hand_out();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn address(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
 
     fn client(number: u8) -> Client {
         Client::V4([192, 0, 2, number].into())
@@ -153,24 +178,6 @@ mod tests {
     fn take(pool: &Arc<Pool>, client: Client, amount: usize) -> Result<Lease, Exhausted> {
         let mut lease = pool.lease(client);
         lease.grow_to(amount).map(|()| lease)
-    }
-
-    #[test]
-    fn a_client_is_an_address_or_a_network() {
-        let of = |text| Client::of_connection(address(text), 7);
-        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
-        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::"));
-        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-    }
-
-    #[test]
-    fn connections_from_this_machine_are_separate_clients() {
-        for text in ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"] {
-            let address = address(text);
-            assert_eq!(Client::of_connection(address, 7), Client::Local(7));
-            assert_eq!(Client::of_address(address), Client::of_address(address));
-        }
     }
 
     #[test]
@@ -229,5 +236,61 @@ mod tests {
         let _first = take(&pool, client(1), 10).unwrap();
         assert_eq!(take(&pool, client(2), 6).err(), Some(Exhausted));
         assert!(take(&pool, client(2), 5).is_ok());
+    }
+    /// Tasks that wait, one for each of these.
+    fn wait_many(pool: &Arc<Pool>, clients: &[Client]) -> Vec<tokio::task::JoinHandle<Lease>> {
+        let wait = |client: &Client| {
+            let (pool, client) = (Arc::clone(pool), *client);
+            tokio::spawn(async move { pool.wait(client).await })
+        };
+        clients.iter().map(wait).collect()
+    }
+
+    async fn settle() {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_waits_for_much_does_not_hold_up_the_next() {
+        let pool = Pool::new(4, Share::Remainder);
+        let mut greedy = wait_many(&pool, &[client(1); 6]);
+        settle().await;
+        let served = |tasks: &[tokio::task::JoinHandle<Lease>]| {
+            tasks
+                .iter()
+                .map(|task| task.is_finished())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(served(&greedy), [true, true, false, false, false, false]);
+
+        let modest = wait_many(&pool, &[client(2)]);
+        settle().await;
+        assert_eq!(served(&modest), [true]);
+
+        // What is returned goes to the one that has waited for longest.
+        drop(greedy.remove(0).await.unwrap());
+        settle().await;
+        assert_eq!(served(&greedy), [true, true, false, false, false]);
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_wait_any_more_is_skipped() {
+        let pool = Pool::new(1, Share::Remainder);
+        let held = pool.wait(client(1)).await;
+        let gone = wait_many(&pool, &[client(2)]);
+        let waiting = wait_many(&pool, &[client(3)]);
+        settle().await;
+        for gone in gone {
+            gone.abort();
+        }
+        settle().await;
+        drop(held);
+        for waiting in waiting {
+            drop(waiting.await.unwrap());
+        }
+        assert_eq!(pool.in_use(), 0);
+        assert!(pool.taken().waiting.is_empty());
     }
 }
