@@ -37,11 +37,12 @@ pub fn build_with_tests(workspace: &Workspace) -> Result<Programs> {
     cargo_build(workspace, &["--workspace", "--all-targets"])
 }
 
-/// Builds the bench and what it measures, where their inputs changed.
+/// Builds the bench and what it measures, where their inputs changed, as what is deployed is built.
 pub fn build_bench(workspace: &Workspace) -> Result<Programs> {
     cargo_build(
         workspace,
         &[
+            "--release",
             "--package=anonymous-domains-bench",
             "--package=anonymous-domains-gateway",
         ],
@@ -55,6 +56,8 @@ pub fn build_stress(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 fn cargo_build(workspace: &Workspace, what: &[&str]) -> Result<Programs> {
+    let is_release = what.contains(&"--release");
+    let directory = if is_release { "release" } else { "debug" };
     process::run(
         process::cargo(&workspace.root)
             .args(["build", "--locked"])
@@ -62,7 +65,7 @@ fn cargo_build(workspace: &Workspace, what: &[&str]) -> Result<Programs> {
     )?;
     let program = |name: &str| {
         let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-        workspace.target.join("debug").join(file)
+        workspace.target.join(directory).join(file)
     };
     Ok(Programs {
         gateway: program("gateway"),

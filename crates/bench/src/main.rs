@@ -47,9 +47,9 @@ enum Command {
         /// The directory with the component's builds
         #[arg(long, value_name = "DIR")]
         components: PathBuf,
-        /// The project's spin.toml
-        #[arg(long, value_name = "FILE", default_value = "spin.toml")]
-        manifest: PathBuf,
+        /// The directory with spin.toml and spin-p3.toml
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        manifests: PathBuf,
         /// The file with the recorded instruction counts
         #[arg(
             long,
@@ -108,7 +108,7 @@ fn main() -> anyhow::Result<()> {
         Command::Report {
             gateway,
             components,
-            manifest,
+            manifests,
             counts,
             spin,
             quick,
@@ -121,7 +121,7 @@ fn main() -> anyhow::Result<()> {
                 // The manifest is in another directory, so the path must be absolute.
                 components: components.canonicalize()?,
                 spin,
-                manifest,
+                manifests,
             };
             let plan = report::Plan {
                 programs,

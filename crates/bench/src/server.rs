@@ -68,8 +68,8 @@ pub struct Programs {
     pub components: PathBuf,
     /// Spin, if it is to be measured.
     pub spin: Option<PathBuf>,
-    /// The project's spin.toml.
-    pub manifest: PathBuf,
+    /// The directory with spin.toml and spin-p3.toml.
+    pub manifests: PathBuf,
 }
 
 /// The build of the component for a gateway.
@@ -117,19 +117,19 @@ impl Programs {
         start_and_ask(command)
     }
 
-    /// Starts Spin, if there is one, with the WASI 0.2 build, as spin.toml has it, and its own SQLite store.
+    /// Starts Spin with a build, as spin.toml or spin-p3.toml has it, and its own SQLite store.
     ///
     /// # Errors
     ///
     /// If it does not start.
-    pub fn spin(&self, state: &Path) -> anyhow::Result<Option<Server>> {
-        let Some(program) = &self.spin else {
-            return Ok(None);
+    pub fn spin(&self, program: &Path, build: Build, state: &Path) -> anyhow::Result<Server> {
+        let (manifest, built) = match build {
+            Build::P2 => ("spin.toml", "target/p2/wasm32-wasip2/component"),
+            _ => ("spin-p3.toml", "target/wasm32-wasip2/component"),
         };
-        let component = Build::P2.file(&self.components);
-        let manifest = std::fs::read_to_string(&self.manifest)?.replace(
-            "target/p2/wasm32-wasip2/component/anonymous_domains.wasm",
-            &component.display().to_string(),
+        let manifest = std::fs::read_to_string(self.manifests.join(manifest))?.replace(
+            &format!("{built}/anonymous_domains.wasm"),
+            &build.file(&self.components).display().to_string(),
         );
         let manifest_file = state.join("spin.toml");
         std::fs::write(&manifest_file, manifest)?;
@@ -154,7 +154,7 @@ impl Programs {
             .args(variable("key_encryption_key", "key-encryption-key"))
             .stdout(log.try_clone()?)
             .stderr(log);
-        start_at(command, port, "/healthz").map(Some)
+        start_at(command, port, "/healthz")
     }
 }
 

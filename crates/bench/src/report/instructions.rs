@@ -21,6 +21,24 @@ pub fn measure(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         let thousands = counts.map(|count| number(count as f64 / 1000.0));
         report.row(&[&[flow.to_owned()][..], &thousands].concat());
     }
+    let thousands = |flow: &str, build: usize| {
+        let mut all = counts.each();
+        let found = all.find(|(name, _)| *name == flow);
+        found.map_or(f64::NAN, |(_, counts)| counts[build] as f64 / 1000.0)
+    };
+    for (nth, build) in ["portable", "wide"].into_iter().enumerate() {
+        for (key, goals) in [
+            ("EC-P256", [10_000.0, 5_500.0]),
+            ("RSA-2048", [14_000.0, 5_000.0]),
+        ] {
+            let again = format!("join again, {key} machine");
+            let once = thousands(&again, nth);
+            report.at_most(format!("{again}, {build} build"), goals[nth], once);
+            let first = thousands(&format!("{again}, an instance's first request"), nth);
+            let what = format!("{key}, {build} build: an instance's first request by a later one");
+            report.at_most(what, 1.3, first / once);
+        }
+    }
     std::fs::write(&plan.counts, counts.to_text())?;
     Ok(())
 }

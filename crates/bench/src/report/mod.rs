@@ -79,12 +79,17 @@ struct Report {
 }
 
 impl Report {
-    /// The section in Markdown. Its goals are for whoever measures (docs/roadmap.md).
-    fn finish(self) -> String {
-        for goal in self.goals {
-            let met = if goal.met { "met" } else { "not met" };
-            let (what, measured) = (goal.what, goal.measured);
-            eprintln!("bench: {what}: {measured}, goal {}: {met}", goal.goal);
+    /// The section in Markdown, with its goals at the end.
+    fn finish(mut self) -> String {
+        let goals = std::mem::take(&mut self.goals);
+        if !goals.is_empty() {
+            self.line("");
+            self.row(&["goal", "at", "measured", "met"]);
+            self.line("---|---:|---:|---");
+        }
+        for goal in goals {
+            let met = if goal.met { "yes" } else { "no" };
+            self.row(&[&goal.what, &goal.goal, &goal.measured, met]);
         }
         self.text
     }
@@ -117,12 +122,12 @@ impl Report {
 
     /// A goal of at least this much.
     fn at_least(&mut self, what: impl Into<String>, goal: f64, measured: f64) {
-        self.goal(what, format!(">= {goal}"), measured, measured >= goal);
+        self.goal(what, format!("≥ {goal}"), measured, measured >= goal);
     }
 
     /// A goal of at most this much.
     fn at_most(&mut self, what: impl Into<String>, goal: f64, measured: f64) {
-        self.goal(what, format!("<= {goal}"), measured, measured <= goal);
+        self.goal(what, format!("≤ {goal}"), measured, measured <= goal);
     }
 
     fn goal(&mut self, what: impl Into<String>, goal: String, measured: f64, met: bool) {
