@@ -106,7 +106,7 @@ enum Task {
     },
     /// Runs everything that a change must pass, and stops at the first stage that fails
     ///
-    /// Formatting, clippy, the documentation and, where cargo-deny is installed, the dependency policy;
+    /// Formatting, clippy, the documentation and, where cargo-deny is installed, cargo-deny;
     /// the simulation's mutants that changed; the component's builds and their sizes; the builds of
     /// the checks of stores and of P-256; all Rust tests (the end-to-end tests run the real components in the real gateway); and
     /// the black-box contract tests in Python, with each build.
