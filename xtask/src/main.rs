@@ -152,12 +152,12 @@ enum Task {
     ///
     /// crates/store-check/README.md says how to run it.
     StoreCheck,
-    /// Builds the program that does P-256 in WebAssembly: with 32-bit limbs, and with wide arithmetic;
+    /// Builds the program that does P-256 and RSA in WebAssembly: with 32-bit limbs, and with wide arithmetic;
     /// prints the paths, sizes and interfaces
     ///
-    /// crates/bench/tests/p256.rs runs it.
-    #[command(name = "p256-check")]
-    P256Check,
+    /// crates/bench/tests/arithmetic runs it.
+    #[command(name = "arithmetic-check")]
+    ArithmeticCheck,
     /// Makes what is released, in target/dist: an archive, a Debian package, their bill of materials
     ///
     /// The programs are those that the tests run, stripped. All files follow from the sources and
@@ -195,7 +195,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Task::Mutants { names } => mutants::run(&workspace, &names),
         Task::Component => show(component::build(&workspace)?.each()),
         Task::Dist { check, trial } => dist::run(&workspace, dist::Options { check, trial }),
-        Task::P256Check => show(&component::build_p256_check(&workspace)?),
+        Task::ArithmeticCheck => show(&component::build_arithmetic_check(&workspace)?),
         Task::StoreCheck => show(&component::build_store_check(&workspace)?),
     }
 }

@@ -7,7 +7,8 @@
 #![forbid(unsafe_code)]
 
 use anonymous_domains_p256_wasm as p256;
-use rsa::{pkcs1::DecodeRsaPublicKey, signature::hazmat::PrehashVerifier};
+use anonymous_domains_rsa_public as rsa;
+use pkcs1::RsaPublicKeyRef;
 use rustls_pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
@@ -27,19 +28,28 @@ pub const ECDSA_P256_SHA256: &dyn SignatureVerificationAlgorithm = &EcdsaP256Sha
 /// RSA PKCS#1 v1.5 with SHA-256.
 pub const RSA_PKCS1_SHA256: &dyn SignatureVerificationAlgorithm = &RsaPkcs1 {
     id: alg_id::RSA_PKCS1_SHA256,
-    verify: verify_rsa::<Sha256>,
+    verify: |key, message, signature| {
+        let digest = Sha256::digest(message).into();
+        key.verify_pkcs1(rsa::Digest::Sha256(&digest), signature)
+    },
 };
 
 /// RSA PKCS#1 v1.5 with SHA-384.
 pub const RSA_PKCS1_SHA384: &dyn SignatureVerificationAlgorithm = &RsaPkcs1 {
     id: alg_id::RSA_PKCS1_SHA384,
-    verify: verify_rsa::<Sha384>,
+    verify: |key, message, signature| {
+        let digest = Sha384::digest(message).into();
+        key.verify_pkcs1(rsa::Digest::Sha384(&digest), signature)
+    },
 };
 
 /// RSA PKCS#1 v1.5 with SHA-512.
 pub const RSA_PKCS1_SHA512: &dyn SignatureVerificationAlgorithm = &RsaPkcs1 {
     id: alg_id::RSA_PKCS1_SHA512,
-    verify: verify_rsa::<Sha512>,
+    verify: |key, message, signature| {
+        let digest = Sha512::digest(message).into();
+        key.verify_pkcs1(rsa::Digest::Sha512(&digest), signature)
+    },
 };
 
 #[derive(Debug)]
@@ -67,24 +77,11 @@ impl SignatureVerificationAlgorithm for EcdsaP256Sha256 {
     }
 }
 
-type VerifyRsa =
-    fn(rsa::RsaPublicKey, &[u8], &rsa::pkcs1v15::Signature) -> rsa::signature::Result<()>;
-
 #[derive(Debug)]
 struct RsaPkcs1 {
     id: AlgorithmIdentifier,
-    verify: VerifyRsa,
-}
-
-fn verify_rsa<D>(
-    key: rsa::RsaPublicKey,
-    message: &[u8],
-    signature: &rsa::pkcs1v15::Signature,
-) -> rsa::signature::Result<()>
-where
-    D: Digest + rsa::pkcs8::AssociatedOid,
-{
-    rsa::pkcs1v15::VerifyingKey::<D>::new(key).verify_prehash(&D::digest(message), signature)
+    /// Whether a signature (last) over a message is the key's.
+    verify: fn(&rsa::PublicKey, &[u8], &[u8]) -> bool,
 }
 
 impl SignatureVerificationAlgorithm for RsaPkcs1 {
@@ -94,9 +91,11 @@ impl SignatureVerificationAlgorithm for RsaPkcs1 {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        let key = rsa::RsaPublicKey::from_pkcs1_der(public_key).map_err(|_| InvalidSignature)?;
-        let signature = signature.try_into().map_err(|_| InvalidSignature)?;
-        (self.verify)(key, message, &signature).map_err(|_| InvalidSignature)
+        let key = RsaPublicKeyRef::try_from(public_key).map_err(|_| InvalidSignature)?;
+        let (modulus, exponent) = (key.modulus.as_bytes(), key.public_exponent.as_bytes());
+        let key = rsa::PublicKey::new(modulus, exponent).map_err(|_| InvalidSignature)?;
+        let valid = (self.verify)(&key, message, signature);
+        valid.then_some(()).ok_or(InvalidSignature)
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {

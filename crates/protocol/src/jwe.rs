@@ -66,9 +66,11 @@ pub fn encrypt(
             header["alg"] = RSA_OAEP_256.into();
             let mut key = ContentKey::default();
             rng.fill_bytes(&mut *key);
+            let mut seed = Zeroizing::new([0; 32]);
+            rng.fill_bytes(&mut *seed);
             let encrypted_key = recipient
-                .encrypt(&mut rng, Oaep::<Sha256>::new(), &*key)
-                .map_err(|_| JweError::EncryptionFailed)?;
+                .encrypt_oaep(&*key, &seed)
+                .ok_or(JweError::EncryptionFailed)?;
             (key, encrypted_key)
         }
         PublicKey::P256(recipient) => {

@@ -8,10 +8,14 @@ pub use private::PrivateKey;
 
 use std::{fmt, str::FromStr};
 
-use rsa::{
-    BoxedUint, RsaPublicKey,
-    pkcs8::{EncodePublicKey, SubjectPublicKeyInfoRef, der::Decode as _, spki},
-    traits::PublicKeyParts,
+use anonymous_domains_rsa_public as rsa_public;
+use rsa::pkcs8::{
+    SubjectPublicKeyInfoRef,
+    der::{
+        Decode as _, Encode as _,
+        asn1::{BitStringRef, UintRef},
+    },
+    spki,
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -93,7 +97,7 @@ pub struct JwkError(&'static str);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublicKey {
     /// An RSA key.
-    Rsa(RsaPublicKey),
+    Rsa(rsa_public::PublicKey),
     /// An EC key on P-256.
     P256(anonymous_domains_p256_wasm::PublicKey),
 }
@@ -157,9 +161,9 @@ impl PublicKey {
     fn members(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Rsa(key) => vec![
-                ("e", base64url::encode(&key.e_bytes())),
+                ("e", base64url::encode(key.exponent())),
                 ("kty", "RSA".to_owned()),
-                ("n", base64url::encode(&key.n_bytes())),
+                ("n", base64url::encode(key.modulus())),
             ],
             Self::P256(key) => {
                 let point = key.to_sec1();
@@ -200,7 +204,7 @@ impl PublicKey {
     /// The DER SubjectPublicKeyInfo.
     pub fn to_spki_der(&self) -> Vec<u8> {
         match self {
-            Self::Rsa(key) => key.to_public_key_der().ok(),
+            Self::Rsa(key) => rsa_to_spki_der(key).ok(),
             Self::P256(key) => ec::to_spki_der(*key).ok(),
         }
         .expect("a key within the limits fits DER")
@@ -211,7 +215,7 @@ impl PublicKey {
     pub fn key_type(&self) -> Option<KeyType> {
         match self {
             Self::P256(_) => Some(KeyType::EcP256),
-            Self::Rsa(key) => match key.n().bits_vartime() {
+            Self::Rsa(key) => match key.bits() {
                 2048 => Some(KeyType::Rsa2048),
                 3072 => Some(KeyType::Rsa3072),
                 4096 => Some(KeyType::Rsa4096),
@@ -247,18 +251,36 @@ fn member(jwk: &Map<String, Value>, name: &str) -> Result<Zeroizing<Vec<u8>>, Jw
 }
 
 /// The RSA key of a modulus and exponent in big-endian octets without leading zeros.
-fn rsa_public_key(n: &[u8], e: &[u8]) -> Result<RsaPublicKey, JwkError> {
+fn rsa_public_key(n: &[u8], e: &[u8]) -> Result<rsa_public::PublicKey, JwkError> {
     const SIZE: JwkError = JwkError("an RSA modulus has 2048 to 4096 bits");
+    const EXPONENT: JwkError = JwkError("the RSA public exponent must be 65537");
     if n.len() > RSA_MAX_BITS / 8 {
         return Err(SIZE);
     }
     if e != RSA_PUBLIC_EXPONENT {
-        return Err(JwkError("the RSA public exponent must be 65537"));
+        return Err(EXPONENT);
     }
-    let n = BoxedUint::from_be_slice_vartime(n);
-    if !(RSA_MIN_BITS..=RSA_MAX_BITS).contains(&(n.bits_vartime() as usize)) {
+    let key = rsa_public::PublicKey::new(n, e).map_err(|error| match error {
+        rsa_public::InvalidKey::ModulusSize => SIZE,
+        rsa_public::InvalidKey::EvenModulus => JwkError("the RSA modulus is not odd"),
+        rsa_public::InvalidKey::Exponent => EXPONENT,
+    })?;
+    if key.bits() < RSA_MIN_BITS {
         return Err(SIZE);
     }
-    RsaPublicKey::new(n, BoxedUint::from_be_slice_vartime(e))
-        .map_err(|_| JwkError("the RSA modulus is not odd"))
+    Ok(key)
+}
+
+/// The DER SubjectPublicKeyInfo with an RSAPublicKey (RFC 8017 appendix A.1.1).
+fn rsa_to_spki_der(key: &rsa_public::PublicKey) -> spki::Result<spki::Document> {
+    let key = rsa::pkcs1::RsaPublicKeyRef {
+        modulus: UintRef::new(key.modulus())?,
+        public_exponent: UintRef::new(key.exponent())?,
+    };
+    let key = key.to_der()?;
+    let info = spki::SubjectPublicKeyInfo {
+        algorithm: rsa::pkcs1::ALGORITHM_ID,
+        subject_public_key: BitStringRef::from_bytes(&key)?,
+    };
+    Ok(spki::Document::encode_msg(&info)?)
 }

@@ -4,7 +4,8 @@
 use std::{fmt, str::FromStr};
 
 use anonymous_domains_p256_wasm::Signature;
-use rsa::{Pkcs1v15Sign, Pss, traits::PublicKeyParts as _};
+use anonymous_domains_rsa_public::Digest as RsaDigest;
+use rsa::{Pkcs1v15Sign, Pss};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -95,24 +96,11 @@ impl Algorithm {
     ) -> Result<(), VerifyError> {
         let valid = match (self, key) {
             (Self::RS256, PublicKey::Rsa(key)) => {
-                signature.len() == key.size()
-                    && key
-                        .verify(
-                            Pkcs1v15Sign::new::<Sha256>(),
-                            &Sha256::digest(message),
-                            signature,
-                        )
-                        .is_ok()
+                let digest = Sha256::digest(message).into();
+                key.verify_pkcs1(RsaDigest::Sha256(&digest), signature)
             }
             (Self::PS256, PublicKey::Rsa(key)) => {
-                signature.len() == key.size()
-                    && key
-                        .verify(
-                            Pss::<Sha256>::new_with_salt(PS256_SALT_OCTETS),
-                            &Sha256::digest(message),
-                            signature,
-                        )
-                        .is_ok()
+                key.verify_pss(&Sha256::digest(message).into(), signature)
             }
             (Self::ES256, PublicKey::P256(key)) => Signature::from_bytes(signature)
                 .is_some_and(|signature| key.verify(&Sha256::digest(message).into(), &signature)),

@@ -19,9 +19,9 @@ pub(super) const STORE_CHECK: Package = Package {
     file: "store_check.wasm",
 };
 
-pub(super) const P256_CHECK: Package = Package {
-    name: "anonymous-domains-p256-check",
-    file: "p256-check.wasm",
+pub(super) const ARITHMETIC_CHECK: Package = Package {
+    name: "anonymous-domains-arithmetic-check",
+    file: "arithmetic-check.wasm",
 };
 
 /// One way to build a component.
@@ -99,17 +99,17 @@ pub(super) const STORE_CHECK_P2: Build = Build {
     ..P2
 };
 
-/// The check of P-256, with 32-bit limbs.
-pub(super) const P256_CHECK_PORTABLE: Build = Build {
-    package: &P256_CHECK,
-    file: P256_CHECK.file,
+/// The check of P-256 and RSA, with 32-bit limbs.
+pub(super) const ARITHMETIC_CHECK_PORTABLE: Build = Build {
+    package: &ARITHMETIC_CHECK,
+    file: ARITHMETIC_CHECK.file,
     ..PORTABLE
 };
 
 /// The same with 64-bit limbs.
-pub(super) const P256_CHECK_WIDE: Build = Build {
-    package: &P256_CHECK,
-    file: "p256-check.wide.wasm",
+pub(super) const ARITHMETIC_CHECK_WIDE: Build = Build {
+    package: &ARITHMETIC_CHECK,
+    file: "arithmetic-check.wide.wasm",
     ..WIDE
 };
 

@@ -8,6 +8,7 @@ use rsa::{
     BoxedUint, RsaPrivateKey,
     pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey},
     pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding, PrivateKeyInfoRef, SecretDocument},
+    traits::PublicKeyParts as _,
 };
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -141,7 +142,9 @@ impl PrivateKey {
     /// The public half.
     pub fn public_key(&self) -> PublicKey {
         match self {
-            Self::Rsa(key) => PublicKey::Rsa(key.to_public_key()),
+            Self::Rsa(key) => super::rsa_public_key(&key.n_bytes(), &key.e_bytes())
+                .map(PublicKey::Rsa)
+                .expect("a private key is within the limits"),
             Self::P256(key) => PublicKey::P256(key.public_key()),
         }
     }
@@ -229,7 +232,6 @@ impl PrivateKey {
     }
 
     fn from_rsa(key: RsaPrivateKey) -> Result<Self, JwkError> {
-        use rsa::traits::PublicKeyParts;
         super::rsa_public_key(&key.n_bytes(), &key.e_bytes())?;
         Ok(Self::Rsa(Box::new(key)))
     }
