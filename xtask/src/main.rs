@@ -108,7 +108,7 @@ enum Task {
     ///
     /// Formatting, clippy, the documentation and, where cargo-deny is installed, the dependency policy;
     /// the simulation's mutants that changed; the component's builds and their sizes; the builds of
-    /// the checks of stores and of P-256; all Rust tests (the end-to-end tests run the real components in the real gateway); and
+    /// the checks of stores, of P-256 and of AES-256-GCM; all Rust tests (the end-to-end tests run the real components in the real gateway); and
     /// the black-box contract tests in Python, with each build.
     #[command(verbatim_doc_comment)]
     Test {
@@ -158,6 +158,12 @@ enum Task {
     /// crates/bench/tests/p256.rs runs it.
     #[command(name = "p256-check")]
     P256Check,
+    /// Builds the program that does AES-256-GCM in WebAssembly: portable, and with wide arithmetic;
+    /// prints the paths, sizes and interfaces
+    ///
+    /// crates/bench/tests/aes_gcm.rs runs it.
+    #[command(name = "aes-gcm-check")]
+    AesGcmCheck,
     /// Makes what is released, in target/dist: an archive, a Debian package, their bill of materials
     ///
     /// The programs are those that the tests run, stripped. All files follow from the sources and
@@ -195,6 +201,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Task::Mutants { names } => mutants::run(&workspace, &names),
         Task::Component => show(component::build(&workspace)?.each()),
         Task::Dist { check, trial } => dist::run(&workspace, dist::Options { check, trial }),
+        Task::AesGcmCheck => show(&component::build_aes_gcm_check(&workspace)?),
         Task::P256Check => show(&component::build_p256_check(&workspace)?),
         Task::StoreCheck => show(&component::build_store_check(&workspace)?),
     }

@@ -72,11 +72,19 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
         stages.run("store check", || component::build_store_check(workspace))?;
     let [p256_check, p256_check_wide] =
         stages.run("P-256 check", || component::build_p256_check(workspace))?;
+    let [aes_gcm_check, aes_gcm_check_wide] = stages.run("AES-256-GCM check", || {
+        component::build_aes_gcm_check(workspace)
+    })?;
     let programs = stages.run("build", || native::build_with_tests(workspace))?;
     stages.run("rust tests", || {
         let mut command = process::cargo(&workspace.root);
         command.args(["test", "--workspace", "--locked"]);
         with_programs(&mut command, &components.portable, &programs)
+            .env("ANONYMOUS_DOMAINS_AES_GCM_CHECK", &aes_gcm_check.path)
+            .env(
+                "ANONYMOUS_DOMAINS_AES_GCM_CHECK_WIDE",
+                &aes_gcm_check_wide.path,
+            )
             .env("ANONYMOUS_DOMAINS_P256_CHECK", &p256_check.path)
             .env("ANONYMOUS_DOMAINS_P256_CHECK_WIDE", &p256_check_wide.path)
             .env("ANONYMOUS_DOMAINS_STORE_CHECK", &store_check.path)

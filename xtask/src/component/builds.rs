@@ -24,6 +24,11 @@ pub(super) const P256_CHECK: Package = Package {
     file: "p256-check.wasm",
 };
 
+pub(super) const AES_GCM_CHECK: Package = Package {
+    name: "anonymous-domains-aes-gcm-check",
+    file: "aes-gcm-check.wasm",
+};
+
 /// One way to build a component.
 pub(super) struct Build {
     pub(super) package: &'static Package,
@@ -69,7 +74,7 @@ pub(super) const WIDE: Build = Build {
     file: "anonymous_domains.wide.wasm",
     directory: "wide",
     flags: Some(&[
-        "-Ctarget-feature=+wide-arithmetic",
+        "-Ctarget-feature=+simd128,+wide-arithmetic",
         "--cfg",
         "cpubits=\"64\"",
     ]),
@@ -110,6 +115,20 @@ pub(super) const P256_CHECK_PORTABLE: Build = Build {
 pub(super) const P256_CHECK_WIDE: Build = Build {
     package: &P256_CHECK,
     file: "p256-check.wide.wasm",
+    ..WIDE
+};
+
+/// The check of AES-256-GCM, in the portable build.
+pub(super) const AES_GCM_CHECK_PORTABLE: Build = Build {
+    package: &AES_GCM_CHECK,
+    file: AES_GCM_CHECK.file,
+    ..PORTABLE
+};
+
+/// The same in the wide build.
+pub(super) const AES_GCM_CHECK_WIDE: Build = Build {
+    package: &AES_GCM_CHECK,
+    file: "aes-gcm-check.wide.wasm",
     ..WIDE
 };
 

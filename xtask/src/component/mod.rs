@@ -1,6 +1,6 @@
 //! The one place that builds components for wasm32-wasip2: the server with WASI 0.3, with WASI 0.3 and
 //! wide arithmetic, and with WASI 0.2; and checks
-//! of a host's store and of P-256.
+//! of a host's store, of P-256 and of AES-256-GCM.
 //!
 //! Where the pinned toolchain has the target, or rustup can fetch it, that is a plain `cargo
 //! build`, the same that spin.toml names. A machine whose rustup cannot may be a Debian, which has
@@ -17,8 +17,8 @@ use anyhow::{Context, Result, bail};
 pub use self::{artifact::Component, way::missing};
 use self::{
     builds::{
-        Build, P2, P256_CHECK_PORTABLE, P256_CHECK_WIDE, PORTABLE, STORE_CHECK_P2, STORE_CHECK_P3,
-        WIDE,
+        AES_GCM_CHECK_PORTABLE, AES_GCM_CHECK_WIDE, Build, P2, P256_CHECK_PORTABLE,
+        P256_CHECK_WIDE, PORTABLE, STORE_CHECK_P2, STORE_CHECK_P3, WIDE,
     },
     way::Way,
 };
@@ -86,6 +86,13 @@ pub fn build_p256_check(workspace: &Workspace) -> Result<[Component; 2]> {
     let way = Way::provide(workspace)?;
     let built = |build| install(workspace, build, &way.build(workspace, build)?);
     Ok([built(&P256_CHECK_PORTABLE)?, built(&P256_CHECK_WIDE)?])
+}
+
+/// Builds the check of AES-256-GCM, portable and with wide arithmetic, where their inputs changed.
+pub fn build_aes_gcm_check(workspace: &Workspace) -> Result<[Component; 2]> {
+    let way = Way::provide(workspace)?;
+    let built = |build| install(workspace, build, &way.build(workspace, build)?);
+    Ok([built(&AES_GCM_CHECK_PORTABLE)?, built(&AES_GCM_CHECK_WIDE)?])
 }
 
 /// Builds the wide one alone, where its inputs changed: less work, for who serves with the gateway.
