@@ -1,23 +1,20 @@
 //! Domain private keys at rest: sealed under the key-encryption keys of the configuration.
 
-use aes_gcm::{
-    Aes256Gcm, KeyInit,
-    aead::{Aead, Payload},
-};
+use anonymous_domains_aes_gcm_wasm::{self as aes_gcm, NONCE_LEN, TAG_LEN};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{error::Error, issuer::KeyDigest};
 
 /// The length of a key-encryption key, in bytes.
-pub const KEY_LEN: usize = 32;
+pub use anonymous_domains_aes_gcm_wasm::KEY_LEN;
 
 /// How much of its digest names the key that a private key is sealed under, in bytes; it stands
 /// before the nonce.
 const KEY_NAME_LEN: usize = 8;
 
-/// The length of AES-GCM's nonce, in bytes; it stands before the ciphertext.
-const NONCE_LEN: usize = 12;
+/// How much longer than a private key it is when it is sealed, in bytes.
+const OVERHEAD_LEN: usize = KEY_NAME_LEN + NONCE_LEN + TAG_LEN;
 
 /// What is hashed with a key-encryption key to tell it from another.
 const DIGEST_LABEL: &[u8] = b"anonymous-domains key-encryption key\n";
@@ -31,7 +28,7 @@ pub struct Vault {
 
 struct Key {
     digest: KeyDigest,
-    cipher: Aes256Gcm,
+    cipher: aes_gcm::Key,
 }
 
 impl std::fmt::Debug for Vault {
@@ -47,7 +44,7 @@ impl Vault {
             let digest = Sha256::new().chain_update(DIGEST_LABEL).chain_update(key);
             Key {
                 digest: digest.finalize().into(),
-                cipher: Aes256Gcm::new(key.into()),
+                cipher: aes_gcm::Key::new(key),
             }
         };
         Self {
@@ -61,7 +58,7 @@ impl Vault {
     }
 
     /// Seals a private key under the key with this digest. The result is the first bytes of the
-    /// digest, a random nonce of 12 bytes, then the ciphertext and tag.
+    /// digest, a random nonce of 12 bytes, then the key encrypted, and the tag.
     ///
     /// # Errors
     /// A fault, when that is none of the vault's keys.
@@ -79,15 +76,17 @@ impl Vault {
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce)
             .map_err(|error| Error::fault(format!("no random numbers: {error}")))?;
-        let payload = Payload {
-            msg: secret,
-            aad: &associated_data(domain, version),
-        };
-        let sealed = key
+        let mut sealed = Vec::with_capacity(OVERHEAD_LEN + secret.len());
+        sealed.extend(name(under));
+        sealed.extend(nonce);
+        sealed.extend(secret);
+        let (_, text) = sealed.split_at_mut(KEY_NAME_LEN + NONCE_LEN);
+        let tag = key
             .cipher
-            .encrypt(&nonce.into(), payload)
+            .seal(&nonce, &associated_data(domain, version), text)
             .map_err(|_| Error::fault("a domain key cannot be sealed"))?;
-        Ok([&name(under)[..], &nonce, &sealed].concat())
+        sealed.extend(tag);
+        Ok(sealed)
     }
 
     /// Opens what [`seal`](Self::seal) made.
@@ -114,15 +113,13 @@ impl Vault {
         let key = keys
             .find(|key| name(&key.digest) == *named)
             .ok_or_else(refused)?;
-        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(refused)?;
-        let payload = Payload {
-            msg: ciphertext,
-            aad: &associated_data(domain, version),
-        };
+        let (nonce, rest) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(refused)?;
+        let (text, tag) = rest.split_last_chunk::<TAG_LEN>().ok_or_else(refused)?;
+        let mut secret = Zeroizing::new(text.to_vec());
         key.cipher
-            .decrypt(nonce.into(), payload)
-            .map(Zeroizing::new)
-            .map_err(|_| refused())
+            .open(nonce, &associated_data(domain, version), &mut secret, tag)
+            .map_err(|_| refused())?;
+        Ok(secret)
     }
 
     /// Seals what [`seal`](Self::seal) made under another key; `None` where it is under that one.

@@ -108,7 +108,7 @@ enum Task {
     ///
     /// Formatting, clippy, the documentation and, where cargo-deny is installed, cargo-deny;
     /// the simulation's mutants that changed; the component's builds and their sizes; the builds of
-    /// the checks of stores and of P-256; all Rust tests (the end-to-end tests run the real components in the real gateway); and
+    /// the checks of stores and of cryptography; all Rust tests (the end-to-end tests run the real components in the real gateway); and
     /// the black-box contract tests in Python, with each build.
     #[command(verbatim_doc_comment)]
     Test {
@@ -152,12 +152,12 @@ enum Task {
     ///
     /// crates/store-check/README.md says how to run it.
     StoreCheck,
-    /// Builds the program that does P-256 and RSA in WebAssembly: with 32-bit limbs, and with wide arithmetic;
-    /// prints the paths, sizes and interfaces
+    /// Builds the program that does P-256, RSA and AES-256-GCM in WebAssembly: with 32-bit limbs, and with
+    /// wide arithmetic; prints the paths, sizes and interfaces
     ///
-    /// crates/bench/tests/arithmetic runs it.
-    #[command(name = "arithmetic-check")]
-    ArithmeticCheck,
+    /// crates/bench/tests/crypto runs it.
+    #[command(name = "crypto-check")]
+    CryptoCheck,
     /// Makes what is released, in target/dist: an archive, a Debian package, their bill of materials
     ///
     /// The programs are those that the tests run, stripped. All files follow from the sources and
@@ -195,7 +195,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Task::Mutants { names } => mutants::run(&workspace, &names),
         Task::Component => show(component::build(&workspace)?.each()),
         Task::Dist { check, trial } => dist::run(&workspace, dist::Options { check, trial }),
-        Task::ArithmeticCheck => show(&component::build_arithmetic_check(&workspace)?),
+        Task::CryptoCheck => show(&component::build_crypto_check(&workspace)?),
         Task::StoreCheck => show(&component::build_store_check(&workspace)?),
     }
 }

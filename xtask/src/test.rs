@@ -73,18 +73,17 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
     let components = stages.run("component", || components_within_limit(workspace))?;
     let [store_check, store_check_p2] =
         stages.run("store check", || component::build_store_check(workspace))?;
-    let [arithmetic_check, arithmetic_check_wide] = stages.run("arithmetic check", || {
-        component::build_arithmetic_check(workspace)
-    })?;
+    let [crypto_check, crypto_check_wide] =
+        stages.run("crypto check", || component::build_crypto_check(workspace))?;
     let programs = stages.run("build", || native::build_with_tests(workspace))?;
     stages.run("rust tests", || {
         let mut command = process::cargo(&workspace.root);
         command.args(["test", "--workspace", "--locked"]);
         with_programs(&mut command, &components.portable, &programs)
-            .env("ANONYMOUS_DOMAINS_ARITHMETIC_CHECK", &arithmetic_check.path)
+            .env("ANONYMOUS_DOMAINS_CRYPTO_CHECK", &crypto_check.path)
             .env(
-                "ANONYMOUS_DOMAINS_ARITHMETIC_CHECK_WIDE",
-                &arithmetic_check_wide.path,
+                "ANONYMOUS_DOMAINS_CRYPTO_CHECK_WIDE",
+                &crypto_check_wide.path,
             )
             .env("ANONYMOUS_DOMAINS_STORE_CHECK", &store_check.path)
             .env("ANONYMOUS_DOMAINS_STORE_CHECK_P2", &store_check_p2.path);

@@ -1,7 +1,7 @@
 //! Encryption to a machine's key (RFC 7516): compact, `A256GCM`, with the content key encrypted by
 //! `RSA-OAEP-256` to an RSA key or agreed by `ECDH-ES` (direct) with an EC one.
 
-use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce, Tag, aead::AeadInOut as _};
+use anonymous_domains_aes_gcm_wasm::{self as aes_gcm, KEY_LEN, NONCE_LEN, TAG_LEN};
 use anonymous_domains_p256_wasm as p256;
 use getrandom::rand_core::Rng as _;
 use rsa::Oaep;
@@ -18,14 +18,8 @@ use crate::{
 const ENC: &str = "A256GCM";
 const RSA_OAEP_256: &str = "RSA-OAEP-256";
 const ECDH_ES: &str = "ECDH-ES";
-/// Octets of an A256GCM key.
-const KEY_OCTETS: usize = 32;
-/// Octets of a GCM initialization vector (RFC 7518 section 5.3).
-const IV_OCTETS: usize = 12;
-/// Octets of a GCM authentication tag.
-const TAG_OCTETS: usize = 16;
 
-type ContentKey = Zeroizing<[u8; KEY_OCTETS]>;
+type ContentKey = Zeroizing<[u8; KEY_LEN]>;
 
 /// A message could not be encrypted or decrypted. Its text holds nothing of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -81,15 +75,11 @@ pub fn encrypt(
         }
     };
 
-    let mut iv = [0; IV_OCTETS];
+    let mut iv = [0; NONCE_LEN];
     rng.fill_bytes(&mut iv);
     let protected = base64url::encode(header.to_string().as_bytes());
-    let tag = Aes256Gcm::new(&(*key).into())
-        .encrypt_inout_detached(
-            &Nonce::from(iv),
-            protected.as_bytes(),
-            content.as_mut_slice().into(),
-        )
+    let tag = aes_gcm::Key::new(&key)
+        .seal(&iv, protected.as_bytes(), &mut content)
         .map_err(|_| JweError::EncryptionFailed)?;
     // No secret any more, so nothing to be wiped.
     let content = std::mem::take(&mut *content);
@@ -123,20 +113,15 @@ pub fn decrypt(compact: &str, key: &PrivateKey) -> Result<Zeroizing<Vec<u8>>, Jw
         .ok_or(JweError::Malformed("the header is not a JSON object"))?;
     let key = content_key(header, &octets(encrypted_key)?, key)?;
 
-    let iv: [u8; IV_OCTETS] = octets(iv)?
+    let iv: [u8; NONCE_LEN] = octets(iv)?
         .try_into()
         .map_err(|_| JweError::Malformed("the initialization vector is not of 12 octets"))?;
-    let tag: [u8; TAG_OCTETS] = octets(tag)?
+    let tag: [u8; TAG_LEN] = octets(tag)?
         .try_into()
         .map_err(|_| JweError::Malformed("the authentication tag is not of 16 octets"))?;
     let mut content = Zeroizing::new(octets(content)?);
-    Aes256Gcm::new(&(*key).into())
-        .decrypt_inout_detached(
-            &Nonce::from(iv),
-            protected.as_bytes(),
-            content.as_mut_slice().into(),
-            &Tag::from(tag),
-        )
+    aes_gcm::Key::new(&key)
+        .open(&iv, protected.as_bytes(), &mut content, &tag)
         .map_err(|_| JweError::DecryptionFailed)?;
     Ok(content)
 }
@@ -159,7 +144,7 @@ fn content_key(
                 key.decrypt(Oaep::<Sha256>::new(), encrypted_key)
                     .map_err(|_| JweError::DecryptionFailed)?,
             );
-            <[u8; KEY_OCTETS]>::try_from(opened.as_slice())
+            <[u8; KEY_LEN]>::try_from(opened.as_slice())
                 .map(Zeroizing::new)
                 .map_err(|_| JweError::DecryptionFailed)
         }

@@ -19,9 +19,9 @@ pub(super) const STORE_CHECK: Package = Package {
     file: "store_check.wasm",
 };
 
-pub(super) const ARITHMETIC_CHECK: Package = Package {
-    name: "anonymous-domains-arithmetic-check",
-    file: "arithmetic-check.wasm",
+pub(super) const CRYPTO_CHECK: Package = Package {
+    name: "anonymous-domains-crypto-check",
+    file: "crypto-check.wasm",
 };
 
 /// One way to build a component.
@@ -69,7 +69,7 @@ pub(super) const WIDE: Build = Build {
     file: "anonymous_domains.wide.wasm",
     directory: "wide",
     flags: Some(&[
-        "-Ctarget-feature=+wide-arithmetic",
+        "-Ctarget-feature=+simd128,+wide-arithmetic",
         "--cfg",
         "cpubits=\"64\"",
     ]),
@@ -100,16 +100,16 @@ pub(super) const STORE_CHECK_P2: Build = Build {
 };
 
 /// The check of P-256 and RSA, with 32-bit limbs.
-pub(super) const ARITHMETIC_CHECK_PORTABLE: Build = Build {
-    package: &ARITHMETIC_CHECK,
-    file: ARITHMETIC_CHECK.file,
+pub(super) const CRYPTO_CHECK_PORTABLE: Build = Build {
+    package: &CRYPTO_CHECK,
+    file: CRYPTO_CHECK.file,
     ..PORTABLE
 };
 
 /// The same with 64-bit limbs.
-pub(super) const ARITHMETIC_CHECK_WIDE: Build = Build {
-    package: &ARITHMETIC_CHECK,
-    file: "arithmetic-check.wide.wasm",
+pub(super) const CRYPTO_CHECK_WIDE: Build = Build {
+    package: &CRYPTO_CHECK,
+    file: "crypto-check.wide.wasm",
     ..WIDE
 };
 

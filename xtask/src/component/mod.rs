@@ -1,6 +1,6 @@
 //! The one place that builds components for wasm32-wasip2: the server with WASI 0.3, with WASI 0.3 and
 //! wide arithmetic, and with WASI 0.2; and checks
-//! of a host's store and of P-256 and RSA.
+//! of a host's store and of P-256, RSA and AES-256-GCM.
 //!
 //! Where the pinned toolchain has the target, or rustup can fetch it, that is a plain `cargo
 //! build`, the same that spin.toml names. A machine whose rustup cannot may be a Debian, which has
@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 pub use self::{artifact::Component, way::missing};
 use self::{
     builds::{
-        ARITHMETIC_CHECK_PORTABLE, ARITHMETIC_CHECK_WIDE, Build, P2, PORTABLE, STORE_CHECK_P2,
+        Build, CRYPTO_CHECK_PORTABLE, CRYPTO_CHECK_WIDE, P2, PORTABLE, STORE_CHECK_P2,
         STORE_CHECK_P3, WIDE,
     },
     way::Way,
@@ -81,14 +81,12 @@ pub fn build_store_check(workspace: &Workspace) -> Result<[Component; 2]> {
     Ok([built(&STORE_CHECK_P3)?, built(&STORE_CHECK_P2)?])
 }
 
-/// Builds the check of P-256 and RSA, with 32-bit limbs and with wide arithmetic, where their inputs changed.
-pub fn build_arithmetic_check(workspace: &Workspace) -> Result<[Component; 2]> {
+/// Builds the check of cryptography, with 32-bit limbs and with wide arithmetic, where their inputs
+/// changed.
+pub fn build_crypto_check(workspace: &Workspace) -> Result<[Component; 2]> {
     let way = Way::provide(workspace)?;
     let built = |build| install(workspace, build, &way.build(workspace, build)?);
-    Ok([
-        built(&ARITHMETIC_CHECK_PORTABLE)?,
-        built(&ARITHMETIC_CHECK_WIDE)?,
-    ])
+    Ok([built(&CRYPTO_CHECK_PORTABLE)?, built(&CRYPTO_CHECK_WIDE)?])
 }
 
 /// Builds the wide one alone, where its inputs changed: less work, for who serves with the gateway.

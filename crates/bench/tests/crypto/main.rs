@@ -1,9 +1,10 @@
-//! P-256 and RSA as WebAssembly: right, and with as many instructions for every secret.
+//! P-256, RSA and AES-256-GCM as WebAssembly: right, and with as many instructions for every secret.
 //!
-//! What the compiler makes of the arithmetic is not what it makes natively. `cargo xtask test` names the
-//! two builds of `crates/arithmetic-check` by `ANONYMOUS_DOMAINS_ARITHMETIC_CHECK` and
-//! `ANONYMOUS_DOMAINS_ARITHMETIC_CHECK_WIDE`. Where they are not set, these tests say so and pass.
+//! What the compiler makes of them is not what it makes natively. `cargo xtask test` names the
+//! two builds of `crates/crypto-check` by `ANONYMOUS_DOMAINS_CRYPTO_CHECK` and
+//! `ANONYMOUS_DOMAINS_CRYPTO_CHECK_WIDE`. Where they are not set, these tests say so and pass.
 
+mod aes_gcm;
 mod p256;
 mod rsa;
 
@@ -15,8 +16,8 @@ use sha2::{Digest as _, Sha256};
 /// Both builds, each with its name.
 fn programs() -> Vec<(&'static str, Program)> {
     let names = [
-        "ANONYMOUS_DOMAINS_ARITHMETIC_CHECK",
-        "ANONYMOUS_DOMAINS_ARITHMETIC_CHECK_WIDE",
+        "ANONYMOUS_DOMAINS_CRYPTO_CHECK",
+        "ANONYMOUS_DOMAINS_CRYPTO_CHECK_WIDE",
     ];
     let programs = names.into_iter().filter_map(|name| {
         let path = std::env::var_os(name);
@@ -38,6 +39,12 @@ fn hex(digits: &str) -> Vec<u8> {
 
 fn digest(message: &[u8]) -> [u8; 32] {
     Sha256::digest(message).into()
+}
+
+/// Bytes after their length.
+fn long(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap();
+    [&length.to_be_bytes()[..], bytes].concat()
 }
 
 /// Runs the operations in one go, and expects what each writes.

@@ -1,17 +1,11 @@
 use anonymous_domains_rsa_public::PublicKey;
 
-use crate::{check, digest, hex, programs};
+use crate::{check, digest, hex, long, programs};
 
 const VECTORS: [&str; 2] = [
     include_str!("../../../rsa-public/testdata/wycheproof.txt"),
     include_str!("../../../rsa-public/testdata/openssl.txt"),
 ];
-
-/// Bytes after their length.
-fn long(bytes: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(bytes.len()).unwrap();
-    [&length.to_be_bytes()[..], bytes].concat()
-}
 
 /// A modulus and an exponent as an operation takes them.
 fn key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {

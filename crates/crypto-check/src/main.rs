@@ -1,5 +1,5 @@
-//! Does what it reads from standard input with P-256 and RSA, and writes the results to standard
-//! output.
+//! Does what it reads from standard input with P-256, RSA and AES-256-GCM, and writes the results to
+//! standard output.
 //!
 //! In hexadecimal: Rust's standard output looks for line ends in what it writes, which takes as many
 //! instructions as there are.
@@ -7,7 +7,7 @@
 //! It is built for wasm32-wasip2 as the component is. So tests see that the results are right there,
 //! too, and count the instructions that a secret takes.
 //!
-//! An operation is a letter and what it works with, of fixed lengths, or after its length in two
+//! An operation is a letter and what it works with, of fixed lengths, or after its length in four
 //! bytes, big-endian (*):
 //!
 //! | Letter | Reads | Writes |
@@ -19,13 +19,16 @@
 //! | `1` | an RSA modulus (*), an exponent (*), a digest (32), a PKCS #1 signature (*) | 1 or 0 (1) |
 //! | `2` | an RSA modulus (*), an exponent (*), a digest (32), a PSS signature (*) | 1 or 0 (1) |
 //! | `e` | an RSA modulus (*), an exponent (*), a seed (32), a message (*) | encrypted (as the modulus) |
+//! | `c` | an AES key (32), a nonce (12), associated data (*), a text (*) | the text encrypted, its tag (16) |
+//! | `d` | an AES key (32), a nonce (12), associated data (*), a text (*), its tag (16) | 1 if the tag is right, or 0 (1); the text, then decrypted |
 //!
-//! What is malformed is answered with zeros.
+//! `C` and `D` do as `c` and `d`, and write nothing. What is malformed is answered with zeros.
 
 #![forbid(unsafe_code)]
 
 use std::io::{self, Read as _, Write as _};
 
+use anonymous_domains_aes_gcm_wasm::Key;
 use anonymous_domains_p256_wasm::{PublicKey, SecretKey, Signature};
 use anonymous_domains_rsa_public::{self as rsa, Digest};
 
@@ -57,8 +60,8 @@ impl<'a> Input<'a> {
 
     /// What comes after its length.
     fn long(&mut self) -> Option<&'a [u8]> {
-        let length = u16::from_be_bytes(*self.fixed()?);
-        let (bytes, rest) = self.0.split_at_checked(length.into())?;
+        let length = u32::from_be_bytes(*self.fixed()?);
+        let (bytes, rest) = self.0.split_at_checked(usize::try_from(length).ok()?)?;
         self.0 = rest;
         Some(bytes)
     }
@@ -90,7 +93,31 @@ fn operate(input: &mut Input, output: &mut Vec<u8>) -> Option<()> {
             let encrypted = key.ok().and_then(|key| key.encrypt_oaep(message, seed));
             output.extend(encrypted.unwrap_or_else(|| vec![0; modulus.len()]));
         }
+        [letter @ (b'c' | b'd' | b'C' | b'D')] => {
+            let length = output.len();
+            encipher(letter.to_ascii_lowercase(), input, output)?;
+            if letter.is_ascii_uppercase() {
+                output.truncate(length);
+            }
+        }
         _ => return None,
+    }
+    Some(())
+}
+
+/// Encrypts, or decrypts, with AES-256-GCM.
+fn encipher(letter: u8, input: &mut Input, output: &mut Vec<u8>) -> Option<()> {
+    let key = Key::new(input.fixed()?);
+    let (nonce, associated) = (input.fixed()?, input.long()?);
+    let mut text = input.long()?.to_vec();
+    if letter == b'c' {
+        let tag = key.seal(nonce, associated, &mut text).ok()?;
+        output.extend(text);
+        output.extend(tag);
+    } else {
+        let opened = key.open(nonce, associated, &mut text, input.fixed()?);
+        output.push(opened.is_ok().into());
+        output.extend(text);
     }
     Some(())
 }
