@@ -98,7 +98,7 @@ pub async fn register<S: Store, E: Environment, I: Issuer>(
     // 5. For each key, a domain credential.
     let version = request.known_key_version.unwrap_or(0);
     let versions = delivery.above(context.issuer, version)?;
-    let encrypted_keys = match private_key_set(&versions)? {
+    let encrypted_keys = match private_key_set(&versions) {
         Some(key_set) => Some(context.issuer.encrypt(key_set, &request.machine_key)?),
         None => None,
     };

@@ -38,7 +38,7 @@ pub struct Delivery {
 pub struct Opened {
     /// A [`Credential`].
     credential: Box<RawValue>,
-    /// With the `kid` and `x5c` of the credential.
+    /// With the `kid` of the credential.
     private_jwk: PrivateJwk,
 }
 
@@ -102,17 +102,17 @@ impl Delivery {
         let credential = credential(&self.domain, version, &self.keys, key);
         let sealed = issuer.open(&self.domain, version, &key.sealed)?;
         Ok(Opened {
-            private_jwk: PrivateJwk::new(&sealed, &credential)?,
+            private_jwk: PrivateJwk::new(&sealed, &credential.kid)?,
             credential: serde_json::value::to_raw_value(&credential).map_err(unwritable)?,
         })
     }
 }
 
-/// How much a version takes: sealed and opened, and its certificates as DER and twice as text.
+/// How much a version takes: sealed and opened, and its certificates as DER and as text.
 fn size(keys: &DomainKeys, key: &DomainKey) -> usize {
     const NAMES: usize = 1024;
     let certificates: usize = keys.certificates(key).map(<[u8]>::len).sum();
-    2 * key.sealed.len() + 4 * certificates + NAMES
+    2 * key.sealed.len() + certificates + certificates.div_ceil(3) * 4 + NAMES
 }
 
 #[cfg(test)]
@@ -133,12 +133,9 @@ impl Delivery {
 
 /// The private keys of versions, as the text of a JWK Set (RFC 7517 section 5); `None` where there
 /// are none.
-///
-/// # Errors
-/// None in practice.
-pub fn private_key_set(versions: &[Rc<Opened>]) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
-    let jwks: Vec<_> = versions.iter().map(|opened| &opened.private_jwk).collect();
-    (!jwks.is_empty()).then(|| key_set(&jwks)).transpose()
+pub fn private_key_set(versions: &[Rc<Opened>]) -> Option<Zeroizing<Vec<u8>>> {
+    let jwks = versions.iter().map(|opened| &opened.private_jwk);
+    (!versions.is_empty()).then(|| key_set(jwks))
 }
 
 /// The [`Credential`]s of versions, as JSON.

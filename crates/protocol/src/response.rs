@@ -96,7 +96,7 @@ pub struct Health {
 }
 
 /// The plaintext of [`RegisterResponse::encrypted_keys`]: a JWK Set (RFC 7517 section 5) of private
-/// JWKs, each with the `kid` and `x5c` of its credential.
+/// JWKs, each with the `kid` of its credential, and its `x5c` where the server likes.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct PrivateKeySet {
     /// The private JWKs.
