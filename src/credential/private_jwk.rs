@@ -62,7 +62,15 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_no_jwk() {
-        for sealed in [&b"[]"[..], b"{", b"{}", b"\"kty\"", b"{\"kty\":1}}", b"\xff", b""] {
+        for sealed in [
+            &b"[]"[..],
+            b"{",
+            b"{}",
+            b"\"kty\"",
+            b"{\"kty\":1}}",
+            b"\xff",
+            b"",
+        ] {
             assert!(PrivateJwk::new(sealed, "attic/1").is_err());
         }
     }
