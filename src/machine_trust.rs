@@ -11,11 +11,11 @@ use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 use x509_cert::{
     Certificate,
-    der::{Decode, Encode},
+    der::Decode,
     ext::pkix::{SubjectAltName, name::GeneralName},
 };
 
-use crate::error::Error;
+use crate::{credential::pem, error::Error};
 
 /// `id-kp-clientAuth` (RFC 5280 section 4.2.1.12): what a machine's certificate must be for, where
 /// it says what it is for. 1.3.6.1.5.5.7.3.2, as the content of its DER.
@@ -34,12 +34,11 @@ impl TrustAnchors {
         let unusable = |error: &dyn std::fmt::Display| {
             format!("machine_trust_anchors holds no certificates in PEM: {error}")
         };
-        let certificates =
-            Certificate::load_pem_chain(pem.as_bytes()).map_err(|error| unusable(&error))?;
+        let certificates = pem::certificates(pem).map_err(|error| unusable(&error))?;
         let anchors = certificates
-            .iter()
-            .map(|certificate| {
-                let der = CertificateDer::from(certificate.to_der().map_err(|e| unusable(&e))?);
+            .into_iter()
+            .map(|der| {
+                let der = CertificateDer::from(der);
                 let anchor = webpki::anchor_from_trusted_cert(&der).map_err(|e| unusable(&e))?;
                 Ok(anchor.to_owned())
             })

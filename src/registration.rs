@@ -1,10 +1,11 @@
 //! Registration: the reference implementation's steps, in its order.
 
 use anonymous_domains_protocol::{problem::ErrorName, response::RegisterResponse, time::rfc3339};
+use serde_json::value::RawValue;
 
 use crate::{
     context::RequestContext,
-    credential::delivery::{Credentials, Delivery, private_key_set},
+    credential::delivery::{Credentials, Delivery, as_json, private_key_set},
     device_request::Registration,
     domain::insertion,
     environment::Environment,
@@ -28,7 +29,7 @@ use crate::{
 pub async fn register<S: Store, E: Environment, I: Issuer>(
     context: &RequestContext<'_, S, E, I>,
     request: &Registration,
-) -> Result<RegisterResponse<Credentials>, Error> {
+) -> Result<RegisterResponse<Credentials, Box<RawValue>>, Error> {
     let tables = context.tables;
 
     // A machine that is a member may be given no other domain's credentials.
@@ -90,7 +91,8 @@ pub async fn register<S: Store, E: Environment, I: Issuer>(
                 }
             };
             let keys = domain_keys::renew_certificates(tables, &domain, url, issuer, keys).await?;
-            let delivery = Delivery::new(issuer, &domain, keys);
+            let former = context.credential_cache.former(&domain);
+            let delivery = Delivery::new(issuer, &domain, keys, former.as_deref());
             context.credential_cache.insert(&domain, delivery)
         }
     };
@@ -98,8 +100,11 @@ pub async fn register<S: Store, E: Environment, I: Issuer>(
     // 5. For each key, a domain credential.
     let version = request.known_key_version.unwrap_or(0);
     let versions = delivery.above(context.issuer, version)?;
-    let encrypted_keys = match private_key_set(&versions)? {
-        Some(key_set) => Some(context.issuer.encrypt(key_set, &request.machine_key)?),
+    let encrypted_keys = match private_key_set(&versions) {
+        Some(key_set) => {
+            let encrypted = context.issuer.encrypt(key_set, &request.machine_key)?;
+            Some(as_json(&encrypted)?)
+        }
         None => None,
     };
     Ok(RegisterResponse {

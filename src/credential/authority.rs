@@ -13,7 +13,7 @@ use x509_cert::{
 };
 use zeroize::Zeroizing;
 
-use super::{at_rest::Vault, ca_key::CaKey, certificate};
+use super::{at_rest::Vault, ca_key::CaKey, certificate, pem};
 use crate::{
     error::Error,
     issuer::{CertificateOrder, Issuer, KeyDigest, NewCertificate, NewKey},
@@ -50,9 +50,7 @@ impl Authority {
     pub fn from_pem(certificates: &str, key: &str) -> Result<Self, String> {
         let key = CaKey::from_pem(key)?;
         let mut published = read_pem(certificates, "ca_certificate")?;
-        let current = published
-            .iter()
-            .position(|certificate| is_over(certificate, key.public()))
+        let current = position_over(&published, key.public())
             .ok_or("no certificate of ca_certificate is over the public key of ca_private_key")?;
         published[..=current].rotate_right(1);
         let certificate = published[0].clone();
@@ -135,7 +133,7 @@ impl DomainCa {
         Ok(NewCertificate {
             der: certificate::sign(
                 ca,
-                self.authority.key.private()?,
+                (self.authority.key.private()?, self.authority.key.public()),
                 key,
                 order,
                 not_before_s,
@@ -151,11 +149,12 @@ impl DomainCa {
 impl Issuer for DomainCa {
     fn make(&self, order: &CertificateOrder<'_>, seal_under: &KeyDigest) -> Result<NewKey, Error> {
         let key = PrivateKey::generate(self.key_type);
-        let certificate = self.certify(order, &key.public_key())?;
+        let public = key.public_key();
+        let certificate = self.certify(order, &public)?;
         let sealed = self.vault.seal(
             order.domain.as_str(),
             order.version,
-            key.to_jwk().as_bytes(),
+            key.to_jwk_over(&public).as_bytes(),
             seal_under,
         )?;
         Ok(NewKey {
@@ -258,8 +257,13 @@ pub fn read_next(certificates: &str) -> Result<String, String> {
 }
 
 fn read_pem(text: &str, setting: &str) -> Result<Vec<Certificate>, String> {
-    Certificate::load_pem_chain(text.as_bytes())
-        .map_err(|error| format!("{setting} holds no certificates in PEM: {error}"))
+    let unusable =
+        |error: &dyn std::fmt::Display| format!("{setting} holds no certificates in PEM: {error}");
+    let ders = pem::certificates(text).map_err(|error| unusable(&error))?;
+    let certificates = ders.iter().map(|der| Certificate::from_der(der));
+    certificates
+        .collect::<Result<_, _>>()
+        .map_err(|error| unusable(&error))
 }
 
 fn write_pem(certificates: &[Certificate]) -> x509_cert::der::Result<String> {
@@ -289,8 +293,17 @@ pub(super) fn public_key(certificate: &Certificate) -> Result<PublicKey, String>
     PublicKey::from_spki_der(&der).map_err(|error| error.to_string())
 }
 
-fn is_over(certificate: &Certificate, key: &PublicKey) -> bool {
-    public_key(certificate).is_ok_and(|theirs| theirs.thumbprint() == key.thumbprint())
+/// Where the first certificate over a key is.
+fn position_over(certificates: &[Certificate], key: &PublicKey) -> Option<usize> {
+    let spki = key.to_spki_der();
+    let states_it = |certificate: &Certificate| {
+        let theirs = certificate.tbs_certificate().subject_public_key_info();
+        theirs.to_der().is_ok_and(|theirs| theirs == spki)
+    };
+    let is_over = |certificate| public_key(certificate).is_ok_and(|theirs| theirs == *key);
+    // Most write a key as is done here. To read one takes much longer than to compare.
+    let stated = certificates.iter().position(states_it);
+    stated.or_else(|| certificates.iter().position(is_over))
 }
 
 /// RFC 5280 sections 4.2.1.3 and 4.2.1.9.

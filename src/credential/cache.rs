@@ -38,6 +38,12 @@ impl CredentialCache {
         (is_current && is_fresh).then(|| Rc::clone(delivery))
     }
 
+    /// What is remembered of a domain, whether it is still so or not.
+    pub fn former(&self, domain: &Domain) -> Option<Rc<Delivery>> {
+        let contents = self.0.borrow();
+        contents.deliveries.get(&domain.generation()).cloned()
+    }
+
     /// Remembers a domain's keys.
     pub fn insert(&self, domain: &Domain, delivery: Delivery) -> Rc<Delivery> {
         self.insert_within(CAPACITY_BYTES, domain.generation(), delivery)

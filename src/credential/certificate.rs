@@ -36,12 +36,13 @@ const KEY_ID_LEN: usize = 20;
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// Signs a certificate over a domain key: `CN={domain}`, SAN URI `{domain server URL}#v{version}`.
+/// `ca_key` has both halves of the CA's key.
 ///
 /// # Errors
 /// A fault, when the CA's certificate or key does not do.
 pub fn sign(
     ca: &Certificate,
-    ca_key: &PrivateKey,
+    (ca_key, ca_public): (&PrivateKey, &PublicKey),
     key: &PublicKey,
     order: &CertificateOrder<'_>,
     not_before_s: i64,
@@ -69,7 +70,9 @@ pub fn sign(
         CertificateBuilder::new(profile, SerialNumber::generate(&mut rng), validity, spki)
             .map_err(|error| unsignable(&error))?;
     let certificate = match ca_key {
-        PrivateKey::P256(key) => builder.build::<_, EcdsaSignature>(&EcdsaSigner::new(key)),
+        PrivateKey::P256(key) => {
+            builder.build::<_, EcdsaSignature>(&EcdsaSigner::new(key, ca_public))
+        }
         // With randomness, so that the private-key operation is blinded.
         PrivateKey::Rsa(key) => builder.build_with_rng::<_, pkcs1v15::Signature, _>(
             &pkcs1v15::SigningKey::<Sha256>::new((**key).clone()),

@@ -25,8 +25,9 @@ pub(super) struct EcdsaSigner<'a> {
 }
 
 impl<'a> EcdsaSigner<'a> {
-    pub(super) fn new(key: &'a SecretKey) -> Self {
-        let public = VerifyingKey(PublicKey::P256(key.public_key()));
+    /// Takes both halves of a key: to derive the public one takes as long as to sign.
+    pub(super) fn new(key: &'a SecretKey, public: &PublicKey) -> Self {
+        let public = VerifyingKey(public.clone());
         Self { key, public }
     }
 }

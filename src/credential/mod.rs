@@ -7,5 +7,6 @@ pub mod cache;
 pub mod certificate;
 pub mod delivery;
 mod ecdsa;
+pub mod pem;
 mod private_jwk;
 pub mod stored_key;

@@ -7,8 +7,9 @@ use anonymous_domains_protocol::{
     response::{DeregisterResponse, RegisterResponse},
 };
 use http::{Response, request::Parts};
+use serde_json::value::RawValue;
 
-use super::{App, Body, domain_name, has_media_type, json};
+use super::{App, Body, domain_name, has_media_type, json, json_within};
 use crate::{
     authentication::Credentials,
     context::RequestContext,
@@ -21,6 +22,9 @@ use crate::{
     registration,
     store::Store,
 };
+
+/// More than an answer to a registration has beside its credentials and keys, in bytes.
+const NAMES: usize = 512;
 
 /// What is known so far of a request.
 #[derive(Default)]
@@ -64,7 +68,12 @@ pub(super) async fn register<S: Store, E: Environment>(
         Err(error) => (Err(error), None),
     };
     known.record(journal, Kind::Registration, outcome, version);
-    json(&result?, true)
+    let answer = result?;
+    let keys_len = answer
+        .encrypted_keys
+        .as_ref()
+        .map_or(0, |it| it.get().len());
+    json_within(answer.credentials.size() + keys_len + NAMES, &answer, true)
 }
 
 /// Answers a request to leave, or its preview.
@@ -93,7 +102,7 @@ async fn join<S: Store, E: Environment>(
     body: impl Body,
     journal: Journal<'_, E>,
     known: &mut Known,
-) -> Result<RegisterResponse<delivery::Credentials>, Error> {
+) -> Result<RegisterResponse<delivery::Credentials, Box<RawValue>>, Error> {
     let received = received(app, head, domain, known)?;
     let request = received.open_registration(&read(head, body).await?)?;
     known.machine = Some(request.machine.guid);

@@ -250,7 +250,17 @@ fn has_media_type(headers: &HeaderMap, expected: &str) -> bool {
 }
 
 fn json(document: &impl Serialize, no_store: bool) -> Result<Response<Vec<u8>>, Error> {
-    let body = serde_json::to_vec(document)
+    json_within(256, document, no_store)
+}
+
+/// [`json()`] of a document that has about `capacity` bytes. Where it has no more, it is not moved.
+fn json_within(
+    capacity: usize,
+    document: &impl Serialize,
+    no_store: bool,
+) -> Result<Response<Vec<u8>>, Error> {
+    let mut body = Vec::with_capacity(capacity);
+    serde_json::to_writer(&mut body, document)
         .map_err(|error| Error::fault(format!("an answer cannot be written: {error}")))?;
     response(StatusCode::OK, JSON, body, no_store)
 }

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from joserfc import jwe, jwk
 
+from certificates import parse_chain, public_bytes
 from machines import Machine, b64url_decode
 
 JOSE = "application/jose+json"
@@ -246,9 +247,11 @@ class Joined:
             return
         assert self.credentials, "encryptedKeys without credentials"
         self.private_keys = open_keys(self.body["encryptedKeys"], self.machine)["keys"]
-        assert [(k["kid"], k["x5c"]) for k in self.private_keys] == [
-            (c["kid"], c["x5c"]) for c in self.credentials
-        ]
+        for key, credential in zip(self.private_keys, self.credentials, strict=True):
+            assert key["kid"] == credential["kid"]
+            assert key.get("x5c", credential["x5c"]) == credential["x5c"]
+            leaf = parse_chain(credential["x5c"])[0]
+            assert public_bytes(public_key(key)) == public_bytes(leaf.public_key())
 
     @property
     def credentials(self) -> list[dict]:
@@ -261,6 +264,11 @@ class Joined:
     @property
     def new_member(self) -> bool:
         return self.body["newMember"]
+
+
+def public_key(private_jwk: dict):
+    public = {"kty", "crv", "x", "y", "n", "e"} & set(private_jwk)
+    return jwk.import_key({name: private_jwk[name] for name in public}).public_key
 
 
 def jwe_header(token: str) -> dict:

@@ -78,9 +78,10 @@ def test_every_type_of_domain_key(gateway_with, domain, tmp_path, setting, bits)
 
 def test_a_domain_key_is_rsa_2048_unless_told_otherwise(own_gateway, domain):
     client = own_gateway(domain_key_type=None).client
-    private = client.join(domain, Machine.ec()).private_keys[0]
+    joined = client.join(domain, Machine.ec())
+    private = joined.private_keys[0]
     assert private["kty"] == "RSA"
-    leaf = parse_chain(private["x5c"])[0]
+    leaf = parse_chain(joined.credentials[0]["x5c"])[0]
     assert check_private_key(private, leaf).key_size == 2048
 
 
@@ -115,7 +116,7 @@ def test_credential_ttl(gateway_with, domain):
 
 def test_an_answer_of_more_than_a_mebibyte(own_gateway, domain, tmp_path):
     """Hosts take a response in pieces: this one is several."""
-    root = new_ca("Root", padding=60_000)
+    root = new_ca("Root", padding=100_000)
     ca, key = new_ca("Domain CA", root)
     chain = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in (ca, root[0]))
     settings = {"ca_certificate": chain, "ca_private_key": key_pem(key)}

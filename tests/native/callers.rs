@@ -2,6 +2,7 @@
 
 use anonymous_domains_protocol::{
     ids::MachineGuid,
+    jwe,
     jwk::{KeyType, PrivateKey},
     request::{DeregisterRequest, RegisterRequest},
 };
@@ -96,6 +97,13 @@ pub fn versions(joined: &Value) -> Vec<u64> {
         .iter()
         .map(|credential| credential["keyVersion"].as_u64().unwrap())
         .collect()
+}
+
+/// The key set of a registration's answer.
+pub fn private_keys(joined: &Value, machine: &Machine) -> Value {
+    let encrypted = joined["encryptedKeys"].as_str().unwrap();
+    let opened = jwe::decrypt(encrypted, &machine.key).unwrap();
+    serde_json::from_slice(&opened).unwrap()
 }
 
 /// Two instances of the server, with stores of their own until one is handed over.

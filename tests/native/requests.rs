@@ -11,8 +11,8 @@ use x509_cert::der::{Decode, Encode};
 
 use crate::{
     callers::{
-        Machine, URL, admin, assert_refused, get, hand_over, post, two_instances, versions,
-        working_app,
+        Machine, URL, admin, assert_refused, get, hand_over, post, private_keys, two_instances,
+        versions, working_app,
     },
     support::{NOW_MS, TestApp, app, ca_params, json, self_signed, settings},
 };
@@ -59,7 +59,7 @@ fn the_private_keys_reach_the_machine_and_fit_the_certificates() {
     assert_eq!(keys.len(), 1);
     for (key, credential) in keys.iter().zip(joined["credentials"].as_array().unwrap()) {
         assert_eq!(key["kid"], credential["kid"]);
-        assert_eq!(key["x5c"], credential["x5c"]);
+        assert_eq!(key["x5c"], Value::Null, "the credential has it");
         let private = PrivateKey::from_jwk(key).unwrap();
         let der = credential["x5c"][0].as_str().unwrap();
         let der = base64url::decode_standard(der).unwrap();
@@ -202,6 +202,24 @@ fn only_credentials_above_the_known_version_are_delivered() {
         assert_eq!(private_kids, kids, "above {known}");
         assert_eq!(private.is_none(), expected.is_empty());
     }
+}
+
+#[test]
+fn what_an_instance_has_opened_before_a_rollover_is_what_another_opens_after_it() {
+    let (app, another) = two_instances();
+    let (resident, leaver) = (Machine::new(), Machine::new());
+    resident.join(&app);
+    leaver.join(&app);
+    leaver.leave_at(&app, NOW_MS, false);
+    let joined = resident.join(&app);
+    assert_eq!(versions(&joined), [1, 2]);
+    hand_over(&app, &another);
+    let same = resident.join(&another);
+    assert_eq!(joined["credentials"], same["credentials"]);
+    assert_eq!(
+        private_keys(&joined, &resident),
+        private_keys(&same, &resident)
+    );
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Domains that move from one store to another.
 
 use anonymous_domains::{http::App, store::rows::Limits, tables::Tables};
-use anonymous_domains_protocol::{base64url, jwe};
+use anonymous_domains_protocol::base64url;
 use serde_json::{Value, json};
 
 use crate::{
-    callers::{Machine, URL, admin, assert_refused, get, two_instances, versions},
+    callers::{Machine, URL, admin, assert_refused, get, private_keys, two_instances, versions},
     support::{
         Ca, MemoryStore, TestApp, TestEnvironment, app, ca_params, json, self_signed, settings,
     },
@@ -100,12 +100,6 @@ fn view(app: &TestApp) -> Value {
         get("/blocked"),
         get("/keys")
     ])
-}
-
-fn private_keys(joined: &Value, machine: &Machine) -> Value {
-    let encrypted = joined["encryptedKeys"].as_str().unwrap();
-    let opened = jwe::decrypt(encrypted, &machine.key).unwrap();
-    serde_json::from_slice(&opened).unwrap()
 }
 
 fn leave(app: &TestApp, machine: &Machine) {

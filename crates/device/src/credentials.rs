@@ -61,7 +61,7 @@ pub fn open(
             let jwk = keys
                 .iter()
                 .find(|jwk| jwk["kid"] == credential.kid.as_str())
-                .filter(|jwk| jwk["x5c"] == serde_json::json!(credential.x5c))
+                .filter(|jwk| names_no_other_chain(jwk, credential))
                 .ok_or_else(|| {
                     untrusted(
                         url,
@@ -76,6 +76,13 @@ pub fn open(
             })
         })
         .collect()
+}
+
+/// Whether a private JWK has the credential's `x5c`, or none: the `kid` ties them, and that the key
+/// is the certificate's is checked with the rest of the credential ([`check`]).
+fn names_no_other_chain(jwk: &Value, credential: &Credential) -> bool {
+    jwk.get("x5c")
+        .is_none_or(|x5c| *x5c == serde_json::json!(credential.x5c))
 }
 
 /// The private JWKs of an answer.

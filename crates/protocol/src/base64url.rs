@@ -56,6 +56,11 @@ pub fn encode_standard(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
+/// Appends what [`encode_standard`] gives to `text`.
+pub fn encode_standard_to(bytes: &[u8], text: &mut String) {
+    STANDARD.encode_string(bytes, text);
+}
+
 /// Decodes standard base64 with padding.
 ///
 /// # Errors

@@ -8,11 +8,11 @@ use crate::ids::{DomainName, MachineGuid};
 /// The `cty` of the JWE that holds a domain's private keys (RFC 7517 section 8.5.2).
 pub const KEY_SET_CONTENT_TYPE: &str = "jwk-set+json";
 
-/// The answer to a registration. A server may have its `credentials` written out already; for
-/// everybody else they are [`Credential`]s.
+/// The answer to a registration. A server may have `credentials` and `encryptedKeys` written out
+/// already; for everybody else they are [`Credential`]s and text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RegisterResponse<Credentials = Vec<Credential>> {
+pub struct RegisterResponse<Credentials = Vec<Credential>, Keys = String> {
     /// The domain.
     pub domain: DomainName,
     /// The machine.
@@ -27,19 +27,20 @@ pub struct RegisterResponse<Credentials = Vec<Credential>> {
     pub credentials: Credentials,
     /// A compact JWE to the machine's key with one private JWK per credential; its plaintext is a
     /// [`PrivateKeySet`]. `null` where `credentials` is empty.
-    pub encrypted_keys: Option<String>,
+    pub encrypted_keys: Option<Keys>,
 }
 
-/// The public half of a domain credential: the certificate of one version of the domain's key.
+/// The public half of a domain credential: the certificate of one version of the domain's key. A
+/// server may have `x5c` written out already.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Credential {
+pub struct Credential<X5c = Vec<String>> {
     /// The key's version, from 1.
     pub key_version: u64,
     /// The key's name: `{domain}/{keyVersion}`.
     pub kid: String,
     /// The certificate and its chain up to the domain CA, each DER in standard base64.
-    pub x5c: Vec<String>,
+    pub x5c: X5c,
     /// The first moment of the certificate's validity, in RFC 3339.
     pub not_before: String,
     /// The last moment of the certificate's validity, in RFC 3339.
@@ -96,7 +97,7 @@ pub struct Health {
 }
 
 /// The plaintext of [`RegisterResponse::encrypted_keys`]: a JWK Set (RFC 7517 section 5) of private
-/// JWKs, each with the `kid` and `x5c` of its credential.
+/// JWKs, each with the `kid` of its credential, and its `x5c` where the server likes.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct PrivateKeySet {
     /// The private JWKs.

@@ -217,7 +217,6 @@ impl State {
             }));
             let mut jwk: Value = serde_json::from_str(&key.to_jwk()).unwrap();
             jwk["kid"] = kid.into();
-            jwk["x5c"] = json!(x5c);
             jwks.push(jwk);
         }
         let mut keys = json!({ "keys": jwks });

@@ -13,7 +13,7 @@ use rsa::{
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::{JwkError, KeyType, PublicKey, RSA_MAX_BITS, ec, member};
+use super::{JwkError, KeyType, PublicKey, RSA_MAX_BITS, ec, member, push_member};
 use crate::{base64url, random};
 
 /// A private key within the limits of [`PublicKey`]. It is wiped when dropped, and shows no more
@@ -152,9 +152,15 @@ impl PrivateKey {
     /// The text of the private JWK: the public members, and `d`, `p`, `q`, `dp`, `dq`, `qi` (RFC
     /// 7518 section 6.3.2) or `d` (section 6.2.2).
     pub fn to_jwk(&self) -> Zeroizing<String> {
+        self.to_jwk_over(&self.public_key())
+    }
+
+    /// [`Self::to_jwk`] of a key whose public half is known. To derive it takes a P-256 key a base
+    /// point multiplication.
+    pub fn to_jwk_over(&self, public: &PublicKey) -> Zeroizing<String> {
         // Put together by hand, so that no copy of a secret is left behind by a JSON tree.
         let mut text = Zeroizing::new(String::with_capacity(4096));
-        for (name, value) in self.public_key().members() {
+        for (name, value) in public.members() {
             push_member(&mut text, name, &value);
         }
         for (name, value) in self.secret_members() {
@@ -277,13 +283,6 @@ fn stated_in_sec1(der: &[u8]) -> Result<Option<PublicKey>, JwkError> {
         "the SEC 1 key is malformed or not on the curve P-256",
     ))?;
     Ok(stated.map(PublicKey::P256))
-}
-
-fn push_member(text: &mut String, name: &str, value: &str) {
-    text.push(if text.is_empty() { '{' } else { ',' });
-    for part in ["\"", name, "\":\"", value, "\""] {
-        text.push_str(part);
-    }
 }
 
 /// A number of at most the longest modulus; its storage tells nothing of a secret's length.
