@@ -81,24 +81,8 @@ impl Tables {
             [next_byte(far) ^ near, second]
         };
         // No loop: the compiler would compute each address in three instructions.
-        let [
-            b15,
-            b14,
-            b13,
-            b12,
-            b11,
-            b10,
-            b9,
-            b8,
-            b7,
-            b6,
-            b5,
-            b4,
-            b3,
-            b2,
-            b1,
-            b0,
-        ] = &*self.0;
+        #[rustfmt::skip]
+        let [b15, b14, b13, b12, b11, b10, b9, b8, b7, b6, b5, b4, b3, b2, b1, b0] = &*self.0;
         let sum = [Word::ZERO; 2];
         let sum = step(b15, sum);
         let sum = step(b14, sum);
@@ -179,24 +163,8 @@ impl<'a> Ghash<'a> {
 /// The bytes of both halves of the rows, taking turns.
 #[inline(always)]
 fn interleaved(rows: [Word; 16]) -> [Word; 16] {
-    let [
-        r0,
-        r1,
-        r2,
-        r3,
-        r4,
-        r5,
-        r6,
-        r7,
-        r8,
-        r9,
-        r10,
-        r11,
-        r12,
-        r13,
-        r14,
-        r15,
-    ] = rows;
+    #[rustfmt::skip]
+    let [r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12, r13, r14, r15] = rows;
     [
         r0.low_interleaved(r8),
         r0.high_interleaved(r8),
