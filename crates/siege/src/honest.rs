@@ -106,15 +106,13 @@ impl Honest {
     /// # Errors
     ///
     /// If one cannot.
-    pub fn settle(
-        server: SocketAddr,
-        domain: String,
-        has_slow_keys: bool,
-    ) -> anyhow::Result<Self> {
+    pub fn settle(server: SocketAddr, domain: String, has_slow_keys: bool) -> anyhow::Result<Self> {
         let honest = Self {
             server,
             domain,
-            members: (0..MEMBERS).map(|_| Machine::new(KeyType::EcP256)).collect(),
+            members: (0..MEMBERS)
+                .map(|_| Machine::new(KeyType::EcP256))
+                .collect(),
             has_slow_keys,
         };
         block_on(async {
@@ -205,9 +203,7 @@ impl Honest {
             Kind::FirstJoin => {
                 requests.join(&format!("{prefix}-{number}-{count}"), &self.members[0])
             }
-            Kind::Read => {
-                requests.get(&format!("/flashaccess/domainserver/{}", self.domain))
-            }
+            Kind::Read => requests.get(&format!("/flashaccess/domainserver/{}", self.domain)),
         }
     }
 

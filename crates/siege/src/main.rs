@@ -42,7 +42,9 @@ fn chosen(names: &[String]) -> Vec<Attack> {
     if let Some(unknown) = names.iter().find(|name| !is_known(name)) {
         let known: Vec<_> = all.iter().map(|attack| attack.name).collect();
         let text = format!("there is no attack {unknown}, but {}", known.join(", "));
-        Arguments::command().error(ErrorKind::InvalidValue, text).exit();
+        Arguments::command()
+            .error(ErrorKind::InvalidValue, text)
+            .exit();
     }
     let is_chosen = |attack: &Attack| names.is_empty() || names.iter().any(|it| it == attack.name);
     all.into_iter().filter(is_chosen).collect()
@@ -73,7 +75,7 @@ fn run(arguments: &Arguments, chosen: &[Attack]) -> anyhow::Result<bool> {
             joins: 500,
         },
     };
-    let conditions = conditions(arguments, plan);
+    let conditions = conditions(plan);
     let directory = tempfile::Builder::new().prefix("siege-").tempdir()?;
     let tell = |outcome: &_| println!("{}", report::line(outcome));
     let outcomes = siege(&programs, directory.path(), chosen, plan, tell)?;
@@ -83,7 +85,10 @@ fn run(arguments: &Arguments, chosen: &[Attack]) -> anyhow::Result<bool> {
         let results = format!("{conditions}\n\n{table}\n{}", report::attacks(chosen));
         report::write_into(document, &results)?;
     }
-    let wrong = outcomes.iter().map(|outcome| outcome.wrong.len()).sum::<usize>();
+    let wrong = outcomes
+        .iter()
+        .map(|outcome| outcome.wrong.len())
+        .sum::<usize>();
     println!(
         "verdict: {} attacks, {}",
         outcomes.len(),
@@ -96,13 +101,14 @@ fn run(arguments: &Arguments, chosen: &[Attack]) -> anyhow::Result<bool> {
 }
 
 /// What the figures depend on.
-fn conditions(arguments: &Arguments, plan: Plan) -> String {
+fn conditions(plan: Plan) -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or("unknown").to_owned();
     format!(
         "{} turns of {} s each, on {cores} cores; the load of the machine before was {load}.",
-        plan.turns, arguments.seconds
+        plan.turns,
+        plan.duration.as_secs_f64()
     )
 }
 

@@ -159,7 +159,12 @@ mod tests {
              50 connections | 0.25 | 64"
         );
         let columns = table.lines().map(|line| line.split('|').count());
-        assert!(columns.collect::<Vec<_>>().iter().all(|number| *number == 9));
+        assert!(
+            columns
+                .collect::<Vec<_>>()
+                .iter()
+                .all(|number| *number == 9)
+        );
         assert_eq!(
             line(&outcome()),
             "slow-heads (default): steady join 2.0, 30 (15) ms, 100 connections, 3 connections \

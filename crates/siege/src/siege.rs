@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use rustix::process::setpriority_process;
+use rustix::process::{getpriority_process, setpriority_process};
 
 use crate::{
     attacks::Attack,
@@ -22,9 +22,9 @@ use crate::{
 /// for requests and for answers, and for a thousand connections 0.3 MiB each.
 const MAX_MEMORY_BYTES: u64 = 2 << 30;
 
-/// The priority of hostile clients: they stand for other machines, whose processors are not this
-/// one's.
-const NICE: i32 = 15;
+/// By how much hostile clients are nicer than all others: they stand for other machines, whose
+/// processors are not this one's.
+const NICER: i32 = 10;
 
 /// For how much longer than the honest clients the hostile ones go on.
 const LONGER: Duration = Duration::from_millis(300);
@@ -197,7 +197,7 @@ fn run(
     ready: &mpsc::Sender<()>,
 ) -> anyhow::Result<Tally> {
     // If this is not allowed, the honest clients' times are worse than they should be.
-    let _ = setpriority_process(None, NICE);
+    let _ = getpriority_process(None).and_then(|nice| setpriority_process(None, nice + NICER));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -225,14 +225,22 @@ pub fn siege(
 ) -> anyhow::Result<Vec<Outcome>> {
     let mut tries: Vec<_> = attacks
         .iter()
-        .flat_map(|attack| attack.settings.iter().map(move |&settings| (settings, *attack)))
+        .flat_map(|attack| {
+            attack
+                .settings
+                .iter()
+                .map(move |&settings| (settings, *attack))
+        })
         .collect();
     // One gateway after another.
     tries.sort_by_key(|(settings, _)| *settings);
     let mut place: Option<Place> = None;
     let mut outcomes = Vec::new();
     for (number, (settings, attack)) in tries.into_iter().enumerate() {
-        if place.as_ref().is_none_or(|place| place.target.settings != settings) {
+        if place
+            .as_ref()
+            .is_none_or(|place| place.target.settings != settings)
+        {
             drop(place.take());
         }
         let place = match &mut place {

@@ -239,7 +239,9 @@ async fn closed_windows(field: Field) {
                     continue;
                 };
                 let write = async |mut writer: OwnedWriteHalf| {
-                    writer.write_all(&frame(kind::SETTINGS, ACK, 0, &[])).await?;
+                    writer
+                        .write_all(&frame(kind::SETTINGS, ACK, 0, &[]))
+                        .await?;
                     for number in 0..STREAMS {
                         let flags = END_HEADERS | END_STREAM;
                         let head = frame(kind::HEADERS, flags, 2 * number + 1, &block);

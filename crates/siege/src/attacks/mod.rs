@@ -68,7 +68,11 @@ mod tests {
         assert_eq!(names.len(), all.len());
         for attack in all {
             let texts = [attack.what, attack.unit, attack.limit];
-            assert!(texts.iter().all(|text| !text.is_empty() && !text.contains('|')));
+            assert!(
+                texts
+                    .iter()
+                    .all(|text| !text.is_empty() && !text.contains('|'))
+            );
             assert!(!attack.settings.is_empty());
         }
     }
