@@ -302,7 +302,7 @@ async fn wrong_lengths(field: Field) {
     let client = |field: Field, client: usize| async move {
         let mut turn = client;
         while !field.is_over() {
-            let short = turn % 2 == 0;
+            let short = turn.is_multiple_of(2);
             turn += 1;
             let length = (if short {
                 body.len() + 10
