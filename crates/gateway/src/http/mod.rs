@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! serve -> admission, drive, service
-//! drive -> connection, response, write_timeout
+//! drive -> connection, response, turns, write_timeout
 //! service -> access, caller, rate_limit, target, request_body, response, connection, route, internal
 //! ```
 
@@ -25,6 +25,7 @@ mod route;
 pub mod serve;
 mod service;
 mod target;
+mod turns;
 mod write_timeout;
 
 pub use connection::Connection;

@@ -10,8 +10,8 @@ use crate::{field::Field, target::Settings, wire::Wire};
 /// How long a connection is looked at that should be closed at once.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Clients that connect at the same time.
-const CONNECTING: usize = 50;
+/// How many connections each client opens, of those that connect at the same time.
+const EACH: usize = 20;
 
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {
@@ -54,11 +54,12 @@ async fn held_connections(field: Field) {
 
 /// Opens connections, keeps those that the gateway keeps until the end, and returns their number.
 async fn open(field: &Field, number: usize) -> usize {
+    let clients = number.div_ceil(EACH);
     let held = std::rc::Rc::<std::cell::RefCell<Vec<Wire>>>::default();
     let client = |field: Field, client: usize| {
         let held = std::rc::Rc::clone(&held);
         async move {
-            for _ in (client..number).step_by(CONNECTING) {
+            for _ in (client..number).step_by(clients) {
                 if field.is_over() {
                     return;
                 }
@@ -74,7 +75,7 @@ async fn open(field: &Field, number: usize) -> usize {
             }
         }
     };
-    field.each(CONNECTING, client).await;
+    field.each(clients, client).await;
     let number = held.borrow().len();
     field.hold().await;
     number
