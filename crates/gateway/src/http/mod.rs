@@ -15,6 +15,7 @@ mod connection;
 mod drive;
 mod forwarded;
 mod internal;
+pub mod listen;
 mod min_rate;
 mod pool;
 pub mod problem;

@@ -46,7 +46,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "h2-settings",
         what: "8 connections send SETTINGS frames",
         unit: "frame",
-        limit: "the cost of a frame; 30 s for a client that reads nothing",
+        limit: "4 KiB of frames, then others have their turn; no setting: the network in front",
         settings: DEFAULT,
         run: |field| {
             let settings = frame(kind::SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0]);
@@ -57,7 +57,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "h2-ping",
         what: "8 connections send PING frames",
         unit: "frame",
-        limit: "the cost of a frame; 30 s for a client that reads nothing",
+        limit: "4 KiB of frames, then others have their turn; no setting: the network in front",
         settings: DEFAULT,
         run: |field| Box::pin(control(field, frame(kind::PING, 0, 0, &[0; 8]))),
     },
@@ -73,7 +73,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "h2-closed-windows",
         what: "100 connections ask 64 times for /openapi.json, and never open a window",
         unit: "stream",
-        limit: "30 s for an answer; one client gets half of 256 MiB of answers",
+        limit: "the burst of `--rate-limit-client`; 30 s for an answer; half of 256 MiB of answers",
         settings: DEFAULT,
         run: |field| Box::pin(closed_windows(field)),
     },

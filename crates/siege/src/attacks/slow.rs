@@ -33,7 +33,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "slow-readers",
         what: "100 connections ask for /openapi.json 200 times each, and read a byte at a time",
         unit: "request",
-        limit: "16 KiB/s after 30 s; one client gets half of 256 MiB of answers",
+        limit: "the burst of `--rate-limit-client`; 16 KiB/s after 30 s; half of 256 MiB of answers",
         settings: DEFAULT,
         run: |field| Box::pin(slow_readers(field)),
     },
