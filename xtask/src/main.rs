@@ -16,6 +16,7 @@ mod process;
 mod python;
 mod redis;
 mod serve;
+mod siege;
 mod simulate;
 mod stress;
 mod test;
@@ -82,6 +83,27 @@ enum Task {
             value_name = "STRESS ARGS"
         )]
         stress_args: Vec<OsString>,
+    },
+    /// Besieges a gateway with hostile clients, and shows what honest ones notice
+    ///
+    /// docs/security.md has the attacks, and what was measured.
+    #[command(
+        disable_help_flag = true,
+        override_usage = "cargo xtask siege [SIEGE ARGS]",
+        after_help = "Examples:\n  \
+        cargo xtask siege\n  \
+        cargo xtask siege smuggling h2-rapid-reset --seconds 10\n  \
+        cargo xtask siege --write docs/security.md\n  \
+        cargo xtask siege --help    its own options"
+    )]
+    Siege {
+        /// Arguments for the siege
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "SIEGE ARGS"
+        )]
+        siege_args: Vec<OsString>,
     },
     /// Measures the server beside what it is compared to, and writes docs/benchmarks.md
     ///
@@ -189,6 +211,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Task::Demo => demo::run(&workspace),
         Task::Serve { gateway_args } => serve::run(&workspace, &gateway_args),
         Task::Stress { stress_args } => stress::run(&workspace, &stress_args),
+        Task::Siege { siege_args } => siege::run(&workspace, &siege_args),
         Task::Bench { bench_args } => bench::run(&workspace, &bench_args),
         Task::Test { quick } => test::run(&workspace, quick),
         Task::Simulate { arguments } => simulate::run(&workspace, &arguments),

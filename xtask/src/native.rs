@@ -1,4 +1,4 @@
-//! The native programs: the gateway, a device's command and an operator's, and the stress test.
+//! The native programs: the gateway, a device's command and an operator's, the stress test and more.
 
 use std::{path::PathBuf, process::Command};
 
@@ -12,6 +12,7 @@ pub struct Programs {
     pub device: PathBuf,
     pub domainctl: PathBuf,
     pub stress: PathBuf,
+    pub siege: PathBuf,
     pub bench: PathBuf,
 }
 
@@ -55,6 +56,11 @@ pub fn build_stress(workspace: &Workspace) -> Result<PathBuf> {
     Ok(cargo_build(workspace, &["--package=anonymous-domains-stress"])?.stress)
 }
 
+/// Builds the siege where its inputs changed.
+pub fn build_siege(workspace: &Workspace) -> Result<PathBuf> {
+    Ok(cargo_build(workspace, &["--package=anonymous-domains-siege"])?.siege)
+}
+
 fn cargo_build(workspace: &Workspace, what: &[&str]) -> Result<Programs> {
     let is_release = what.contains(&"--release");
     let directory = if is_release { "release" } else { "debug" };
@@ -72,6 +78,7 @@ fn cargo_build(workspace: &Workspace, what: &[&str]) -> Result<Programs> {
         device: program("domain-device"),
         domainctl: program("domainctl"),
         stress: program("stress"),
+        siege: program("siege"),
         bench: program("bench"),
     })
 }

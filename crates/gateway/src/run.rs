@@ -2,7 +2,7 @@
 
 use std::{
     io::Write as _,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -11,7 +11,6 @@ use std::{
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use tokio::{
-    net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::oneshot,
     task::JoinHandle,
@@ -21,7 +20,10 @@ use tokio::{
 use crate::{
     cli::{Arguments, TlsSource},
     domains::{Builder, Domains},
-    http::serve::{Connections, serve},
+    http::{
+        listen::listen,
+        serve::{Connections, serve},
+    },
     jwks::{AUTH_JWKS, KeySource},
     observation::{AuditLog, Traces},
     reload::Reloader,
@@ -51,18 +53,12 @@ pub async fn run(arguments: Arguments, log: LogFilter) -> anyhow::Result<()> {
     // Before everything slow, so that no signal is lost.
     let mut shutdown = pin!(shutdown_signal()?);
     let hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
-    let listener = TcpListener::bind(arguments.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", arguments.listen))?;
-
-    let internal_listener = match arguments.watching.internal_listen {
-        Some(address) => Some(
-            TcpListener::bind(address)
-                .await
-                .with_context(|| format!("cannot listen on {address}"))?,
-        ),
-        None => None,
+    let listen_on = |address: SocketAddr| {
+        listen(address).with_context(|| format!("cannot listen on {address}"))
     };
+    let listener = listen_on(arguments.listen)?;
+    let internal_listener = arguments.watching.internal_listen.map(listen_on);
+    let internal_listener = internal_listener.transpose()?;
     let watching = &arguments.watching;
     let traces = match &watching.otlp_endpoint {
         Some(endpoint) => Some(Traces::new(endpoint, watching.otlp_sample_ratio)?),

@@ -30,8 +30,14 @@ impl Gateway {
     /// limit rates, because one program here is many clients, and ignores the settings in the caller's
     /// own environment.
     pub fn command(program: &Path, component: &Path, state: &Path) -> Command {
-        let mut command = Command::new(program);
+        let mut command = Self::limited_command(program, component, state);
         command.args(["--rate-limit-client", "off", "--rate-limit-domain", "off"]);
+        command
+    }
+
+    /// As [`command`](Self::command), but with the gateway's own limits of rates.
+    pub fn limited_command(program: &Path, component: &Path, state: &Path) -> Command {
+        let mut command = Command::new(program);
         command.args(["--log", "warn", "--component"]);
         command.arg(component).arg("--state").arg(state);
         for (name, _) in std::env::vars_os() {

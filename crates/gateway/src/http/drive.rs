@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     connection::{Connection, Verdict},
     response::ResponseBody,
+    turns::Turns,
     write_timeout::WriteTimeout,
 };
 
@@ -80,7 +81,8 @@ pub(super) async fn drive<S, A, F>(
         let response = answer(request, Arc::clone(connection));
         async move { Ok::<_, std::convert::Infallible>(response.await) }
     });
-    let stream = TokioIo::new(WriteTimeout::new(stream, WRITE_TIMEOUT));
+    let stream = WriteTimeout::new(stream, WRITE_TIMEOUT);
+    let stream = TokioIo::new(Turns::new(stream));
     let mut serving = pin!(builder.serve_connection(stream, service));
     let mut checks = tokio::time::interval(CHECK_INTERVAL);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);

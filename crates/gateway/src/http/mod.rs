@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! serve -> admission, drive, service
-//! drive -> connection, response, write_timeout
+//! drive -> connection, response, turns, write_timeout
 //! service -> access, caller, rate_limit, target, request_body, response, connection, route, internal
 //! ```
 
@@ -15,6 +15,7 @@ mod connection;
 mod drive;
 mod forwarded;
 mod internal;
+pub mod listen;
 mod min_rate;
 mod pool;
 pub mod problem;
@@ -25,6 +26,7 @@ mod route;
 pub mod serve;
 mod service;
 mod target;
+mod turns;
 mod write_timeout;
 
 pub use connection::Connection;
