@@ -13,7 +13,7 @@ mod body_policy;
 mod caller;
 mod connection;
 mod drive;
-mod forwarded;
+pub mod forwarded;
 mod internal;
 mod min_rate;
 mod pool;
@@ -24,7 +24,7 @@ mod response;
 mod route;
 pub mod serve;
 mod service;
-mod target;
+pub mod target;
 mod write_timeout;
 
 pub use connection::Connection;

@@ -24,7 +24,7 @@ use super::problem::Problem;
 ///
 /// [`Problem::BadTarget`] if the header is missing, repeated or invalid, if it contradicts an
 /// authority in the URI, or if the target is not a path.
-pub(super) fn make_absolute<B>(
+pub fn make_absolute<B>(
     request: &mut Request<B>,
     scheme: Scheme,
     local: Option<SocketAddr>,
