@@ -7,8 +7,10 @@ use anonymous_domains_protocol::{
     jwk::{KeyType, PrivateKey},
 };
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyUsagePurpose, PublicKeyData,
+    SanType, SignatureAlgorithm, SigningKey,
 };
+use sha2::{Digest as _, Sha256};
 
 /// When the targets are, in milliseconds since 1970: 2026-11-22T19:41:28Z.
 pub const NOW_MS: i64 = 1_795_376_488_000;
@@ -49,30 +51,56 @@ pub struct Ca {
     /// Its key, as PEM.
     pub key_pem: String,
     params: CertificateParams,
-    key: KeyPair,
+    key: Signer,
+}
+
+/// A key that signs the same text the same, which rcgen's own do not.
+struct Signer {
+    key: anonymous_domains_p256_wasm::SecretKey,
+    public: [u8; 65],
+}
+
+impl Signer {
+    fn new(byte: u8) -> Self {
+        let PrivateKey::P256(key) = ec_key(byte) else {
+            unreachable!("it is a key of P-256")
+        };
+        let public = key.public_key().to_sec1();
+        Self { key, public }
+    }
+}
+
+impl PublicKeyData for Signer {
+    fn der_bytes(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &rcgen::PKCS_ECDSA_P256_SHA256
+    }
+}
+
+impl SigningKey for Signer {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        Ok(self.key.sign(&Sha256::digest(message).into()).to_der())
+    }
 }
 
 /// The one CA, of the domains and of the machines' certificates.
 pub fn ca() -> &'static Ca {
     static CA: OnceLock<Ca> = OnceLock::new();
     CA.get_or_init(|| {
-        let (key_pem, key) = key_pair(0x0c);
+        let key = Signer::new(0x0c);
         let params = ca_params("Fuzz CA");
         let certificate = params.self_signed(&key).expect("it can be signed");
         Ca {
             pem: certificate.pem(),
             der: certificate.der().to_vec(),
-            key_pem,
+            key_pem: ec_key(0x0c).to_pkcs8_pem().to_string(),
             params,
             key,
         }
     })
-}
-
-fn key_pair(byte: u8) -> (String, KeyPair) {
-    let pem = ec_key(byte).to_pkcs8_pem();
-    let pair = KeyPair::from_pem(&pem).expect("it is a key of P-256");
-    (pem.to_string(), pair)
 }
 
 fn ca_params(name: &str) -> CertificateParams {
@@ -88,7 +116,7 @@ fn ca_params(name: &str) -> CertificateParams {
 /// A machine's certificate and the intermediate CA that signed it, as DER.
 pub fn machine_chain(machine: u8) -> [Vec<u8>; 2] {
     let ca = ca();
-    let (_, key) = key_pair(0x1c);
+    let key = Signer::new(0x1c);
     let intermediate = ca_params("Fuzz intermediate");
     let issuer = Issuer::from_params(&ca.params, &ca.key);
     let certificate = intermediate
@@ -100,7 +128,7 @@ pub fn machine_chain(machine: u8) -> [Vec<u8>; 2] {
     leaf.subject_alt_names = vec![SanType::URI(urn.try_into().expect("it is ASCII"))];
     leaf.not_before = rcgen::date_time_ymd(2026, 1, 1);
     leaf.not_after = rcgen::date_time_ymd(2045, 1, 1);
-    let (_, leaf_key) = key_pair(machine);
+    let leaf_key = Signer::new(machine);
     let issuer = Issuer::from_params(&intermediate, &key);
     let leaf = leaf
         .signed_by(&leaf_key, &issuer)

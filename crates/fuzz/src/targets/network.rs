@@ -156,5 +156,6 @@ fn request_target_seeds() -> Vec<Vec<u8>> {
         seed(&[&[2], b"*\nh"]),
         seed(&[&[6], b"h:80\nh:80"]),
         seed(&[&[2], b"/\nu@h\nh"]),
+        seed(&[&[2], b"/\nh@h:80"]),
     ]
 }

@@ -154,11 +154,19 @@ fn device_seeds() -> Vec<Vec<u8>> {
 fn admin(bytes: &[u8]) {
     Server::with(|server| {
         for text in input::split(bytes, b"\n%%\n").into_iter().take(8) {
-            if let Some(request) = operators_request(text) {
-                server.send(request);
-            }
+            match operators_request(text) {
+                // The last line of an import is counted before it is refused.
+                Some(request) if is_last_line(request.body()) => server.send_step(request),
+                Some(request) => server.send(request),
+                None => continue,
+            };
         }
     });
+}
+
+fn is_last_line(body: &[u8]) -> bool {
+    let line = serde_json::from_slice::<serde_json::Value>(body);
+    line.is_ok_and(|line| line["part"] == "end")
 }
 
 /// The request of a text, if it is one that an HTTP server would let pass.
