@@ -28,7 +28,7 @@ use crate::{issuer::KeyDigest, store::tree::Header};
 
 /// What the directory's first row says of the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Ownership {
+pub enum Ownership {
     /// Nothing: this is another row.
     #[default]
     Elsewhere,

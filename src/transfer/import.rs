@@ -187,15 +187,22 @@ impl<S: Store, E: Environment, I: Issuer> Import<'_, S, E, I> {
         if entries.windows(2).any(|pair| pair[0].0 == pair[1].0) {
             return Err(invalid("a machine is there twice"));
         }
-        // Listed before they are blocked, as by an operator.
-        if !part.blocked.is_empty() {
-            let list = self.list_of_blocked(domain).await?;
-            for machine in &part.blocked {
+        let blocked: Vec<_> = part
+            .blocked
+            .iter()
+            .map(|machine| {
                 let at_s = match &machine.blocked_at {
                     Some(at) => seconds(at)?,
                     None => self.tables.env.now_s(),
                 };
-                let guid = machine.machine_guid;
+                Ok((machine.machine_guid, at_s))
+            })
+            .collect::<Result<_, Error>>()?;
+        // Listed before they are blocked, as by an operator. Once the count has begun only lines
+        // that came before can come again, and theirs are listed.
+        if !blocked.is_empty() && domain.info.epoch < EPOCH {
+            let list = self.list_of_blocked(domain).await?;
+            for (guid, at_s) in blocked {
                 blocked_machines::put_on_as_of(self.tables, list, guid, at_s).await?;
             }
         }

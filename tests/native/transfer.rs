@@ -348,6 +348,46 @@ fn lines_that_do_not_do_are_refused() {
     assert_eq!(view(&there), view(&here));
 }
 
+#[test]
+fn machines_that_are_refused_leave_nothing_behind() {
+    let (here, there) = two_instances();
+    Machine::new().join(&here);
+    let blocked = |guid: &str, at: &str| {
+        json!({
+            "part": "machines", "domain": "living-room", "members": [], "departed": [],
+            "blocked": [
+                { "machineGuid": guid, "blockedAt": "2026-11-22T19:41:28Z" },
+                { "machineGuid": "00000000-0000-4000-8000-000000000002", "blockedAt": at },
+            ],
+        })
+    };
+    let one = "00000000-0000-4000-8000-000000000001";
+    let lines = export(&here, 1);
+    assert!(import_line(&there, &lines[0], ID, false).1);
+    let before = there.tables.store.rows.borrow().clone();
+    let (answer, _) = import_line(&there, &blocked(one, "yesterday"), ID, false);
+    assert_eq!(answer["error"], "INVALID_REQUEST");
+    assert_eq!(*there.tables.store.rows.borrow(), before);
+
+    // The last line came before: what is new now is refused, and what came already is not.
+    let now = "2026-11-22T19:41:28Z";
+    assert!(import_line(&there, &blocked(one, now), ID, false).1);
+    let (answer, _) = import_line(&there, lines.last().unwrap(), ID, false);
+    assert_eq!(answer["error"], "INVALID_REQUEST");
+    for line in &lines[1..lines.len() - 1] {
+        import_line(&there, line, ID, false);
+    }
+    let mut end = lines.last().unwrap().clone();
+    end["members"] = json!(7);
+    import_line(&there, &end, ID, false);
+    let before = there.tables.store.rows.borrow().clone();
+    let other = "00000000-0000-4000-8000-000000000003";
+    let (answer, _) = import_line(&there, &blocked(other, now), ID, false);
+    assert_eq!(answer["error"], "INVALID_REQUEST");
+    assert_eq!(*there.tables.store.rows.borrow(), before);
+    assert!(import_line(&there, &blocked(one, now), ID, false).1);
+}
+
 /// A line that was held back until the domain was in use.
 #[test]
 fn a_late_line_changes_nothing() {

@@ -8,6 +8,7 @@ mod demo;
 mod dist;
 #[cfg(test)]
 mod documents;
+mod fuzz;
 mod mutants;
 mod native;
 mod needs;
@@ -156,6 +157,24 @@ enum Task {
         )]
         arguments: Vec<OsString>,
     },
+    /// Fuzzes whatever reads input from outside, with libFuzzer: 60 seconds each target, or as said
+    ///
+    /// Prints executions and coverage. What was found interesting is kept in target/fuzz, and the
+    /// next run goes on from there; an input for which a target does not hold is a file there too.
+    #[command(after_help = "Examples:\n  cargo xtask fuzz\n  \
+            cargo xtask fuzz store rows --seconds 3600\n  \
+            cargo xtask fuzz names --runs 100000000")]
+    Fuzz {
+        /// Targets; all by default
+        #[arg(value_name = "TARGET")]
+        targets: Vec<String>,
+        /// How long each target runs, in seconds
+        #[arg(long, value_name = "N")]
+        seconds: Option<u64>,
+        /// How many executions each target gets
+        #[arg(long, value_name = "N")]
+        runs: Option<u64>,
+    },
     /// Breaks the server in known ways, one at a time, and checks that the simulation notices
     ///
     /// Each patch in crates/simulation/mutants names the guarantee that it breaks. Those that are
@@ -215,6 +234,18 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Task::Bench { bench_args } => bench::run(&workspace, &bench_args),
         Task::Test { quick } => test::run(&workspace, quick),
         Task::Simulate { arguments } => simulate::run(&workspace, &arguments),
+        Task::Fuzz {
+            targets,
+            seconds,
+            runs,
+        } => fuzz::run(
+            &workspace,
+            &fuzz::Options {
+                targets,
+                seconds,
+                runs,
+            },
+        ),
         Task::Mutants { names } => mutants::run(&workspace, &names),
         Task::Component => show(component::build(&workspace)?.each()),
         Task::Dist { check, trial } => dist::run(&workspace, dist::Options { check, trial }),

@@ -117,7 +117,14 @@ impl FromStr for Network {
         if bits.checked_shl(prefix).unwrap_or(0) != 0 {
             return Err("the address has bits after its prefix");
         }
-        Ok(Self { address, prefix })
+        // As `contains` takes addresses.
+        Ok(match address.to_canonical() {
+            IpAddr::V4(address) if length == 128 && prefix >= 96 => Self {
+                address: address.into(),
+                prefix: prefix - 96,
+            },
+            _ => Self { address, prefix },
+        })
     }
 }
 
@@ -169,6 +176,9 @@ mod tests {
         assert!(!contains("2001:db8::/32", "2001:db9::"));
         assert!(contains("::/0", "2001:db8::"));
         assert!(contains("::1/128", "::1"));
+        assert!(contains("::ffff:10.0.0.1", "10.0.0.1"));
+        assert!(contains("::ffff:10.0.0.0/104", "10.255.0.1"));
+        assert!(!contains("::ffff:10.0.0.0/104", "11.0.0.0"));
         for text in [
             "",
             "10.0.0.1/8",

@@ -31,7 +31,7 @@ pub fn unix_seconds(rfc3339: &str) -> Option<i64> {
 /// protocol is, and a larger number could not be computed with.
 pub fn numeric_date_ms(value: &Value) -> Option<i64> {
     if let Some(seconds) = value.as_u64() {
-        return (seconds <= LAST_SECOND).then_some(seconds as i64 * 1000);
+        return (seconds <= LAST_SECOND).then(|| seconds as i64 * 1000);
     }
     value
         .as_f64()
@@ -58,6 +58,7 @@ mod tests {
         }
         for date in [
             json!(253_402_300_800_u64),
+            json!(179_537_648_817_953_765_u64),
             json!(u64::MAX),
             json!(1e30),
             json!(-1),

@@ -1,19 +1,45 @@
 //! Pseudo-random numbers that are the same on every machine and in every version.
 
+use std::vec::IntoIter;
+
 /// SplitMix64 (Steele, Lea and Flood, 2014): fast, small, and good enough to draw schedules.
 #[derive(Debug, Clone)]
-pub struct Random(u64);
+pub struct Random {
+    state: u64,
+    /// What somebody else has chosen, for the first numbers.
+    choices: Option<IntoIter<u16>>,
+}
 
 impl Random {
     /// The sequence of a seed.
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self {
+            state: seed,
+            choices: None,
+        }
+    }
+
+    /// Numbers of which the first are chosen: two bytes decide a number, as far as it is compared
+    /// with others below 65536. After them comes the sequence that their hash is the seed of.
+    pub fn chosen(choices: &[u8]) -> Self {
+        let mut digest = Digest::default();
+        digest.bytes(choices);
+        let pairs = choices.as_chunks().0.iter();
+        let choices: Vec<u16> = pairs.map(|pair| u16::from_be_bytes(*pair)).collect();
+        Self {
+            state: digest.value(),
+            choices: Some(choices.into_iter()),
+        }
     }
 
     /// The next number.
     pub fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0)
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let drawn = mix(self.state);
+        match self.choices.as_mut().and_then(Iterator::next) {
+            Some(chosen) => u64::from(chosen) << 48 | drawn >> 16,
+            None => drawn,
+        }
     }
 
     /// A number below `bound`, which must not be 0.

@@ -48,7 +48,21 @@ impl fmt::Display for Failure {
 /// # Errors
 /// The first violation.
 pub fn run(seed: u64, options: Options) -> Result<Counts, Box<Failure>> {
-    let mut random = Random::new(seed);
+    draw(Random::new(seed), seed, options)
+}
+
+/// Runs the schedule that is chosen, number by number, in bytes: the scenario first, then each step
+/// ([`Random::chosen`]). Whoever changes a few of the bytes gets a schedule that is much the same.
+/// The bytes, and not the seed in the failure, repeat it.
+///
+/// # Errors
+/// The first violation.
+pub fn run_chosen(choices: &[u8], options: Options) -> Result<Counts, Box<Failure>> {
+    draw(Random::chosen(choices), 0, options)
+}
+
+/// Runs the schedule that `random` draws; the seed is for all else that is drawn.
+fn draw(mut random: Random, seed: u64, options: Options) -> Result<Counts, Box<Failure>> {
     let mut scenario = Scenario::draw(&mut random);
     // Also from numbers of its own.
     scenario.add_rotation(&mut Random::new(seed.rotate_left(32)));

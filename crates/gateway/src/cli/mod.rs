@@ -246,7 +246,12 @@ impl Arguments {
         Self::from_words(std::env::args_os()).map(|(_, arguments)| arguments)
     }
 
-    pub(crate) fn from_words<T: Into<OsString> + Clone>(
+    /// As [`Arguments::read`], of these words, of which the first is the command's own name.
+    ///
+    /// # Errors
+    ///
+    /// If they are wrong, or ask for help.
+    pub fn from_words<T: Into<OsString> + Clone>(
         words: impl IntoIterator<Item = T>,
     ) -> Result<(Action, Self), Unusable> {
         let mut words: Vec<OsString> = words.into_iter().map(Into::into).collect();

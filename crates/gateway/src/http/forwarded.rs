@@ -17,7 +17,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// What is malformed or hidden ends the list: then it is the last address before that. A proxy
 /// writes one of the two headers and may pass on the other as the client wrote it. If both are there
 /// and say different things, neither is believed.
-pub(super) fn client_address(remote: IpAddr, trusted: &[Network], headers: &HeaderMap) -> IpAddr {
+pub fn client_address(remote: IpAddr, trusted: &[Network], headers: &HeaderMap) -> IpAddr {
     let remote = remote.to_canonical();
     if trusted.is_empty() || !is_trusted(trusted, remote) {
         return remote;

@@ -13,7 +13,7 @@ mod body_policy;
 mod caller;
 mod connection;
 mod drive;
-mod forwarded;
+pub mod forwarded;
 mod internal;
 pub mod listen;
 mod min_rate;
@@ -25,7 +25,7 @@ mod response;
 mod route;
 pub mod serve;
 mod service;
-mod target;
+pub mod target;
 mod turns;
 mod write_timeout;
 

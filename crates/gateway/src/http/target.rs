@@ -24,7 +24,7 @@ use super::problem::Problem;
 ///
 /// [`Problem::BadTarget`] if the header is missing, repeated or invalid, if it contradicts an
 /// authority in the URI, or if the target is not a path.
-pub(super) fn make_absolute<B>(
+pub fn make_absolute<B>(
     request: &mut Request<B>,
     scheme: Scheme,
     local: Option<SocketAddr>,
@@ -96,7 +96,7 @@ fn parse(text: &[u8]) -> Result<Authority, Problem> {
         Some(port) => port == ":" || authority.port_u16().is_some(),
         None => false,
     };
-    if host.is_empty() || !port_is_valid {
+    if host.is_empty() || whole.contains('@') || !port_is_valid {
         return Err(invalid);
     }
     Ok(authority)
@@ -136,6 +136,8 @@ mod tests {
             &["h:port"],
             &["h:99999"],
             &["u@h"],
+            &["h@h:80"],
+            &["h:80@h:80"],
             &["h/p"],
             &["a b"],
             &["["],
