@@ -28,7 +28,7 @@ fn run(bytes: &[u8]) {
     for line in text.split(|byte| *byte == b'\n') {
         part(line);
     }
-    let opened = with_file(&text, |path| ExportFile::open(path));
+    let opened = with_file(&text, ExportFile::open);
     let Ok(file) = opened else { return };
     let end = text.iter().rposition(|byte| *byte == b'\n');
     let body = text.strip_suffix(b"\n").unwrap_or(&text);
