@@ -1,7 +1,7 @@
 //! The command against the real gateway and component.
 //!
 //! `cargo xtask test` names them by `ANONYMOUS_DOMAINS_GATEWAY` and `ANONYMOUS_DOMAINS_COMPONENT`.
-//! Where they are not set, the first test says so and passes.
+//! Where they are not set, the first test says so and passes. `--quick` tries each attack on one gateway.
 
 use std::process::{Command, Output};
 
