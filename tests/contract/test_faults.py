@@ -42,7 +42,8 @@ class SmallDisk:
         path.mkdir()
 
     def mount(self, *options: str):
-        command = ["mount", "-t", "tmpfs", "-o", ",".join(("size=16m,mode=0700", *options)), "tmpfs"]
+        options = ",".join(("size=16m,mode=0700", *options))
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs"]
         done = subprocess.run([*command, str(self.path)], capture_output=True, text=True)
         if done.returncode != 0:
             pytest.fail(f"a tmpfs cannot be mounted (are you root?): {done.stderr}", pytrace=False)
