@@ -159,9 +159,6 @@ def test_what_a_core_dump_has(dumps):
     assert dumps.idle["instance"] == set()
 
 
-@pytest.mark.xfail(
-    strict=False, reason="the generator of random numbers does not wipe those that it has given"
-)
 def test_a_core_dump_has_no_random_number_that_became_a_key(dumps):
     for found in (dumps.after, dumps.idle):
         assert not found["host"] & dumps.life.drawn

@@ -54,6 +54,13 @@ impl<T: Send + 'static> IdlePool<T> {
         }
     }
 
+    /// Drops all items.
+    pub(crate) fn clear(&self) {
+        let dropped = std::mem::take(&mut self.lock().stack);
+        // Dropping an instance takes a moment, so it happens without the lock.
+        drop(dropped);
+    }
+
     /// Drops expired items until there are no more items.
     async fn sweep(self: Arc<Self>) {
         while let Some(next) = self.drop_expired() {
@@ -113,6 +120,17 @@ mod tests {
         assert_eq!(idle.take(), Some(4));
         assert_eq!(idle.take(), Some(2));
         assert!(!idle.reclaim());
+    }
+
+    #[tokio::test]
+    async fn all_items_are_dropped_at_once() {
+        let idle = IdlePool::new(Duration::from_secs(3600));
+        let alive = Arc::new(());
+        for _ in 0..3 {
+            idle.put(Arc::clone(&alive));
+        }
+        idle.clear();
+        assert_eq!((idle.len(), Arc::strong_count(&alive)), (0, 1));
     }
 
     #[tokio::test]

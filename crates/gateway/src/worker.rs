@@ -180,9 +180,16 @@ impl Workers {
         std::iter::from_fn(|| self.idle.take()).find(Guest::is_current)
     }
 
-    /// The settings, which may be changed: later requests get instances that have the new ones.
+    /// The settings in use.
     pub fn settings(&self) -> &LiveSettings {
         &self.shared.settings
+    }
+
+    /// Changes the settings: later requests get instances that have the new ones. Idle ones that
+    /// have the former are dropped, so that they take no room.
+    pub fn change_settings(&self, settings: Settings) {
+        self.shared.settings.set(settings);
+        self.idle.clear();
     }
 
     /// Asks an instance that has these settings whether it can use them.

@@ -12,6 +12,7 @@ mod output;
 
 use std::sync::Arc;
 
+use getrandom::{SysRng, rand_core::UnwrapErr};
 use memory::{Limiter, Memory};
 use output::LogOutput;
 use wasmtime::component::{Linker, ResourceTable};
@@ -85,6 +86,9 @@ impl Instance {
             wasi: WasiCtx::builder()
                 .stdout(LogOutput::default())
                 .stderr(errors)
+                // A generator of the process's own would keep the last numbers that it gave, of
+                // which keys were made.
+                .secure_random(UnwrapErr(SysRng))
                 .build(),
             http: WasiHttpCtx::new(),
             hooks: NoClient,

@@ -135,7 +135,7 @@ impl Service {
         if !changed.is_empty() {
             self.workers.check(settings.clone()).await?;
             self.reader.set_admin_token(settings.get("admin_token"));
-            self.workers.settings().set(settings);
+            self.workers.change_settings(settings);
         }
         Ok(changed)
     }

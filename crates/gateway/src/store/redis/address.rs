@@ -56,7 +56,8 @@ impl Address {
         parse_redis_url(url)
             .and_then(|url| url.into_connection_info().ok())
             .is_some_and(|info| info.redis_settings().password().is_some())
-            // An invalid URL may contain one too.
+            // An invalid URL may contain one too, also after a `#`.
+            || url.split_once('#').is_some_and(|(_, after)| after.contains("pass="))
             || url.split_once("://").is_some_and(|(_, rest)| {
                 let authority = rest.split('/').next().unwrap_or_default();
                 let user = authority.rsplit_once('@').map(|(user, _)| user);
