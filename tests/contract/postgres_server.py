@@ -67,21 +67,27 @@ class PostgresServer:
         settings += [f"unix_socket_directories={self.path}", "shared_buffers=16MB"]
         settings += ["dynamic_shared_memory_type=mmap"]
         options = [word for setting in settings for word in ("-c", setting)]
+        command = [programs() / "postgres", "-D", str(self.data), *options]
+        self.process = None
+        deadline = time.monotonic() + START_S
+        while self._run("pg_isready", *self._address, check=False).returncode != 0:
+            assert time.monotonic() < deadline, f"no answer: {(self.path / 'log').read_text()}"
+            # It does not start while a process of a killed one is left, or another has its port.
+            if self.process is None or self.process.poll() is not None:
+                self._spawn(command)
+            time.sleep(0.05)
+        return self
+
+    def _spawn(self, command: list):
         with (self.path / "log").open("a") as log:
             self.process = subprocess.Popen(
-                [programs() / "postgres", "-D", str(self.data), *options],
+                command,
                 cwd=self.path,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 **self.identity,
             )
-        deadline = time.monotonic() + START_S
-        while self._run("pg_isready", *self._address, check=False).returncode != 0:
-            assert self.process.poll() is None, "PostgreSQL ended"
-            assert time.monotonic() < deadline, "PostgreSQL does not answer"
-            time.sleep(0.05)
-        return self
 
     @property
     def _address(self) -> list[str]:
@@ -121,6 +127,8 @@ class PostgresServer:
                 os.kill(process, how)
 
     def kill(self):
+        # Stopped, it makes no further process that would be left.
+        os.kill(self.process.pid, signal.SIGSTOP)
         self._signal(signal.SIGKILL)
         self.process.wait()
         # What a killed server leaves in the system: line 7 has the key and number of its memory.
