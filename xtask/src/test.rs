@@ -109,7 +109,9 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
             suite("wide build", &components.wide, |_| {})?,
             // It has the interfaces of the wide build, and the arithmetic of the one with WASI 0.2.
             suite("portable build", &components.portable, |command| {
-                command.args(USES_OF_KEYS).args(["-m", "not of_the_gateway"]);
+                command
+                    .args(USES_OF_KEYS)
+                    .args(["-m", "not of_the_gateway"]);
             })?,
             suite("WASI 0.2 build, PostgreSQL", &components.p2, |command| {
                 command.env("ANONYMOUS_DOMAINS_POSTGRES", "1");

@@ -141,6 +141,8 @@ fn loaded_mb(plan: &Plan, build: Build) -> anyhow::Result<f64> {
     let state = state_directory()?;
     let all = CONCURRENT.to_string();
     let room = [
+        "--max-memory",
+        "4GiB",
         "--max-concurrent-requests",
         &all,
         "--max-connections",
