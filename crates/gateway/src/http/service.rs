@@ -325,8 +325,8 @@ impl Service {
             source.look_for_key(&parts.headers).await;
         }
         let unsent = self.response_memory.reserve(client)?;
-        // Both in the order in which requests came; but a client cannot take all places. If the client disconnects meanwhile, its
-        // request is not begun.
+        // Both in the order in which requests came, but one client cannot take all places. If the
+        // client disconnects meanwhile, its request is not begun.
         let admitted = async {
             let place = self.places.wait(client).await;
             let causer = caller.counted.unwrap_or(client);

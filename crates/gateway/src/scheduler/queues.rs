@@ -1,7 +1,7 @@
 //! Which guest computes next: a weighted fair queue of two classes.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     time::{Duration, Instant},
 };
 
@@ -103,14 +103,9 @@ impl<T> Queues<T> {
     /// Of the client that had least time lately, the guest whose request came first: one of many is
     /// finished before the next begins, and does not share the time with it.
     fn pop_long(&mut self, now: Instant) -> Option<(Rank, T)> {
-        let mut usage: HashMap<Client, Duration> = HashMap::new();
-        let mut had = |client: Client| {
-            *usage
-                .entry(client)
-                .or_insert_with(|| self.usage.of(client, now))
-        };
-        let places = self.long.iter().enumerate();
-        let next = places.min_by_key(|(_, (rank, _))| (had(rank.client), rank.number));
+        let had_least =
+            |(_, (rank, _)): &(usize, &(Rank, T))| (self.usage.of(rank.client, now), rank.number);
+        let next = self.long.iter().enumerate().min_by_key(had_least);
         let place = next.map(|(place, _)| place)?;
         Some(self.long.swap_remove(place))
     }
