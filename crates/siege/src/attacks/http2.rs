@@ -153,52 +153,15 @@ async fn rapid_reset(field: Field) {
 }
 
 async fn continuation(field: Field) {
-    let start = request(&field, "/healthz");
+    let head = frame(kind::HEADERS, END_STREAM, 1, &request(&field, "/healthz"));
     let more = header("x-more", &"a".repeat(100)).repeat(100);
-    let client = |field: Field, _| {
-        let (start, more) = (start.clone(), more.clone());
-        async move {
-            while !field.is_over() {
-                let Some(connection) = open(&field, None).await else {
-                    continue;
-                };
-                let write = async |mut writer: OwnedWriteHalf| {
-                    let head = frame(kind::HEADERS, END_STREAM, 1, &start);
-                    writer.write_all(&head).await?;
-                    let more = frame(kind::CONTINUATION, 0, 1, &more);
-                    loop {
-                        writer.write_all(&more).await?;
-                        field.count(1);
-                    }
-                };
-                both(&field, connection, write, |_| {}).await;
-            }
-        }
-    };
-    field.each(8, client).await;
+    let more = frame(kind::CONTINUATION, 0, 1, &more);
+    flood(field, head, more, 1).await;
 }
 
 /// Sends one frame again and again.
 async fn control(field: Field, one: Vec<u8>) {
-    let many = one.repeat(BATCH as usize);
-    let client = |field: Field, _| {
-        let many = many.clone();
-        async move {
-            while !field.is_over() {
-                let Some(connection) = open(&field, None).await else {
-                    continue;
-                };
-                let write = async |mut writer: OwnedWriteHalf| {
-                    loop {
-                        writer.write_all(&many).await?;
-                        field.count(BATCH.into());
-                    }
-                };
-                both(&field, connection, write, |_| {}).await;
-            }
-        }
-    };
-    field.each(8, client).await;
+    flood(field, Vec::new(), one, BATCH).await;
 }
 
 async fn empty_frames(field: Field) {
@@ -206,20 +169,25 @@ async fn empty_frames(field: Field) {
     let mut block = request(&field, &path);
     // :method POST in place of GET
     block[0] = 0x83;
+    let head = frame(kind::HEADERS, END_HEADERS, 1, &block);
+    flood(field, head, frame(kind::DATA, 0, 1, &[]), BATCH).await;
+}
+
+/// Sends `first` on each connection, and then a frame again and again, so many at once.
+async fn flood(field: Field, first: Vec<u8>, again: Vec<u8>, at_once: u32) {
+    let again = again.repeat(at_once as usize);
     let client = |field: Field, _| {
-        let block = block.clone();
+        let (first, again) = (first.clone(), again.clone());
         async move {
             while !field.is_over() {
                 let Some(connection) = open(&field, None).await else {
                     continue;
                 };
                 let write = async |mut writer: OwnedWriteHalf| {
-                    let head = frame(kind::HEADERS, END_HEADERS, 1, &block);
-                    writer.write_all(&head).await?;
-                    let empty = frame(kind::DATA, 0, 1, &[]).repeat(BATCH as usize);
+                    writer.write_all(&first).await?;
                     loop {
-                        writer.write_all(&empty).await?;
-                        field.count(BATCH.into());
+                        writer.write_all(&again).await?;
+                        field.count(at_once.into());
                     }
                 };
                 both(&field, connection, write, |_| {}).await;
