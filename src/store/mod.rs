@@ -14,6 +14,7 @@
 
 pub mod health;
 pub mod root;
+pub mod row;
 pub mod rows;
 pub mod tree;
 

@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Store, Swapped};
+use super::{
+    Store, Swapped,
+    row::{Row, decode, encode, seal},
+};
 use crate::{environment::Environment, error::Error};
 
 /// What every key of ours begins with, so that a store can be shared with other programs.
@@ -42,9 +45,6 @@ const ATTEMPTS: usize = 100;
 
 /// The longest wait between two tries, in milliseconds.
 const LONGEST_BACKOFF_MS: u64 = 64;
-
-/// The first byte of every row: the version of its form.
-const FORM: u8 = 3;
 
 /// A table, by the name that its rows' keys have in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,45 +103,6 @@ impl fmt::Debug for RowId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RowId({self})")
     }
-}
-
-/// A row as it is stored: `FORM`, then in postcard's encoding the revisions of its last writers, the
-/// newest first, and the value.
-struct Row<'a> {
-    revisions: Vec<u64>,
-    /// The value, encoded.
-    value: &'a [u8],
-}
-
-impl<'a> Row<'a> {
-    fn from_bytes(key: &str, bytes: &'a [u8]) -> Result<Self, Error> {
-        let Some((&FORM, rest)) = bytes.split_first() else {
-            return Err(Error::fault(format!(
-                "row {key} has a form that this version does not know"
-            )));
-        };
-        let (revisions, value) =
-            postcard::take_from_bytes(rest).map_err(|error| undecodable(key, error))?;
-        Ok(Self { revisions, value })
-    }
-
-    /// The beginning of a row, to which its value is to be appended.
-    fn begin(revisions: &[u64]) -> Result<Vec<u8>, Error> {
-        encode(revisions, vec![FORM])
-    }
-}
-
-fn encode<T: Serialize + ?Sized>(value: &T, to: Vec<u8>) -> Result<Vec<u8>, Error> {
-    postcard::to_extend(value, to)
-        .map_err(|error| Error::fault(format!("a row cannot be encoded: {error}")))
-}
-
-fn decode<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, Error> {
-    postcard::from_bytes(value).map_err(|error| undecodable(key, error))
-}
-
-fn undecodable(key: &str, error: postcard::Error) -> Error {
-    Error::fault(format!("row {key} cannot be decoded: {error}"))
 }
 
 /// Decides about the value of a row, encoded: appends the one to be written to the row's beginning,
@@ -204,8 +165,10 @@ impl<S: Store, E: Environment> Rows<S, E> {
         id: RowId,
         value: T,
     ) -> Result<(), Error> {
-        let row = encode(&value, Row::begin(&[self.env.random_u64()])?)?;
-        Ok(self.store.set(&id.key(table), &row).await?)
+        let key = id.key(table);
+        let mut row = encode(&value, Row::begin(&[self.env.random_u64()])?)?;
+        seal(&key, &mut row);
+        Ok(self.store.set(&key, &row).await?)
     }
 
     /// Removes a row that was made by [`create`](Self::create) and never named. A failure leaves
@@ -285,9 +248,10 @@ impl<S: Store, E: Environment> Rows<S, E> {
             let revision = self.env.random_u64();
             revisions.insert(0, revision);
             revisions.truncate(self.limits.revisions_kept);
-            let Some(changed) = decide(row.value, &|| Row::begin(&revisions))? else {
+            let Some(mut changed) = decide(row.value, &|| Row::begin(&revisions))? else {
                 return Ok(None);
             };
+            seal(key, &mut changed);
             let swapped = self.store.swap(cas, &changed).await;
             (cas, bytes) = match swapped {
                 Swapped::Won => return Ok(Some(pending.len())),

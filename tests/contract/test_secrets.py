@@ -179,6 +179,21 @@ def sealed_keys(row: bytes, key_encryption_key: bytes) -> list[slice]:
     return found
 
 
+def checksum(row: bytes) -> int:
+    """CRC-32C (RFC 3720, appendix B.4)."""
+    register = 0xFFFF_FFFF
+    for byte in row:
+        register ^= byte
+        for _ in range(8):
+            register = register >> 1 ^ 0x82F6_3B78 * (register & 1)
+    return register ^ 0xFFFF_FFFF
+
+
+def written(key: str, row: bytes) -> bytes:
+    """The row as a server with this key would write it: with its checksum, after the first byte."""
+    return row[:1] + checksum(key.encode() + row[5:]).to_bytes(4) + row[5:]
+
+
 def exchange_versions(left: bytes, right: bytes, where) -> tuple[bytes, bytes]:
     first, second = where(left)
     changed = bytearray(left)
@@ -238,7 +253,10 @@ def test_a_sealed_key_opens_only_where_it_was_sealed(own_gateway, programs, exch
                 for name in ("left", "right")
             ]
             assert len(where(of_left)) == len(where(of_right)) == 2
-            for name, row in zip((left, right), exchange(of_left, of_right, where), strict=True):
+            assert written(left, of_left) == of_left
+            changed = exchange(of_left, of_right, where)
+            for name, row in zip((left, right), changed, strict=True):
+                row = written(name, row)
                 database.execute("UPDATE kv SET value = ? WHERE key = ?", (row, name))
         gateway.start()
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use anonymous_domains::store::row;
 use anonymous_domains_protocol::base64url;
 use serde_json::{Value, json};
 
@@ -109,7 +110,7 @@ fn nothing_is_wrong_with_a_store_that_was_used_as_it_should_be() {
 #[test]
 fn damaged_and_missing_rows_are_found() {
     for table in ["DomainServerInfo", "DomainMembership", "DomainKeys"] {
-        for damage in ["missing", "form", "cut"] {
+        for damage in ["missing", "form", "bit", "cut"] {
             let (app, machines) = app_with_a_domain();
             // Another domain is checked all the same.
             let other = admin(&app, "PUT", "/domains/a", Some(json!({})));
@@ -128,6 +129,7 @@ fn damaged_and_missing_rows_are_found() {
                 match damage {
                     "missing" => drop(rows.remove(&key)),
                     "form" => rows.get_mut(&key).unwrap()[0] = 99,
+                    "bit" => *rows.get_mut(&key).unwrap().last_mut().unwrap() ^= 1,
                     _ => {
                         let row = rows.get_mut(&key).unwrap();
                         row.truncate(row.len() / 2);
@@ -166,9 +168,11 @@ fn keys_that_cannot_be_used_are_found_and_not_shown() {
         .windows(certificate.len())
         .position(|part| part == certificate)
         .unwrap();
+    // As if it had been written so: otherwise the row's checksum would find it.
     let damaged = |offset: usize| {
         let mut row = whole.clone();
         row[offset] ^= 1;
+        row::seal(&key, &mut row);
         one.tables.store.rows.borrow_mut().insert(key.clone(), row);
         check(&one)
     };

@@ -1,5 +1,6 @@
 //! Replacing the key-encryption key and the domain CA while the server works.
 
+use anonymous_domains::store::row;
 use anonymous_domains_protocol::jwe;
 use http::Response;
 use serde_json::{Value, json};
@@ -222,9 +223,10 @@ fn a_key_that_does_not_open_ends_no_rotation() {
         let mut keys = rows
             .iter_mut()
             .filter(|(key, _)| key.contains("DomainKeys"));
-        let (_, row) = keys.next().unwrap();
+        let (key, row) = keys.next().unwrap();
         // Within what is sealed, which comes before the certificate.
-        row[60] ^= 1;
+        row[64] ^= 1;
+        row::seal(key, row);
     }
     assert_eq!(admin(&both, "POST", "/reseal", None).status(), 500);
     let log = both.tables.env.log.borrow().join("\n");

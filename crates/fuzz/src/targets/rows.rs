@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use anonymous_domains::{
-    store::tree::Node,
+    store::{row, tree::Node},
     tables::{
         directory::Place,
         domain_keys::{DomainKey, DomainKeys},
@@ -32,7 +32,8 @@ pub const ROWS: Target = Target {
     mutations: 20_000,
 };
 
-/// A byte chooses a row of a store, the rest takes its place. Then each kind of request comes.
+/// A byte chooses a row of a store, the rest takes its place with the checksum that belongs to it.
+/// Then each kind of request comes.
 pub const STORE: Target = Target {
     name: "store",
     about: "a store of which one row is anything, under every kind of request",
@@ -66,9 +67,9 @@ fn rows(bytes: &[u8]) {
     }
 }
 
-/// The value of a row, without what is before it: a byte for its form, and revisions.
+/// The value of a row, without what is before it: a byte for its form, a checksum, and revisions.
 fn value(row: &[u8]) -> &[u8] {
-    let rest = row.get(1..).unwrap_or_default();
+    let rest = row.get(5..).unwrap_or_default();
     match postcard::take_from_bytes::<Vec<u64>>(rest) {
         Ok((_, value)) => value,
         Err(_) => &[],
@@ -101,7 +102,13 @@ fn store(bytes: &[u8]) {
     match row {
         // As if it had been lost.
         [] => drop(key.and_then(|key| rows.remove(&key))),
-        _ => drop(key.and_then(|key| rows.insert(key, row.into()))),
+        _ => {
+            if let Some(key) = key {
+                let mut row = row.to_vec();
+                row::seal(&key, &mut row);
+                rows.insert(key, row.into());
+            }
+        }
     }
     let server = Server::on(rows);
     for (url, body) in [
