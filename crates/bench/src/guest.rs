@@ -84,12 +84,28 @@ impl Guest {
     ///
     /// If it is refused.
     pub async fn post(&mut self, url: &str, media_type: &str, body: Bytes) -> anyhow::Result<u64> {
-        let body: WasiBody = Full::new(body)
-            .map_err(|never| match never {})
-            .boxed_unsync();
         let request = Request::post(url)
             .header(http::header::CONTENT_TYPE, media_type)
             .body(body)?;
+        self.send(request, StatusCode::OK).await
+    }
+
+    /// Sends a request, which must be answered with this status. Returns what [`post`](Self::post)
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// If it has another answer.
+    pub async fn send(
+        &mut self,
+        request: Request<Bytes>,
+        expected: StatusCode,
+    ) -> anyhow::Result<u64> {
+        let request: Request<WasiBody> = request.map(|body| {
+            Full::new(body)
+                .map_err(|never| match never {})
+                .boxed_unsync()
+        });
         let (mut store, proxy, before) = match self.instance.take() {
             Some((store, proxy)) => {
                 let before = store.get_fuel()?;
@@ -107,7 +123,7 @@ impl Guest {
             Proxy::P3(service) => exchange_p3(&mut store, service, request).await?,
         };
         ensure!(
-            status == 200,
+            status == expected,
             "answered {status}: {}",
             String::from_utf8_lossy(&body)
         );

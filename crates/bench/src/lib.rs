@@ -3,6 +3,7 @@
 
 pub mod buffered;
 pub mod environment;
+pub mod guesses;
 pub mod guest;
 pub mod instructions;
 pub mod load;

@@ -12,6 +12,7 @@ mod race;
 mod rollover;
 mod small;
 mod steady;
+mod tokens;
 
 use std::{
     fmt::Write as _,
@@ -61,6 +62,8 @@ pub enum Section {
     Small,
     /// Instructions of the main flows, which the tests hold later ones against.
     Instructions,
+    /// Whether times tell anything of a secret token.
+    Tokens,
 }
 
 /// A goal, and how far it was met.
@@ -182,7 +185,7 @@ impl Plan {
     /// If a server does not start or a request fails.
     pub fn report(&self) -> anyhow::Result<Vec<(&'static str, String)>> {
         type Measure = fn(&Plan, &mut Report) -> anyhow::Result<()>;
-        let sections: [(Section, &str, Measure); 9] = [
+        let sections: [(Section, &str, Measure); 10] = [
             (Section::Steady, "steady", steady::measure),
             (Section::Limits, "limits", limits::measure),
             (Section::Peers, "peers", peers::measure),
@@ -192,6 +195,7 @@ impl Plan {
             (Section::Rollover, "rollover", rollover::measure),
             (Section::Small, "small", small::measure),
             (Section::Instructions, "instructions", instructions::measure),
+            (Section::Tokens, "tokens", tokens::measure),
         ];
         let mut written = vec![("conditions", self.conditions()?)];
         for (section, name, measure) in sections {
