@@ -12,7 +12,7 @@ from machines import Machine
 from test_watching import internal, samples
 from waiting import until
 
-pytestmark = pytest.mark.of_the_gateway
+pytestmark = [pytest.mark.of_the_gateway, pytest.mark.of_every_store]
 
 PAGE = Path(__file__).parents[2] / "docs" / "operate" / "scaling.md"
 OPERATIONS = "anonymous_domains_store_operation_duration_seconds_count"

@@ -15,7 +15,7 @@ from machines import Machine
 from redis_server import RedisServer
 from test_server import at_once
 
-pytestmark = pytest.mark.of_the_gateway
+pytestmark = [pytest.mark.of_the_gateway, pytest.mark.of_every_store]
 
 TIMEOUT_S = 180
 SECRETS = ("ca.pem", "ca-key.pem", "key-encryption-key")

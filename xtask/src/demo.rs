@@ -1,8 +1,8 @@
 //! `cargo xtask demo`: a domain at work, for someone who has never seen one.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Lines},
-    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
 };
@@ -11,48 +11,76 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     native::{self, Programs},
-    process, serve,
+    needs, process, python, serve,
     workspace::Workspace,
 };
 
-/// Serves in a temporary directory, and plays the life of two devices in one domain.
+/// Serves in a temporary directory, and plays the life of two devices in one domain, for which a
+/// licence server packages films.
 pub fn run(workspace: &Workspace) -> Result<()> {
+    needs::provide(workspace, &Vec::from_iter(python::missing()))?;
     println!("Building what changed (the first time takes some minutes).");
     let (component, programs) = serve::build(workspace)?;
 
+    let example = workspace.root.join("examples/licence-server");
+    let python = python::environment(workspace, "python-demo", &example.join("requirements.txt"))
+        .context("cannot prepare the licence server's Python")?;
+
     let temporary = Temporary::new()?;
     say("A gateway starts on a free port, and makes a domain CA of its own.");
-    let gateway = Gateway::start(&programs, &component.path, &temporary.0)?;
-    println!("    listening on http://{}", gateway.address);
+    let gateway = start_gateway(&programs, &component.path, &temporary.0)?;
+    println!("    listening on {}", gateway.url);
+    println!("    With --trace, devices show what they send (>) and receive (<).");
     let demo = Demo {
         programs: &programs,
         directory: &temporary.0,
-        url: format!(
-            "http://{}/flashaccess/domainserver/living-room/",
-            gateway.address
-        ),
+        domain: format!("{}/flashaccess/domainserver/living-room/", gateway.url),
+        example,
+        python,
     };
-    println!("    With --trace, devices show what they send (>) and receive (<).");
 
     say("A television joins the domain `living-room`. The domain is made, and key version 1.");
-    demo.device("television", &["join", &demo.url])?;
+    demo.device("television", &["join", &demo.domain])?;
     say("A telephone joins, too. It gets the same key, encrypted to its own.");
-    demo.device("telephone", &["join", &demo.url])?;
+    demo.device("telephone", &["join", &demo.domain])?;
+    say("A licence server trusts the domain CA. It packages a film for the domain's newest key.");
+    let licences = demo.start_licence_server()?;
+    let film = demo.package(&licences, "film-1", "The first film")?;
+    say("Both devices play it.");
+    demo.plays("television", &film)?;
+    demo.plays("telephone", &film)?;
+
     say("The television asks whether it may leave. That changes nothing.");
-    demo.device("television", &["leave", &demo.url, "--preview"])?;
+    demo.device("television", &["leave", &demo.domain, "--preview"])?;
+    say("Somebody copies all that the television knows, to play for ever.");
+    copy_directory(
+        &demo.directory.join("television"),
+        &demo.directory.join("copy"),
+    )?;
     say("It leaves: asks again, deletes its credentials, then is removed. A new key is now due.");
-    demo.device("television", &["leave", &demo.url])?;
-    say("It joins again: key version 2 is made, which it would not have, had it stayed away.");
-    demo.device("television", &["join", &demo.url])?;
-    say("The telephone joins again, and so gets the new key.");
-    demo.device("telephone", &["join", &demo.url])?;
-    say("What each device holds: is the chain to the domain CA right, does each private key fit?");
-    demo.device("television", &["verify"])?;
+    demo.device("television", &["leave", &demo.domain])?;
+    say("It has nothing left to play with.");
+    demo.is_refused("television", &film)?;
+    say("The telephone asks again. It is the first after the departure: key version 2 is made.");
+    demo.device("telephone", &["join", &demo.domain])?;
+
+    say("The next film is packaged for key version 2.");
+    let next = demo.package(&licences, "film-2", "The second film")?;
+    say("The telephone plays both films.");
+    demo.plays("telephone", &film)?;
+    demo.plays("telephone", &next)?;
+    say("The copy plays what it could play before, and nothing that came after.");
+    demo.plays("copy", &film)?;
+    demo.is_refused("copy", &next)?;
+    say(
+        "What the telephone holds: is the chain to the domain CA right, does each private key fit?",
+    );
     demo.device("telephone", &["verify"])?;
 
+    drop(licences);
     drop(gateway);
     drop(temporary);
-    say("Done; the gateway has ended and the temporary directory is gone.");
+    say("Done; the servers have ended and the temporary directory is gone.");
     println!("To keep one running: cargo xtask serve");
     Ok(())
 }
@@ -65,7 +93,12 @@ fn say(text: &str) {
 struct Demo<'a> {
     programs: &'a Programs,
     directory: &'a Path,
-    url: String,
+    /// The domain server URL.
+    domain: String,
+    /// The directory with the licence server and its player.
+    example: PathBuf,
+    /// With what these need.
+    python: PathBuf,
 }
 
 impl Demo<'_> {
@@ -76,9 +109,7 @@ impl Demo<'_> {
             arguments.join(" ")
         );
         let mut command = Command::new(&self.programs.device);
-        for variable in ["DOMAIN_DEVICE_DIR", "DOMAIN_DEVICE_TOKEN"] {
-            command.env_remove(variable);
-        }
+        forget_device(&mut command);
         process::run(
             command
                 .args(["--trace", "--dir"])
@@ -87,53 +118,148 @@ impl Demo<'_> {
                 .stderr(std::io::stdout()),
         )
     }
+
+    fn start_licence_server(&self) -> Result<Server> {
+        let ca = self.directory.join("state/ca.pem");
+        println!("$ python licence_server.py --ca state/ca.pem");
+        let mut command = Command::new(&self.python);
+        command
+            .arg(self.example.join("licence_server.py"))
+            .args(["--listen", "127.0.0.1:0", "--ca"])
+            .arg(ca);
+        Server::start(command)
+    }
+
+    /// Has a film packaged for the domain. Returns the URL of what came of it.
+    fn package(&self, licences: &Server, name: &str, film: &str) -> Result<String> {
+        let content = format!("{}/content/{name}", licences.url);
+        let domain = self.domain.trim_end_matches('/');
+        println!("$ curl -T {name}.mp4 '{content}?domain={domain}'");
+        let put = "import sys, urllib.request as r; \
+            q = r.Request(sys.argv[1], sys.argv[2].encode(), method='PUT'); \
+            print('   ', r.urlopen(q).read().decode().strip())";
+        let url = format!("{content}?domain={domain}");
+        process::run(Command::new(&self.python).args(["-c", put, &url, film]))?;
+        Ok(content)
+    }
+
+    fn player(&self, name: &str, content: &str) -> Command {
+        println!("$ python player.py {content} --device {name}");
+        let mut command = Command::new(&self.python);
+        forget_device(&mut command);
+        command
+            .arg(self.example.join("player.py"))
+            .args([content, "--device"])
+            .arg(self.directory.join(name))
+            .arg("--domain-device")
+            .arg(&self.programs.device);
+        command
+    }
+
+    /// A device plays what was packaged.
+    fn plays(&self, name: &str, content: &str) -> Result<()> {
+        let played = process::output(&mut self.player(name, content))?;
+        println!("    {name} plays: {played}");
+        Ok(())
+    }
+
+    /// A device cannot play it.
+    fn is_refused(&self, name: &str, content: &str) -> Result<()> {
+        let output = self.player(name, content).output()?;
+        for line in String::from_utf8_lossy(&output.stderr).lines() {
+            println!("    {line}");
+        }
+        if output.status.success() {
+            bail!("{name} plays {content}, which it must not be able to");
+        }
+        Ok(())
+    }
 }
 
-/// A running gateway, which is killed if the demo ends without stopping it.
-struct Gateway {
+/// Takes a device's own settings out of the environment.
+fn forget_device(command: &mut Command) {
+    for variable in ["DOMAIN_DEVICE_DIR", "DOMAIN_DEVICE_TOKEN"] {
+        command.env_remove(variable);
+    }
+}
+
+/// A running server, which is killed if the demo ends without stopping it.
+struct Server {
     process: Child,
-    address: SocketAddr,
-    /// Kept open: a gateway that prints more must not fail at it.
+    url: String,
+    /// Kept open: a server that prints more must not fail at it.
     _stdout: Lines<BufReader<ChildStdout>>,
 }
 
-impl Gateway {
-    /// Starts it with a state directory under `directory`, and waits until it can serve.
-    fn start(programs: &Programs, component: &Path, directory: &Path) -> Result<Self> {
-        let mut command = Command::new(&programs.gateway);
-        native::forget_settings(&mut command);
-        command
-            .args(["--listen", "127.0.0.1:0", "--log", "warn", "--component"])
-            .arg(component)
-            .arg("--state")
-            .arg(directory.join("state"))
-            .stdout(Stdio::piped());
-        let mut process = command.spawn().context("cannot start the gateway")?;
-        let stdout = process.stdout.take().context("the gateway has no output")?;
+/// Starts a gateway with a state directory under `directory`.
+fn start_gateway(programs: &Programs, component: &Path, directory: &Path) -> Result<Server> {
+    let mut command = Command::new(&programs.gateway);
+    native::forget_settings(&mut command);
+    command
+        .args(["--listen", "127.0.0.1:0", "--log", "warn", "--component"])
+        .arg(component)
+        .arg("--state")
+        .arg(directory.join("state"));
+    Server::start(command)
+}
+
+impl Server {
+    /// Starts a server, and waits until it says where it listens.
+    fn start(mut command: Command) -> Result<Self> {
+        let shown = process::shown(&command);
+        let mut process = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start `{shown}`"))?;
+        let stdout = process.stdout.take().context("it has no output")?;
         let mut lines = BufReader::new(stdout).lines();
         for line in lines.by_ref().map_while(Result::ok) {
-            if let Some(address) = line.strip_prefix("listening on http://") {
-                let address = address.trim_end_matches('/').parse();
+            if let Some(url) = line.strip_prefix("listening on ") {
                 return Ok(Self {
                     process,
-                    address: address.with_context(|| format!("the gateway says {line:?}"))?,
+                    url: url.trim_end_matches('/').to_owned(),
                     _stdout: lines,
                 });
             }
         }
         bail!(
-            "the gateway ended before it could serve ({})",
+            "`{shown}` ended before it could serve ({})",
             process.wait()?
         )
     }
 }
 
-impl Drop for Gateway {
+impl Drop for Server {
     fn drop(&mut self) {
         // Its state is thrown away, so there is nothing to end in order.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Copies a directory and what is in it.
+fn copy_directory(from: &Path, to: &Path) -> Result<()> {
+    make_private(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let copy = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_directory(&entry.path(), &copy)?;
+        } else {
+            fs::copy(entry.path(), copy)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a directory for its owner's eyes.
+fn make_private(directory: &Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(directory)
+        .with_context(|| format!("cannot make {}", directory.display()))
 }
 
 /// A directory for this demo alone, and for its owner's eyes, removed at the end.
@@ -143,18 +269,13 @@ impl Temporary {
     fn new() -> Result<Self> {
         let name = format!("anonymous-domains-demo-{}", std::process::id());
         let directory = std::env::temp_dir().join(name);
-        let mut builder = std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder
-            .create(&directory)
-            .with_context(|| format!("cannot make {}", directory.display()))?;
+        make_private(&directory)?;
         Ok(Self(directory))
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.0);
     }
 }

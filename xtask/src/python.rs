@@ -1,4 +1,4 @@
-//! A Python of the project's own, with what the contract tests need, under the target directory.
+//! Pythons of the project's own, each with the packages of a list, under the target directory.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,14 +9,14 @@ use anyhow::{Context, Result};
 
 use crate::{needs::Need, process, workspace::Workspace};
 
-/// Makes the virtual environment, or brings it up to date with the pinned requirements.
+/// Makes the virtual environment of this name, or brings it up to date with the pinned requirements.
 ///
 /// Returns the absolute path of its interpreter.
 ///
 /// # Errors
 /// When this machine has no Python 3 that can make one, or a package cannot be installed.
-pub fn environment(workspace: &Workspace, requirements: &Path) -> Result<PathBuf> {
-    let directory = workspace.target.join("python");
+pub fn environment(workspace: &Workspace, name: &str, requirements: &Path) -> Result<PathBuf> {
+    let directory = workspace.target.join(name);
     let python = directory.join(if cfg!(windows) {
         "Scripts/python.exe"
     } else {
@@ -27,7 +27,7 @@ pub fn environment(workspace: &Workspace, requirements: &Path) -> Result<PathBuf
 
     // Written last, so that an installation that was interrupted is not taken for a whole one.
     let installed = directory.join("installed-requirements.txt");
-    let works = process::succeeds(Command::new(&python).args(["-c", "import pytest"]));
+    let works = process::succeeds(Command::new(&python).args(["-c", "pass"]));
     if works && std::fs::read(&installed).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
     }
@@ -59,7 +59,7 @@ pub fn missing() -> Option<Need> {
     let can_make =
         process::succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"]));
     (!can_make).then(|| Need {
-        what: "a Python 3 that can make virtual environments, for the contract tests".to_owned(),
+        what: "a Python 3 that can make virtual environments".to_owned(),
         packages: vec!["python3-venv"],
     })
 }

@@ -106,7 +106,12 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
             anyhow::Ok((name, command))
         };
         let suites = vec![
-            suite("wide build", &components.wide, |_| {})?,
+            suite("wide build: the gateway", &components.wide, |command| {
+                command.args(["-m", "of_the_gateway"]);
+            })?,
+            suite("wide build: the server", &components.wide, |command| {
+                command.args(["-m", "not of_the_gateway"]);
+            })?,
             // It has the interfaces of the wide build, and the arithmetic of the one with WASI 0.2.
             suite("portable build", &components.portable, |command| {
                 command
@@ -114,7 +119,9 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
                     .args(["-m", "not of_the_gateway"]);
             })?,
             suite("WASI 0.2 build, PostgreSQL", &components.p2, |command| {
-                command.env("ANONYMOUS_DOMAINS_POSTGRES", "1");
+                command
+                    .env("ANONYMOUS_DOMAINS_POSTGRES", "1")
+                    .args(["-m", "not of_the_gateway or of_every_store"]);
             })?,
         ];
         process::run_together(suites)
@@ -203,7 +210,7 @@ fn tools_missing() -> impl Iterator<Item = Need> {
 /// The black-box suite, which knows the programs only by their paths.
 fn contract_tests(workspace: &Workspace) -> Result<Command> {
     let suite = workspace.root.join("tests/contract");
-    let python = python::environment(workspace, &suite.join("requirements.txt"))
+    let python = python::environment(workspace, "python", &suite.join("requirements.txt"))
         .context("cannot prepare the contract tests' Python")?;
     let mut command = Command::new(python);
     command

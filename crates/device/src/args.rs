@@ -107,6 +107,13 @@ pub enum DeviceCommand {
         /// Only this domain
         url: Option<String>,
     },
+    /// Decrypt what was encrypted to a domain's key, a compact JWE, to standard output; works offline
+    Decrypt {
+        /// The file with the JWE; - for standard input
+        file: PathBuf,
+        /// Only with keys of this domain
+        url: Option<String>,
+    },
 }
 
 impl Arguments {

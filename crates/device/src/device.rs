@@ -1,18 +1,23 @@
-//! The operations: join, leave and verify.
+//! The operations: join, leave, verify and decrypt.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    fmt::Display,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use anonymous_domains_client::CommandError as _;
 use anonymous_domains_protocol::{
     base64url,
     ids::MachineGuid,
-    jwk::KeyType,
+    jwe,
+    jwk::{KeyType, PrivateKey},
     jws::SignError,
     problem::ErrorName,
     request::{DeregisterRequest, RegisterRequest},
     response::{DeregisterResponse, RegisterResponse},
 };
 use x509_cert::der::DateTime;
+use zeroize::Zeroizing;
 
 use crate::{
     client::Client,
@@ -280,6 +285,43 @@ impl Device {
             Verification { membership, faults }
         };
         Ok(self.memberships(url)?.into_iter().map(verify).collect())
+    }
+
+    /// Decrypts a compact JWE (RFC 7516) with the domain key that its `kid` names, such as
+    /// `living-room/2`, of one domain or of any. Asks nobody.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::Local`] when this device does not hold that key, [`DeviceError::Usage`] when
+    /// this is no JWE to it.
+    pub fn decrypt(
+        &self,
+        url: Option<&DomainUrl>,
+        compact: &str,
+    ) -> Result<Zeroizing<Vec<u8>>, DeviceError> {
+        let wrong = |why: &dyn Display| DeviceError::Usage(format!("Cannot decrypt this: {why}."));
+        let kid = jwe::key_id(compact).map_err(|error| wrong(&error))?;
+        let kid = kid.ok_or_else(|| wrong(&"it names no key (kid)"))?;
+        let mut failed = None;
+        for membership in self.memberships(url)? {
+            let mut held = membership.credentials.iter();
+            let Some(held) = held.find(|held| held.credential.kid == kid) else {
+                continue;
+            };
+            // Servers can have domains of the same name, so another one may fit.
+            let key = PrivateKey::from_pem(&held.private_key).map_err(|error| {
+                DeviceError::Local(format!("The key {kid} is damaged: {error}."))
+            })?;
+            match jwe::decrypt(compact, &key) {
+                Ok(content) => return Ok(content),
+                Err(error) => failed = Some(wrong(&error)),
+            }
+        }
+        Err(failed.unwrap_or_else(|| {
+            DeviceError::Local(format!(
+                "This device has no key {kid}. A member gets new keys when it joins again."
+            ))
+        }))
     }
 
     /// The CA certificates (DER) to trust: the caller's, or those stored with the domain, or else

@@ -5,7 +5,7 @@
 mod args;
 mod report;
 
-use std::{path::Path, process::ExitCode};
+use std::{io::Write as _, path::Path, process::ExitCode};
 
 use anonymous_domains_client::{CommandError as _, Console, files};
 use anonymous_domains_device::{
@@ -15,10 +15,11 @@ use anonymous_domains_device::{
     error::DeviceError,
     state_directory::StateDirectory,
 };
-use anonymous_domains_protocol::problem::ErrorName;
+use anonymous_domains_protocol::{base64url, problem::ErrorName};
 use args::{Arguments, Command, DeviceCommand};
 use clap::{CommandFactory as _, Parser as _};
 use report::Report;
+use serde_json::json;
 
 /// The environment variable that may hold the token.
 const TOKEN_VARIABLE: &str = "DOMAIN_DEVICE_TOKEN";
@@ -27,9 +28,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let console = Console::new("domain-device", arguments.json);
     let result = match &arguments.command {
-        Command::Device(command) => {
-            run(&arguments, command, console).map(|report| report.print(console))
-        }
+        Command::Device(command) => run(&arguments, command, console),
         Command::Manual(manual) => manual
             .write(Arguments::command())
             .map(|()| 0)
@@ -38,20 +37,21 @@ fn main() -> ExitCode {
     ExitCode::from(result.unwrap_or_else(|error| console.fail_with(&error)))
 }
 
+/// Does what the command says, prints what came of it, and returns the exit code.
 fn run(
     arguments: &Arguments,
     command: &DeviceCommand,
     console: Console,
-) -> Result<Report, DeviceError> {
+) -> Result<u8, DeviceError> {
     let device = device(arguments, console)?;
-    match command {
+    let report = match command {
         DeviceCommand::Join { url, update } => {
             let options = JoinOptions {
                 key_type: arguments.key_type,
                 update: *update,
             };
             let joined = device.join(&target(arguments, url, console)?, options)?;
-            Ok(Report::of_join(&joined))
+            Report::of_join(&joined)
         }
         DeviceCommand::Leave {
             url,
@@ -62,26 +62,56 @@ fn run(
             match device.leave(&url, *preview) {
                 Err(error) if *forget && error.is_refusal(ErrorName::DeregDenied) => {
                     device.forget(&url)?;
-                    Ok(Report::of_forget(&url))
+                    Report::of_forget(&url)
                 }
-                left => Ok(Report::of_leave(&url, left?)),
+                left => Report::of_leave(&url, left?),
             }
         }
         DeviceCommand::Show { url } => {
             let url = url.as_deref().map(DomainUrl::parse).transpose()?;
             let memberships = device.memberships(url.as_ref())?;
             let identity = device.state_directory().identity()?;
-            Ok(Report::of_show(
+            Report::of_show(
                 device.state_directory().path(),
                 identity.as_ref(),
                 &memberships,
-            ))
+            )
         }
         DeviceCommand::Verify { url } => {
             let url = url.as_deref().map(DomainUrl::parse).transpose()?;
-            Ok(Report::of_verify(&device.verify(url.as_ref())?))
+            Report::of_verify(&device.verify(url.as_ref())?)
         }
-    }
+        DeviceCommand::Decrypt { file, url } => {
+            decrypt(&device, file, url.as_deref(), console)?;
+            return Ok(0);
+        }
+    };
+    Ok(report.print(console))
+}
+
+/// Writes the content of a JWE as it is, or in base64url within JSON.
+fn decrypt(
+    device: &Device,
+    file: &Path,
+    url: Option<&str>,
+    console: Console,
+) -> Result<(), DeviceError> {
+    let url = url.map(DomainUrl::parse).transpose()?;
+    let text = if file == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    };
+    let text = text
+        .map_err(|error| DeviceError::Usage(format!("Cannot read {}: {error}.", file.display())))?;
+    let content = device.decrypt(url.as_ref(), text.trim())?;
+    let written = if console.is_json() {
+        let content = base64url::encode_secret(&content);
+        console.say("", &json!({ "ok": true, "content": *content }))
+    } else {
+        std::io::stdout().write_all(&content)
+    };
+    written.map_err(|error| DeviceError::Usage(format!("Cannot write the content: {error}.")))
 }
 
 /// The domain server URL. Warns if others could read the token on the way to it.

@@ -49,12 +49,30 @@ pub enum JweError {
 ///
 /// Where the system has no randomness to give.
 pub fn encrypt(
-    mut content: Zeroizing<Vec<u8>>,
+    content: Zeroizing<Vec<u8>>,
     recipient: &PublicKey,
     cty: &str,
 ) -> Result<String, JweError> {
+    encrypt_to(content, recipient, &recipient.thumbprint_b64(), cty)
+}
+
+/// [`encrypt`], with the name of the recipient's key as `kid`.
+///
+/// # Errors
+///
+/// [`JweError::EncryptionFailed`].
+///
+/// # Panics
+///
+/// Where the system has no randomness to give.
+pub fn encrypt_to(
+    mut content: Zeroizing<Vec<u8>>,
+    recipient: &PublicKey,
+    kid: &str,
+    cty: &str,
+) -> Result<String, JweError> {
     let mut rng = random::system();
-    let mut header = json!({ "enc": ENC, "cty": cty, "kid": recipient.thumbprint_b64() });
+    let mut header = json!({ "enc": ENC, "cty": cty, "kid": kid });
     let (key, encrypted_key) = match recipient {
         PublicKey::Rsa(recipient) => {
             header["alg"] = RSA_OAEP_256.into();
@@ -92,6 +110,17 @@ pub fn encrypt(
     Ok(compact)
 }
 
+/// The `kid` of a compact JWE: which key it is encrypted to, as its maker says. `None` where it says
+/// nothing.
+///
+/// # Errors
+///
+/// [`JweError::Malformed`] for anything but a compact JWE with a JSON object as its header.
+pub fn key_id(compact: &str) -> Result<Option<String>, JweError> {
+    let header = header(&base64url_part(parts(compact)?[0])?)?;
+    Ok(header.get("kid").and_then(Value::as_str).map(str::to_owned))
+}
+
 /// Decrypts a compact JWE. `kid`, `cty` and parameters that nobody here knows are ignored.
 ///
 /// # Errors
@@ -100,30 +129,42 @@ pub fn encrypt(
 /// `RSA-OAEP-256` or `ECDH-ES`, without `crit` and `zip`; [`JweError::KeyMismatch`] when `alg` is
 /// for another kind of key; [`JweError::DecryptionFailed`] for another key or a changed message.
 pub fn decrypt(compact: &str, key: &PrivateKey) -> Result<Zeroizing<Vec<u8>>, JweError> {
-    let parts: Vec<&str> = compact.split('.').collect();
-    let [protected, encrypted_key, iv, content, tag] = parts[..] else {
-        return Err(JweError::Malformed("a compact JWE has five parts"));
-    };
-    let octets =
-        |text| base64url::decode(text).map_err(|_| JweError::Malformed("a part is not base64url"));
-    let header = json::from_slice_strict(&octets(protected)?)
-        .map_err(|_| JweError::Malformed("the header is not JSON"))?;
-    let header = header
-        .as_object()
-        .ok_or(JweError::Malformed("the header is not a JSON object"))?;
-    let key = content_key(header, &octets(encrypted_key)?, key)?;
+    let [protected, encrypted_key, iv, content, tag] = parts(compact)?;
+    let header = header(&base64url_part(protected)?)?;
+    let key = content_key(&header, &base64url_part(encrypted_key)?, key)?;
 
-    let iv: [u8; NONCE_LEN] = octets(iv)?
+    let iv: [u8; NONCE_LEN] = base64url_part(iv)?
         .try_into()
         .map_err(|_| JweError::Malformed("the initialization vector is not of 12 octets"))?;
-    let tag: [u8; TAG_LEN] = octets(tag)?
+    let tag: [u8; TAG_LEN] = base64url_part(tag)?
         .try_into()
         .map_err(|_| JweError::Malformed("the authentication tag is not of 16 octets"))?;
-    let mut content = Zeroizing::new(octets(content)?);
+    let mut content = Zeroizing::new(base64url_part(content)?);
     aes_gcm::Key::new(&key)
         .open(&iv, protected.as_bytes(), &mut content, &tag)
         .map_err(|_| JweError::DecryptionFailed)?;
     Ok(content)
+}
+
+/// Header, encrypted key, initialization vector, ciphertext and tag, each in base64url.
+fn parts(compact: &str) -> Result<[&str; 5], JweError> {
+    let parts: Vec<&str> = compact.split('.').collect();
+    parts
+        .try_into()
+        .map_err(|_| JweError::Malformed("a compact JWE has five parts"))
+}
+
+fn base64url_part(text: &str) -> Result<Vec<u8>, JweError> {
+    base64url::decode(text).map_err(|_| JweError::Malformed("a part is not base64url"))
+}
+
+fn header(octets: &[u8]) -> Result<Map<String, Value>, JweError> {
+    let header = json::from_slice_strict(octets)
+        .map_err(|_| JweError::Malformed("the header is not JSON"))?;
+    match header {
+        Value::Object(header) => Ok(header),
+        _ => Err(JweError::Malformed("the header is not a JSON object")),
+    }
 }
 
 /// The content encryption key that the header and the encrypted key hold for `key`.

@@ -5,9 +5,13 @@ use std::{
     process::{Command, Output},
 };
 
-use anonymous_domains_protocol::problem::ErrorName;
+use anonymous_domains_protocol::{base64url, jwe, jwk::PublicKey, problem::ErrorName};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use x509_cert::{
+    Certificate,
+    der::{Decode as _, Encode as _},
+};
 
 use crate::server::{Mishap, Server};
 
@@ -90,6 +94,52 @@ fn people_are_told_what_happened() {
         "left living-room: its credentials were deleted from this device"
     );
     assert!(says(&["join", "URL"]).ends_with("key versions [1, 2]"));
+}
+
+#[test]
+fn what_was_encrypted_to_a_domain_is_decrypted() {
+    let shell = Shell::new();
+    let joined = shell.json(&["join", "URL"], 0);
+    let certificate = joined["credentials"][0]["x5c"][0].as_str().unwrap();
+    let certificate = base64url::decode_standard(certificate).unwrap();
+    let certificate = Certificate::from_der(&certificate).unwrap();
+    let key = certificate.tbs_certificate().subject_public_key_info();
+    let key = PublicKey::from_spki_der(&key.to_der().unwrap()).unwrap();
+    let content = b"\0no text\xFF";
+    let file = shell.directory.path().join("content.jwe");
+    let path = file.to_str().unwrap();
+    let encrypted = |kid: &str| {
+        let compact = jwe::encrypt_to(content.to_vec().into(), &key, kid, "octet-stream");
+        std::fs::write(&file, compact.unwrap() + "\n").unwrap();
+    };
+
+    encrypted("living-room/1");
+    for arguments in [&["decrypt", path][..], &["decrypt", path, "URL"]] {
+        let output = shell.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(output.stdout, content);
+    }
+    let object = shell.json(&["decrypt", path], 0);
+    assert_eq!(object["content"], base64url::encode(content));
+
+    // A key that the device does not have, another message, no message, no file.
+    encrypted("living-room/2");
+    let refused = shell.json(&["decrypt", path], 4);
+    assert!(
+        refused["message"]
+            .as_str()
+            .unwrap()
+            .contains("living-room/2")
+    );
+    encrypted("living-room/1");
+    let mut changed = std::fs::read(&file).unwrap();
+    let tag = changed.len() - 4;
+    changed[tag] = if changed[tag] == b'A' { b'B' } else { b'A' };
+    for text in [&changed[..], b"a.b.c", b""] {
+        std::fs::write(&file, text).unwrap();
+        shell.json(&["decrypt", path], 2);
+    }
+    shell.json(&["decrypt", "no such file"], 2);
 }
 
 #[test]
