@@ -129,13 +129,13 @@ enum Task {
     },
     /// Runs everything that a change must pass, and stops at the first stage that fails
     ///
-    /// Formatting, clippy, the documentation and, where cargo-deny is installed, cargo-deny;
-    /// the simulation's mutants that changed; the component's builds and their sizes; the builds of
-    /// the checks of stores and of cryptography; all Rust tests (the end-to-end tests run the real components in the real gateway); and
-    /// the black-box contract tests in Python, with each build.
+    /// Formatting, clippy and the documentation; the simulation's mutants that changed; the
+    /// component's builds and their sizes; the builds of the checks of stores and of cryptography;
+    /// all Rust tests (the end-to-end tests run the real components in the real gateway); and the
+    /// black-box contract tests in Python, with each build.
     #[command(verbatim_doc_comment)]
     Test {
-        /// Leave out clippy, the documentation and the dependency policy
+        /// Leave out clippy and the documentation
         #[arg(long)]
         quick: bool,
     },

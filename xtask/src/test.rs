@@ -42,7 +42,7 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
     })?;
     stages.run("format", || cargo(&["fmt", "--all", "--check"]))?;
     if quick {
-        for stage in ["clippy", "documentation", "cargo-deny"] {
+        for stage in ["clippy", "documentation"] {
             stages.skip(stage, "--quick");
         }
     } else {
@@ -58,25 +58,6 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
             ])
         })?;
         stages.run("documentation", || documentation(&workspace.root))?;
-        if process::succeeds(Command::new("cargo-deny").arg("--version")) {
-            stages.run("cargo-deny", || {
-                cargo(&[
-                    "deny",
-                    "--workspace",
-                    "--locked",
-                    "check",
-                    "--hide-inclusion-graph",
-                    "bans",
-                    "licenses",
-                    "sources",
-                ])
-            })?;
-        } else {
-            stages.skip(
-                "cargo-deny",
-                "not installed; xtask/tests/dependency_policy.rs checks licences and sources",
-            );
-        }
     }
     stages.run("mutants", || mutants::check(workspace))?;
     let components = stages.run("component", || components_within_limit(workspace))?;

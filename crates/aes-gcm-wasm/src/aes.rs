@@ -68,13 +68,14 @@ impl RoundKeys {
 /// The blocks of a nonce and a number of 32 bits, encrypted.
 pub(crate) struct Counters<'a> {
     keys: &'a RoundKeys,
-    /// Those with the numbers 0 to 7, before the first round.
-    start: Bits,
+    /// Those with the numbers 0 to 7, before the first round. It is wiped when dropped: with the nonce
+    /// it is half of the key.
+    start: Zeroizing<Bits>,
 }
 
 impl<'a> Counters<'a> {
     pub(crate) fn new(keys: &'a RoundKeys, nonce: &[u8; 12]) -> Self {
-        let mut start = added(spread(Word::padded(nonce)), &keys.0[0]);
+        let mut start = Zeroizing::new(added(spread(Word::padded(nonce)), &keys.0[0]));
         // Of block b, the number's last bits are b.
         for (word, bits) in start.iter_mut().zip([0xaa, 0xcc, 0xf0]) {
             let mut last = [0; 16];
@@ -85,21 +86,21 @@ impl<'a> Counters<'a> {
     }
 
     /// The block of zeros, and those with the numbers 1 to 7.
-    pub(crate) fn zeros_and_first(&self) -> [Word; BLOCKS] {
-        let mut bits = self.start;
+    pub(crate) fn zeros_and_first(&self) -> Zeroizing<[Word; BLOCKS]> {
+        let mut bits = *self.start;
         for (word, key) in bits.iter_mut().zip(&self.keys.0[0]) {
             // All of the key's bits are those of the block of zeros, which is in the lowest.
             *word = *word ^ ((*word ^ *key) & Word::splat(1));
         }
-        self.keys.encrypt(bits)
+        Zeroizing::new(self.keys.encrypt(bits))
     }
 
     /// Those whose numbers over 8, rounded down, are this.
     #[inline(always)]
-    pub(crate) fn blocks(&self, over_8: u32) -> [Word; BLOCKS] {
+    pub(crate) fn blocks(&self, over_8: u32) -> Zeroizing<[Word; BLOCKS]> {
         let [b0, b1, b2, b3] = (over_8 << 3).to_be_bytes();
         let number = Word::from_bytes(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b0, b1, b2, b3]);
-        self.keys.encrypt(added(spread(number), &self.start))
+        Zeroizing::new(self.keys.encrypt(added(spread(number), &self.start)))
     }
 }
 
@@ -204,6 +205,18 @@ mod tests {
         let bits = added(spread(Word::padded(&block)), &keys.0[0]);
         let expected = Word::padded(&hex("8ea2b7ca516745bfeafc49904b496089"));
         assert_eq!(keys.encrypt(bits), [expected; BLOCKS]);
+    }
+
+    /// With a nonce or a text, which others know, each tells a key or a text.
+    #[test]
+    fn what_is_computed_from_a_key_is_wiped() {
+        fn is_wiped(_: &impl zeroize::ZeroizeOnDrop) {}
+        let keys = RoundKeys::new(&[1; 32]);
+        let counters = Counters::new(&keys, &[2; 12]);
+        is_wiped(&keys.0);
+        is_wiped(&counters.start);
+        is_wiped(&counters.zeros_and_first());
+        is_wiped(&counters.blocks(1));
     }
 
     #[test]

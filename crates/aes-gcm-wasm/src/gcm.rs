@@ -1,6 +1,7 @@
 //! GCM (SP 800-38D section 7).
 
 use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
 
 use crate::{
     KEY_LEN, NONCE_LEN, Refused, TAG_LEN,
@@ -56,11 +57,11 @@ impl Key {
     }
 }
 
-/// What encrypts one text.
+/// What encrypts one text. It is wiped when dropped: whoever has the hash's key can make tags.
 struct Message<'a> {
     counters: Counters<'a>,
     /// The hash's key, what is added to the hash, and what is added to the text's first blocks.
-    first: [Word; aes::BLOCKS],
+    first: Zeroizing<[Word; aes::BLOCKS]>,
 }
 
 impl<'a> Message<'a> {
@@ -76,17 +77,17 @@ impl<'a> Message<'a> {
 
     /// Encrypts or decrypts.
     fn apply(&self, text: &mut [u8]) {
-        let [_, _, first @ ..] = &self.first;
+        let [_, _, first @ ..] = &*self.first;
         let (text, rest) = text.split_at_mut(text.len().min(16 * first.len()));
         add(first, text);
         for (number, text) in (1..).zip(rest.chunks_mut(16 * aes::BLOCKS)) {
-            add(&self.counters.blocks(number), text);
+            add(&*self.counters.blocks(number), text);
         }
     }
 
     /// Of a text that is encrypted.
     fn tag(&self, associated: &[u8], text: &[u8]) -> [u8; TAG_LEN] {
-        let [key, mask, ..] = self.first;
+        let [key, mask, ..] = *self.first;
         let mut tables = Tables::new();
         let mut hash = Ghash::new(&mut tables, key);
         hash.add(associated);

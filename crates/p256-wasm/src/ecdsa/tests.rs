@@ -34,6 +34,13 @@ fn verify_both(key: &[u8], digest: &[u8; 32], signature: &Signature) -> bool {
     valid
 }
 
+/// Nonces and keys go through it.
+#[test]
+fn the_hash_is_wiped() {
+    fn is_wiped<T: zeroize::ZeroizeOnDrop>() {}
+    is_wiped::<Sha256>();
+}
+
 #[test]
 fn wycheproof() {
     let mut key = Vec::new();
