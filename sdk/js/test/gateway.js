@@ -48,16 +48,18 @@ export async function startGateway(settings = {}, flags = []) {
     caPem: await readFile(join(state, "ca.pem"), "utf8"),
     /** The URL of a domain that no other test has. */
     newDomain: () => `${origin}/flashaccess/domainserver/domain-${(domains += 1)}/`,
-    /** A call of the operator's. */
+    /** A call of the operator's; what came back, if anything. */
     async admin(method, path, body) {
       const response = await fetch(`${origin}/admin/v1/domains/${path}`, {
         method,
         headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
+      const text = await response.text();
       if (!response.ok) {
-        throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+        throw new Error(`${method} ${path}: ${response.status} ${text}`);
       }
+      return text === "" ? undefined : JSON.parse(text);
     },
     async stop() {
       const ended = new Promise((resolve) => child.once("exit", resolve));

@@ -1,11 +1,20 @@
 // Encrypts to a domain's public key, as a licence server does: with node's own cryptography.
 
-import { X509Certificate, createCipheriv, createHash, diffieHellman, generateKeyPairSync } from "node:crypto";
-import { constants, publicEncrypt, randomBytes } from "node:crypto";
+import {
+  X509Certificate,
+  constants,
+  createCipheriv,
+  createHash,
+  diffieHellman,
+  generateKeyPairSync,
+  publicEncrypt,
+  randomBytes,
+} from "node:crypto";
 
 const encode = (value) => Buffer.from(value).toString("base64url");
 const length32 = (number) => Buffer.from([0, 0, number >> 8, number & 255]);
-const prefixed = (text) => Buffer.concat([length32(text.length), Buffer.from(text)]);
+const prefixed = (octets) => Buffer.concat([length32(octets.length), octets]);
+const party = (text = "") => prefixed(Buffer.from(text, "base64url"));
 
 /** A compact JWE of `text` to a credential's certificate; `extra` are further header parameters. */
 export function seal({ kid, x5c }, text, extra = {}) {
@@ -21,8 +30,10 @@ export function seal({ kid, x5c }, text, extra = {}) {
     header.alg = "ECDH-ES";
     header.epk = ephemeral.publicKey.export({ format: "jwk" });
     const shared = diffieHellman({ privateKey: ephemeral.privateKey, publicKey });
-    const info = [length32(1), shared, prefixed("A256GCM"), prefixed(""), prefixed(""), length32(256)];
-    key = createHash("sha256").update(Buffer.concat(info)).digest();
+    const algorithm = prefixed(Buffer.from("A256GCM"));
+    const parties = [party(extra.apu), party(extra.apv)];
+    const info = Buffer.concat([length32(1), shared, algorithm, ...parties, length32(256)]);
+    key = createHash("sha256").update(info).digest();
   }
   const protectedHeader = encode(JSON.stringify(header));
   const iv = randomBytes(12);
