@@ -30,6 +30,9 @@ impl<'a> CrossOrigin<'a> {
     /// What concerns other origins in this request; `None` if nothing does: there are no
     /// `cors_origins`, or the path is not one of a device's.
     pub(super) fn of(head: &Parts, origins: &'a CorsOrigins) -> Option<Self> {
+        if origins.is_empty() {
+            return None;
+        }
         let is_devices = matches!(
             Route::of(head.uri.path()),
             Some(
@@ -40,7 +43,7 @@ impl<'a> CrossOrigin<'a> {
                     | Route::NextCaCertificate
             )
         );
-        (is_devices && !origins.is_empty()).then(|| Self {
+        is_devices.then(|| Self {
             allowed: one(&head.headers, header::ORIGIN)
                 .and_then(|origin| origins.find(origin.as_bytes())),
         })

@@ -9,15 +9,7 @@
 
 export type { DomainDescription } from "./answers.js";
 export type { Bytes } from "./bytes.js";
-export {
-  type CallOptions,
-  Device,
-  type DeviceOptions,
-  type JoinOptions,
-  type Joined,
-  type Left,
-  type Verification,
-} from "./device.js";
+export { Device } from "./device.js";
 export {
   DomainError,
   ERRORS,
@@ -36,6 +28,14 @@ export {
 export { RETRY, type RetryPolicy, type Token } from "./http.js";
 export type { PublicJwk } from "./jose.js";
 export type { DomainKey, Identity, KeyType } from "./keys.js";
+export type {
+  CallOptions,
+  DeviceOptions,
+  JoinOptions,
+  Joined,
+  Left,
+  Verification,
+} from "./options.js";
 export {
   type Credential,
   type HeldCredential,

@@ -1,8 +1,8 @@
 /** The machine's key, and private keys of domains: WebCrypto's, not extractable where they need not be. */
 
-import type { PublicKey } from "./certificate.js";
 import { type Bytes, equal } from "./bytes.js";
 import { ALGORITHMS, type PublicJwk, publicJwk, thumbprint } from "./jose.js";
+import type { PublicKey } from "./x509.js";
 
 /** The type of a machine's key. */
 export type KeyType = "EC-P256" | "RSA-2048" | "RSA-3072" | "RSA-4096";

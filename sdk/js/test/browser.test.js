@@ -61,7 +61,7 @@ after(async () => {
 });
 
 async function page({ url }, _body, response) {
-  const file = /^\/dist\/([a-z_]+\.js)$/.exec(url)?.[1];
+  const file = /^\/dist\/([a-z0-9_]+\.js)$/.exec(url)?.[1];
   const text = file === undefined ? PAGE : await readFile(new URL(file, DIST));
   const type = file === undefined ? "text/html" : "text/javascript";
   response.writeHead(200, { "Content-Type": type });
