@@ -19,7 +19,7 @@ const DIST = new URL("../dist/", import.meta.url);
 const PAGE = `<!doctype html><title>A television</title><script type="module">
   import * as sdk from "/dist/index.js";
   window.sdk = sdk;
-  window.device = new sdk.Device({ storage: new sdk.IndexedDbStorage(), retry: { attempts: 1 } });
+  window.device = new sdk.Device({ storage: new sdk.IndexedDbStorage(), retry: { baseDelayMs: 50 } });
 </script>`;
 
 let gateway;
