@@ -2,6 +2,7 @@
 
 pub mod admin;
 mod admin_request;
+mod cross_origin;
 mod device;
 mod openapi;
 mod precondition;
@@ -16,7 +17,7 @@ use anonymous_domains_protocol::{ids::DomainName, problem::ErrorName};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use serde::Serialize;
 
-use self::{request_id::RequestId, route::Route};
+use self::{cross_origin::CrossOrigin, request_id::RequestId, route::Route};
 use crate::{
     administration::Administration,
     credential::cache::CredentialCache,
@@ -93,7 +94,14 @@ impl<S: Store, E: Environment> App<S, E> {
     /// Answers a request. The URI is absolute where the host knows its own name.
     pub async fn answer(&self, head: &Parts, body: impl Body) -> Response<Vec<u8>> {
         let request_id = RequestId::of(&head.headers, &self.tables.env);
-        let mut response = match self.serve(head, body, &request_id).await {
+        let origins = self.settings.as_ref().map(|it| &it.cors_origins);
+        let cross_origin = origins.ok().and_then(|it| CrossOrigin::of(head, it));
+        let preflight = cross_origin.and_then(|it| it.preflight(head));
+        let answered = match preflight {
+            Some(response) => Ok(response),
+            None => self.serve(head, body, &request_id).await,
+        };
+        let mut response = match answered {
             Ok(response) => response,
             Err(error) => {
                 if error.refusal().is_none() {
@@ -106,6 +114,9 @@ impl<S: Store, E: Environment> App<S, E> {
         };
         let headers = response.headers_mut();
         headers.insert(request_id::HEADER, request_id.header());
+        if let Some(cross_origin) = cross_origin {
+            cross_origin.say(headers);
+        }
         if head.method == Method::HEAD {
             // Without a Content-Length: hosts hold it against the body, which is not sent.
             response.body_mut().clear();

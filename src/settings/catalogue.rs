@@ -150,6 +150,10 @@ catalogue! {
     PUBLIC_PATH_PREFIX: Text = "public_path_prefix", text("a path, such as `/domains`"),
         "What precedes `/flashaccess` in the URLs that devices sign and certificates name. The host \
          or a proxy removes it from requests.";
+    CORS_ORIGINS: Text = "cors_origins",
+        text("origins with commas or spaces between them, such as `https://tv.example`"),
+        "Whose web pages may send devices' requests and read the answers (CORS): exact origins, \
+         no wildcards. Without it none may.";
     DOMAIN_KEY_TYPE: Text = "domain_key_type",
         text("`RSA-2048`, `RSA-3072`, `RSA-4096` or `EC-P256`, default `RSA-2048`"),
         "The type of new domain keys. An RSA key can take seconds to generate.";

@@ -4,6 +4,7 @@
 
 mod admin_tokens;
 mod catalogue;
+mod cors_origins;
 pub mod origin;
 mod path_prefix;
 
@@ -15,13 +16,14 @@ use zeroize::Zeroizing;
 use self::catalogue::{
     ADMIN_READ_TOKEN, ADMIN_TOKEN, AUTH_AUDIENCE, AUTH_ISSUER, AUTH_JWKS, AUTH_NAMESPACE_CLAIM,
     AUTO_CREATE_DOMAINS, CA_CERTIFICATE, CA_CERTIFICATE_NEXT, CA_PRIVATE_KEY, CLOCK_TOLERANCE,
-    CREDENTIAL_TTL_DAYS, DOMAIN_KEY_TYPE, Flag, KEY_ENCRYPTION_KEY, MACHINE_TRUST_ANCHORS,
-    MAX_DOMAINS, MAX_KEY_VERSIONS_PER_DAY, Number, OptionalNumber, PUBLIC_ORIGIN,
-    PUBLIC_PATH_PREFIX, REQUEST_TIMEOUT, Setting, Text,
+    CORS_ORIGINS, CREDENTIAL_TTL_DAYS, DOMAIN_KEY_TYPE, Flag, KEY_ENCRYPTION_KEY,
+    MACHINE_TRUST_ANCHORS, MAX_DOMAINS, MAX_KEY_VERSIONS_PER_DAY, Number, OptionalNumber,
+    PUBLIC_ORIGIN, PUBLIC_PATH_PREFIX, REQUEST_TIMEOUT, Setting, Text,
 };
 pub use self::{
     admin_tokens::{AdminTokens, Operator, Scope},
     catalogue::{Described, catalogue},
+    cors_origins::CorsOrigins,
 };
 use crate::{
     authentication::{DEFAULT_NAMESPACE_CLAIM, KeySet, TokenVerifier},
@@ -49,6 +51,8 @@ pub struct Settings {
     pub policy: Policy,
     /// `admin_token` and `admin_read_token`. Without any there is no operators' interface.
     pub admin_tokens: AdminTokens,
+    /// `cors_origins`: whose web pages may send devices' requests.
+    pub cors_origins: CorsOrigins,
 }
 
 /// What requests are held against.
@@ -109,6 +113,7 @@ impl Settings {
             max_domains: reader.optional_number(&MAX_DOMAINS).map(u64::from),
             max_key_versions_per_day: reader.number(&MAX_KEY_VERSIONS_PER_DAY),
         };
+        let cors_origins = reader.cors_origins();
         let mut admin_tokens = AdminTokens::default();
         for (setting, scope) in [(&ADMIN_TOKEN, Scope::All), (&ADMIN_READ_TOKEN, Scope::Read)] {
             if let Some(tokens) = reader.text(setting) {
@@ -126,6 +131,7 @@ impl Settings {
                 ca_next,
                 policy,
                 admin_tokens,
+                cors_origins,
             }),
             _ => Err(reader.wrong),
         }
@@ -260,6 +266,20 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
             );
         }
         origin
+    }
+
+    fn cors_origins(&mut self) -> CorsOrigins {
+        let Some(text) = self.text(&CORS_ORIGINS) else {
+            return CorsOrigins::default();
+        };
+        CorsOrigins::parse(&text).unwrap_or_else(|| {
+            self.wrong.push(
+                "cors_origins are not exact origins, such as https://tv.example, with commas or \
+                 spaces between them"
+                    .into(),
+            );
+            CorsOrigins::default()
+        })
     }
 
     fn public_path_prefix(&mut self) -> String {

@@ -107,6 +107,7 @@ fn what_is_not_set_has_the_documented_default() {
     assert_eq!(settings.ca.credential_ttl_days, 3650);
     assert_eq!(settings.policy.clock_tolerance_s, 300);
     assert_eq!(settings.policy.public_origin, None);
+    assert!(settings.cors_origins.is_empty());
     assert_eq!(settings.policy.max_domains, None);
     assert_eq!(settings.policy.max_key_versions_per_day, 100);
     assert!(settings.policy.auto_create_domains);
@@ -176,6 +177,13 @@ fn each_setting_that_cannot_be_used_is_named_and_its_text_is_not_repeated() {
         ("public_path_prefix", "/domains?swordfish"),
         ("public_path_prefix", "/admin"),
         ("public_path_prefix", "/flashaccess/swordfish"),
+        ("cors_origins", "*"),
+        ("cors_origins", "null"),
+        ("cors_origins", "https://tv.example, swordfish"),
+        ("cors_origins", "https://tv.example/swordfish"),
+        ("cors_origins", "https://*.swordfish.example"),
+        ("cors_origins", "file://"),
+        ("cors_origins", "https://tv.example;https://swordfish"),
         ("max_domains", "-1"),
         ("max_key_versions_per_day", "0"),
         ("request_timeout", "soon"),

@@ -20,7 +20,7 @@ use crate::toml_file::{self, Entry, Value};
 pub const ENVIRONMENT_PREFIX: &str = "ANONYMOUS_DOMAINS_";
 
 /// The settings that the component knows.
-pub const NAMES: [&str; 20] = [
+pub const NAMES: [&str; 21] = [
     "admin_read_token",
     "admin_token",
     "auth_audience",
@@ -32,6 +32,7 @@ pub const NAMES: [&str; 20] = [
     "ca_certificate_next",
     "ca_private_key",
     "clock_tolerance",
+    CORS_ORIGINS,
     "credential_ttl_days",
     "domain_key_type",
     "key_encryption_key",
@@ -46,6 +47,9 @@ pub const NAMES: [&str; 20] = [
 /// How long a request may take, in whole seconds. The environment variable of this name belongs to
 /// the gateway's own flag, from which the setting follows.
 const REQUEST_TIMEOUT: &str = "request_timeout";
+
+/// Whose web pages may send devices' requests, origins with commas or white space between them.
+pub const CORS_ORIGINS: &str = "cors_origins";
 
 /// What precedes the component's paths. The gateway removes it from requests.
 pub const PUBLIC_PATH_PREFIX: &str = "public_path_prefix";

@@ -101,6 +101,7 @@ fn settings_seeds() -> Vec<Vec<u8>> {
         "public_path_prefix=/domains/".to_owned(),
         "public_path_prefix=/admin".to_owned(),
         "public_path_prefix=/a/../b".to_owned(),
+        "cors_origins=https://tv.example, HTTP://A:80/ null".to_owned(),
         "public_origin=HTTPS://Domains.Example:443/".to_owned(),
         format!("public_origin=https://{PASSWORD}@a"),
         "clock_tolerance=300\0credential_ttl_days=30\0max_domains=".to_owned(),

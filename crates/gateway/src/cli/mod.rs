@@ -352,9 +352,9 @@ const AFTER_HELP: &str = "\
 Settings of the component:
   ca_certificate, ca_certificate_next, ca_private_key, key_encryption_key, admin_token,
   admin_read_token,
-  public_origin, public_path_prefix, domain_key_type, credential_ttl_days, clock_tolerance,
-  auto_create_domains, machine_trust_anchors, auth_jwks, auth_issuer, auth_audience,
-  auth_namespace_claim, max_domains, max_key_versions_per_day, request_timeout
+  public_origin, public_path_prefix, cors_origins, domain_key_type, credential_ttl_days,
+  clock_tolerance, auto_create_domains, machine_trust_anchors, auth_jwks, auth_issuer,
+  auth_audience, auth_namespace_claim, max_domains, max_key_versions_per_day, request_timeout
 
   Each comes from the first of these that has it:
     1. --set NAME=VALUE or --set NAME=@FILE (of several, the last)

@@ -4,7 +4,8 @@
 //! ```text
 //! serve -> admission, drive, service
 //! drive -> connection, response, turns, write_timeout
-//! service -> access, caller, rate_limit, target, request_body, response, connection, route, internal
+//! service -> access, caller, cross_origin, rate_limit, target, request_body, response, connection,
+//!            route, internal
 //! ```
 
 mod access;
@@ -12,6 +13,7 @@ mod admission;
 mod body_policy;
 mod caller;
 mod connection;
+mod cross_origin;
 mod drive;
 pub mod forwarded;
 mod internal;

@@ -21,6 +21,7 @@ use super::{
     access::Access,
     caller::Caller,
     connection::Connection,
+    cross_origin::Page,
     internal::{Internal, is_operators},
     pool::{Pool, Share},
     problem::Problem,
@@ -264,13 +265,18 @@ impl Service {
             span.record("trace_id", trace_id);
         }
         let observed = Arc::new(Observed::new(id.clone(), trace));
+        let page = Page::of(request.headers(), route);
         let answered = async {
             let metrics = &self.observer().metrics;
             let mut access = Access::new(&request, (method, route), metrics, &observed);
             request.extensions_mut().insert(Arc::clone(&observed));
             let mut response = match self.handle(request, caller, &observed).await {
                 Ok(response) => response,
-                Err(problem) => problem.into_response(&id).map(UnsentResponse::from),
+                Err(problem) => {
+                    let mut response = problem.into_response(&id);
+                    page.let_read(response.headers_mut(), &self.settings());
+                    response.map(UnsentResponse::from)
+                }
             };
             response.headers_mut().insert(REQUEST_ID, id.header());
             access.end(&response);
