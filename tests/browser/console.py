@@ -39,7 +39,7 @@ class Console:
         self.complaints.append(f"{message.type}: {message.text} ({message.location})")
 
     def check(self):
-        """Nothing was complained about, such as a violation of the policy, and nobody else asked."""
+        """Nothing was complained about, as violations of the policy are, and nobody else asked."""
         assert not self.complaints, "\n".join(self.complaints)
         elsewhere = [url for url in self.requests if not url.startswith(self.origin + "/")]
         assert not elsewhere, elsewhere
