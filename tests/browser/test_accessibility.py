@@ -1,5 +1,7 @@
 """Anyone can use it: axe-core finds nothing, a keyboard is enough, and so are 320 pixels."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
@@ -8,6 +10,34 @@ from admin import Admin
 from machines import Machine
 
 AXE = Axe()
+
+# How many days ago what is in a domain was made, key versions and members alike.
+AGES = [300, 264, 171, 160, 62, 3]
+
+
+def age(admin: Admin, name: str):
+    """Gives a domain a past: what is exported of it is imported in its place, with other times."""
+
+    def ago(index: int) -> str:
+        when = datetime.now(UTC) - timedelta(days=AGES[index % len(AGES)], minutes=61 * index)
+        return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    parts, after = [], ""
+    while after is not None:
+        query = f"?after={after}" if after else ""
+        page = admin.send("POST", admin.path(name, f"/export{query}")).ok()
+        parts.append(page["part"])
+        after = page["next"]
+    for part in parts:
+        if part["part"] == "domain":
+            part["createdAt"] = ago(0)
+        for index, key in enumerate(part.get("keys", []) if part["part"] == "keys" else []):
+            key["createdAt"] = ago(index)
+        for index, member in enumerate(part["members"] if part["part"] == "machines" else []):
+            member["registeredAt"] = ago(index)
+        path = admin.path(name, f"/import?import={'A' * 43}&replace=true")
+        state = admin.send("PUT", path, part).ok()["state"]
+    assert state == "imported"
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +55,7 @@ def homes(gateway_with):
         client.join(name, staying[0])
     admin.block(name, leaving.guid)
     admin.set(name, maxMembership=4)
+    age(admin, name)
     admin.set("kitchen", maxMembership=12, authenticationRequired=True)
     return gateway
 
