@@ -2,6 +2,7 @@
 
 pub mod admin;
 mod admin_request;
+pub mod console;
 mod cross_origin;
 mod device;
 mod openapi;
@@ -120,7 +121,7 @@ impl<S: Store, E: Environment> App<S, E> {
         if head.method == Method::HEAD {
             // Without a Content-Length: hosts hold it against the body, which is not sent.
             response.body_mut().clear();
-        } else if response.status() != StatusCode::NO_CONTENT {
+        } else if ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status()) {
             let length = HeaderValue::from(response.body().len());
             response
                 .headers_mut()
@@ -139,6 +140,10 @@ impl<S: Store, E: Environment> App<S, E> {
         let route = Route::of(head.uri.path()).ok_or_else(nothing_here)?;
         let actor = match route {
             Route::Admin(_) => self.authenticate_operator(head, journal)?,
+            // Without operators there is none.
+            Route::Console(_) | Route::ConsoleWithoutSlash if !self.has_operators() => {
+                return Err(nothing_here());
+            }
             _ => Actor::Machine,
         };
         let journal = journal(actor);
@@ -158,6 +163,8 @@ impl<S: Store, E: Environment> App<S, E> {
         match route {
             Route::Health => self.health().await,
             Route::OpenApi => response(StatusCode::OK, JSON, openapi::DOCUMENT.to_vec(), false),
+            Route::Console(file) => console::answer(file, head),
+            Route::ConsoleWithoutSlash => Ok(console::redirect()),
             Route::CaCertificate => self.ca_certificate(),
             Route::NextCaCertificate => self.next_ca_certificate(),
             Route::Domain(domain) => {
@@ -187,6 +194,11 @@ impl<S: Store, E: Environment> App<S, E> {
         self.settings.as_ref().map_err(|wrong| {
             Error::fault(format!("the settings cannot be used: {}", wrong.join("; ")))
         })
+    }
+
+    fn has_operators(&self) -> bool {
+        let settings = self.settings.as_ref();
+        settings.is_ok_and(|settings| !settings.admin_tokens.is_empty())
     }
 
     /// Whose token an operator's request has.

@@ -32,6 +32,18 @@ impl Preconditions {
             if_none_match: tags(headers, &header::IF_NONE_MATCH)?,
         })
     }
+
+    /// Whether `If-None-Match` names what there is: a GET need not send it again.
+    pub fn is_known(&self, current: &str) -> bool {
+        match &self.if_none_match {
+            None => false,
+            Some(Tags::Any) => true,
+            // Weak comparison: only what is quoted counts.
+            Some(Tags::These(tags)) => tags
+                .iter()
+                .any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == current),
+        }
+    }
 }
 
 impl Precondition for Preconditions {
@@ -42,15 +54,7 @@ impl Precondition for Preconditions {
             (Some(Tags::These(tags)), Some(current)) => tags.iter().any(|tag| tag == current),
             (Some(_), None) => false,
         };
-        let if_none_match = match (&self.if_none_match, current) {
-            (None, _) | (_, None) => true,
-            (Some(Tags::Any), Some(_)) => false,
-            // Weak comparison: only what is quoted counts.
-            (Some(Tags::These(tags)), Some(current)) => tags
-                .iter()
-                .all(|tag| tag.strip_prefix("W/").unwrap_or(tag) != current),
-        };
-        if_match && if_none_match
+        if_match && !current.is_some_and(|current| self.is_known(current))
     }
 }
 

@@ -2,9 +2,13 @@
 
 use anonymous_domains_protocol::ids::{CA_CERTIFICATE_SEGMENT, NEXT_CA_CERTIFICATE_SEGMENT};
 
+use super::console;
+
 const DOMAIN_SERVER: &str = "/flashaccess/domainserver/";
 
 const ADMIN: &str = "/admin/v1";
+
+const CONSOLE: &str = "/console";
 
 /// What a path names. Domain names are as the path has them, not yet decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +27,10 @@ pub enum Route<'a> {
     Health,
     /// `/openapi.json`.
     OpenApi,
+    /// `/console`, which leads to `/console/`.
+    ConsoleWithoutSlash,
+    /// `/console/...`.
+    Console(&'static console::File),
     /// `/admin/v1/...`; `None` where the path names nothing there.
     Admin(Option<AdminRoute<'a>>),
 }
@@ -102,8 +110,15 @@ impl<'a> AdminRoute<'a> {
 }
 
 impl<'a> Route<'a> {
-    /// What a path names, if it names anything. A slash at the end is ignored.
+    /// What a path names, if it names anything. A slash at the end is ignored, but in the console,
+    /// whose files name each other by relative paths.
     pub fn of(path: &'a str) -> Option<Self> {
+        if let Some(rest) = path.strip_prefix(CONSOLE) {
+            return match rest.strip_prefix('/') {
+                Some(path) => console::file(path).map(Self::Console),
+                None => rest.is_empty().then_some(Self::ConsoleWithoutSlash),
+            };
+        }
         let path = path.strip_suffix('/').unwrap_or(path);
         match path {
             "/healthz" => return Some(Self::Health),
@@ -152,7 +167,9 @@ impl<'a> Route<'a> {
             | Self::CaCertificate
             | Self::NextCaCertificate
             | Self::Health
-            | Self::OpenApi => "GET, HEAD",
+            | Self::OpenApi
+            | Self::ConsoleWithoutSlash
+            | Self::Console(_) => "GET, HEAD",
             Self::Admin(Some(route)) => route.allow(),
             Self::Admin(None) => "",
         }
@@ -196,6 +213,12 @@ mod tests {
         );
         assert_eq!(Route::of("/healthz/"), Some(Route::Health));
         assert_eq!(Route::of("/openapi.json"), Some(Route::OpenApi));
+        assert_eq!(Route::of("/console"), Some(Route::ConsoleWithoutSlash));
+        for path in ["", "main.js", "vendor/preact.js"] {
+            let file = console::file(path).unwrap();
+            let path = format!("/console/{path}");
+            assert_eq!(Route::of(&path), Some(Route::Console(file)), "{path}");
+        }
     }
 
     #[test]
@@ -213,6 +236,12 @@ mod tests {
             "/flashaccess/domainserver/a/flashaccess/domain",
             "/flashaccess/domainserver/a/flashaccess/license/v4",
             "/flashaccess/domainserver/a/REGISTER",
+            "/consoles",
+            "/console//",
+            "/console/index.html",
+            "/console/main.js/",
+            "/console/../openapi.json",
+            "/console/vendor/",
         ] {
             assert_eq!(Route::of(path), None, "{path}");
         }

@@ -4,6 +4,7 @@
 
 mod callers;
 mod certificates;
+mod console;
 mod cross_origin;
 mod events;
 mod health;

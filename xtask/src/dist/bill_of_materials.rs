@@ -6,12 +6,12 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{dependencies::Dependency, release::Release};
+use super::{console, dependencies::Dependency, release::Release};
 
 /// The document: CycloneDX 1.6 in JSON.
 ///
 /// `files` are what is shipped, by name. What is compiled into a crate and is no crate itself is
-/// listed too: SQLite, and Rust's library of the native programs.
+/// listed too: SQLite, what the console has of npm, and Rust's library of the native programs.
 ///
 /// # Errors
 /// If the versions of those cannot be found.
@@ -44,6 +44,17 @@ pub fn document(
             "name": "sqlite",
             "version": version,
             "licenses": [{ "expression": "blessing" }],
+        }));
+    }
+    for package in console::PACKAGES {
+        components.push(json!({
+            "type": "library",
+            "bom-ref": package.purl(),
+            "purl": package.purl(),
+            "name": package.name,
+            "version": package.version,
+            "licenses": [{ "expression": package.license }],
+            "properties": [{ "name": "anonymous-domains:in", "value": "component" }],
         }));
     }
     for (name, data) in files {

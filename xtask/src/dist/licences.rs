@@ -1,10 +1,10 @@
 //! The licences of everything that is shipped, in one text.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result, bail};
 
-use super::dependencies::Dependency;
+use super::{console, dependencies::Dependency};
 
 /// How files with licences and notices begin, in capitals.
 const NAMES: [&str; 6] = [
@@ -18,11 +18,11 @@ const NAMES: [&str; 6] = [
 
 /// `own`, the project's, and every text of others once, after the packages that it is of.
 ///
-/// A package without a text gets that of another one under the same licence.
+/// A package without a text gets that of another one under the same licence. `root` is the project's.
 ///
 /// # Errors
 /// If there is no such one, or a file cannot be read.
-pub fn texts(own: &str, dependencies: &[Dependency]) -> Result<String> {
+pub fn texts(own: &str, dependencies: &[Dependency], root: &Path) -> Result<String> {
     let mut packages_of: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut example_of: BTreeMap<&str, String> = BTreeMap::new();
     let mut without = Vec::new();
@@ -51,6 +51,10 @@ pub fn texts(own: &str, dependencies: &[Dependency]) -> Result<String> {
         };
         let packages = packages_of.entry(text.clone()).or_default();
         packages.push(title(dependency));
+    }
+    for package in console::PACKAGES {
+        let text = package.licence_text(root)?;
+        packages_of.entry(text).or_default().push(package.title());
     }
     let mut sections: Vec<_> = packages_of
         .into_iter()

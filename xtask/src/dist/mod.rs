@@ -5,6 +5,7 @@
 //! so that a second build has the same bytes.
 
 mod bill_of_materials;
+mod console;
 mod debian_package;
 mod dependencies;
 mod entry;
@@ -69,7 +70,7 @@ fn make(workspace: &Workspace, release: &Release, directory: &Path) -> Result<Pa
     let components = named(&components)?;
     let dependencies = dependencies::shipped(release)?;
     let own = std::fs::read_to_string(workspace.root.join("LICENSE"))?;
-    let licences = licences::texts(&own, &dependencies)?;
+    let licences = licences::texts(&own, &dependencies, &release.root)?;
     let rust = rust_version(&workspace.root)?;
     let materials = {
         let components = components

@@ -85,6 +85,7 @@ fn template(route: Route<'_>) -> &'static str {
         Route::Health => "/healthz",
         Route::OpenApi => "/openapi.json",
         Route::Admin(None) => panic!("not a path of its own"),
+        Route::Console(_) | Route::ConsoleWithoutSlash => panic!("a page for people"),
         Route::Admin(Some(route)) => match route {
             AdminRoute::Domains => "/admin/v1/domains",
             AdminRoute::Domain(_) => "/admin/v1/domains/{domain}",

@@ -1,0 +1,90 @@
+// Questions before something is done.
+
+import { ProblemBox } from "./parts.js";
+import { Component, createRef, html } from "./view.js";
+
+/** A dialog over the page. It has the focus, and gives it back to what had it before. */
+export class Dialog extends Component {
+  dialog = createRef();
+
+  componentDidMount() {
+    this.dialog.current.showModal();
+  }
+
+  componentWillUnmount() {
+    this.dialog.current.close();
+  }
+
+  render({ title, children, close, busy }) {
+    const cancel = (event) => {
+      event.preventDefault();
+      if (!busy) {
+        close();
+      }
+    };
+    return html`
+      <dialog
+        ref=${this.dialog}
+        aria-labelledby="dialog-title"
+        aria-describedby="dialog-what"
+        onCancel=${cancel}
+      >
+        <h2 id="dialog-title">${title}</h2>
+        ${children}
+      </dialog>
+    `;
+  }
+}
+
+/**
+ * Says what will happen, and does it if that is meant. If it cannot be done, says why.
+ *
+ * `typed` is what must be typed first. `run` does it; `done` is called after.
+ */
+export class Confirm extends Component {
+  state = { busy: false, problem: null, typed: "" };
+
+  submit = async (event) => {
+    event.preventDefault();
+    this.setState({ busy: true, problem: null });
+    try {
+      await this.props.run();
+    } catch (problem) {
+      this.setState({ busy: false, problem });
+      return;
+    }
+    this.props.done();
+  };
+
+  render({ title, what, action, danger, typed, close }, state) {
+    const missing = typed !== undefined && state.typed !== typed;
+    return html`
+      <${Dialog} title=${title} close=${close} busy=${state.busy}>
+        <form onSubmit=${this.submit}>
+          <div id="dialog-what">${what}</div>
+          ${
+            typed !== undefined &&
+            html`
+              <label for="typed">Type <strong>${typed}</strong> to confirm</label>
+              <input
+                id="typed"
+                value=${state.typed}
+                autocomplete="off"
+                autocapitalize="off"
+                spellcheck=${false}
+                onInput=${(event) => this.setState({ typed: event.target.value })}
+              />
+            `
+          }
+          ${state.problem && html`<${ProblemBox} problem=${state.problem} />`}
+          <div class="actions">
+            <button type="button" disabled=${state.busy} onClick=${close}>Cancel</button>
+            <button class=${danger ? "danger" : "primary"} disabled=${state.busy || missing}>
+              ${state.busy ? "Working…" : action}
+            </button>
+          </div>
+        </form>
+      <//>
+    `;
+  }
+}

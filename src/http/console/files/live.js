@@ -1,0 +1,88 @@
+// What is shown stays what is.
+
+const EVERY_MS = 4000;
+
+/** Loads something at once, when asked, and every few seconds while the page is seen. */
+export class Live {
+  #load;
+  #show;
+  #timer;
+  #running = null;
+  #paused = false;
+  #problem = null;
+
+  /**
+   * `load` gets a signal and whether this was asked for. `show` gets its result as `data`, or why
+   * there is none as `problem`.
+   */
+  constructor(load, show) {
+    this.#load = load;
+    this.#show = show;
+  }
+
+  start() {
+    document.addEventListener("visibilitychange", this);
+    this.refresh();
+  }
+
+  stop() {
+    document.removeEventListener("visibilitychange", this);
+    clearTimeout(this.#timer);
+    this.#running?.abort();
+    this.#running = null;
+  }
+
+  get paused() {
+    return this.#paused;
+  }
+
+  pause(paused) {
+    this.#paused = paused;
+    this.#show({});
+    if (paused) {
+      clearTimeout(this.#timer);
+    } else {
+      this.refresh();
+    }
+  }
+
+  handleEvent() {
+    clearTimeout(this.#timer);
+    if (!document.hidden && !this.#paused) {
+      this.#run(false);
+    }
+  }
+
+  /** Loads now. What was being loaded is of no interest any more. */
+  refresh() {
+    return this.#run(true);
+  }
+
+  async #run(asked) {
+    clearTimeout(this.#timer);
+    this.#running?.abort();
+    const running = new AbortController();
+    this.#running = running;
+    let wait = EVERY_MS;
+    let result;
+    try {
+      const data = await this.#load(running.signal, asked);
+      result = { data, problem: null, updated: new Date() };
+    } catch (problem) {
+      // The same again is not news, though its request has another name.
+      const isSame = !asked && problem.message === this.#problem?.message;
+      result = { problem: isSame ? this.#problem : problem };
+      wait = Math.max(wait, 1000 * (problem.retryAfter ?? 0));
+    }
+    if (this.#running !== running) {
+      return;
+    }
+    this.#problem = result.problem;
+    this.#show(result);
+    // What is gone does not come back by itself.
+    const isGone = result.problem?.status === 404;
+    if (!document.hidden && !this.#paused && !isGone && this.#running === running) {
+      this.#timer = setTimeout(() => this.#run(false), wait);
+    }
+  }
+}

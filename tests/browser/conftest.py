@@ -1,0 +1,147 @@
+"""Fixtures: Debian's Chromium, gateways, and the console in one of them."""
+
+import itertools
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, sync_playwright
+
+from admin import Admin
+from console import Console
+from gateway import Gateway, Programs
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+
+# EC keys, so that a new domain costs a test nothing.
+USUAL = {"domain_key_type": "EC-P256"}
+
+# Settings that are not for a command line.
+SECRETS = {"admin_token", "admin_read_token"}
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def programs() -> Programs:
+    try:
+        return Programs.from_environment()
+    except ValueError as missing:
+        pytest.fail(str(missing), pytrace=False)
+
+
+def secret_file(path: Path, secret: str) -> str:
+    """Writes a secret; how a setting names it."""
+    path.write_text(secret)
+    return f"@{path}"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        # Chromium's sandbox does not work for root, who tests in containers.
+        flags = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def gateway_with(programs, tmp_path_factory):
+    """Starts a gateway of its own with some flags and settings.
+
+    What the first has compiled the others take.
+    """
+    started: list[Gateway] = []
+
+    def start(*flags: str, **settings: str) -> Gateway:
+        state = tmp_path_factory.mktemp("state")
+        for name in SECRETS & settings.keys():
+            settings[name] = secret_file(state / name, settings[name])
+        if started:
+            shutil.copytree(started[0].state / "cache", state / "cache")
+        gateway = Gateway(programs, state, {**USUAL, **settings}, flags=flags)
+        started.append(gateway.start())
+        return gateway
+
+    yield start
+    for gateway in started:
+        gateway.close()
+
+
+@pytest.fixture(scope="session")
+def server(gateway_with) -> Gateway:
+    """The gateway that most tests share: each uses domains of its own."""
+    return gateway_with()
+
+
+@pytest.fixture(scope="session")
+def fleet(gateway_with) -> Gateway:
+    """One with 120 domains, `home-000` to `home-119`."""
+    gateway = gateway_with()
+    admin = Admin(gateway.client, gateway.admin_token)
+    for number in range(120):
+        admin.set(f"home-{number:03}")
+    return gateway
+
+
+@pytest.fixture
+def client(server):
+    return server.client
+
+
+@pytest.fixture
+def admin(server) -> Admin:
+    return Admin(server.client, server.admin_token)
+
+
+@pytest.fixture
+def domain() -> str:
+    """A domain name that no other test has."""
+    return f"Home-{next(_numbers)}.of_tests"
+
+
+@pytest.fixture
+def console_of(browser):
+    """The console of a gateway in a page of its own, which is checked at the end."""
+    opened = []
+
+    def new(
+        gateway: Gateway,
+        prefix: str = "",
+        token: str | None = None,
+        origin: str | None = None,
+        **options,
+    ) -> Console:
+        options.setdefault("viewport", {"width": 1100, "height": 800})
+        context = browser.new_context(locale="en-GB", timezone_id="UTC", **options)
+        origin = origin or f"http://{gateway.address}"
+        console = Console(context.new_page(), origin, token or gateway.admin_token, prefix)
+        opened.append(console)
+        return console
+
+    yield new
+    for console in opened:
+        console.page.context.close()
+    for console in opened:
+        console.check()
+
+
+@pytest.fixture
+def console(console_of, server) -> Console:
+    return console_of(server)
+
+
+@pytest.fixture
+def picture():
+    """Keeps a picture for the documentation, if WRITE_SCREENSHOTS is set."""
+
+    def keep(what: Page | Locator, name: str):
+        if os.environ.get("WRITE_SCREENSHOTS"):
+            IMAGES.mkdir(parents=True, exist_ok=True)
+            what.screenshot(path=IMAGES / f"console-{name}.png", animations="disabled")
+
+    return keep
