@@ -23,8 +23,12 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let (component, programs) = serve::build(workspace)?;
 
     let example = workspace.root.join("examples/licence-server");
-    let python = python::environment(workspace, "python-demo", &example.join("requirements.txt"))
-        .context("cannot prepare the licence server's Python")?;
+    let python = python::environment(
+        workspace,
+        "python-demo",
+        &[&example.join("requirements.txt")],
+    )
+    .context("cannot prepare the licence server's Python")?;
 
     let temporary = Temporary::new()?;
     say("A gateway starts on a free port, and makes a domain CA of its own.");

@@ -12,6 +12,7 @@ mod fuzz;
 mod mutants;
 mod native;
 mod needs;
+mod node;
 mod postgres;
 mod process;
 mod python;

@@ -15,15 +15,19 @@ use crate::{needs::Need, process, workspace::Workspace};
 ///
 /// # Errors
 /// When this machine has no Python 3 that can make one, or a package cannot be installed.
-pub fn environment(workspace: &Workspace, name: &str, requirements: &Path) -> Result<PathBuf> {
+pub fn environment(workspace: &Workspace, name: &str, requirements: &[&Path]) -> Result<PathBuf> {
     let directory = workspace.target.join(name);
     let python = directory.join(if cfg!(windows) {
         "Scripts/python.exe"
     } else {
         "bin/python"
     });
-    let wanted = std::fs::read(requirements)
-        .with_context(|| format!("cannot read {}", requirements.display()))?;
+    let mut wanted = Vec::new();
+    for list in requirements {
+        let list =
+            std::fs::read(list).with_context(|| format!("cannot read {}", list.display()))?;
+        wanted.extend(list);
+    }
 
     // Written last, so that an installation that was interrupted is not taken for a whole one.
     let installed = directory.join("installed-requirements.txt");
@@ -40,9 +44,11 @@ pub fn environment(workspace: &Workspace, name: &str, requirements: &Path) -> Re
         "install",
         "--quiet",
         "--disable-pip-version-check",
-        "--requirement",
     ]);
-    process::run(pip.arg(requirements))?;
+    for list in requirements {
+        pip.arg("--requirement").arg(list);
+    }
+    process::run(&mut pip)?;
     std::fs::write(&installed, wanted)?;
     Ok(python)
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that a change must pass.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -13,7 +13,7 @@ use crate::{
     mutants,
     native::{self, Programs},
     needs::{self, Need},
-    postgres, process, python, redis,
+    node, postgres, process, python, redis,
     workspace::Workspace,
 };
 
@@ -37,6 +37,7 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
         missing.extend(redis::missing());
         missing.extend(postgres::missing());
         missing.extend(python::missing());
+        missing.extend(node::missing());
         missing.extend(tools_missing());
         needs::provide(workspace, &missing)
     })?;
@@ -80,12 +81,17 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
         process::run(&mut command)
     })?;
     // At the same time: each often waits for its own timeouts.
-    stages.run("contract tests, with each build of the component", || {
+    stages.run("contract tests, console and SDK", || {
+        let python = python(workspace)?;
         let suite = |name, component, adapt: fn(&mut Command)| {
-            let mut command = contract_tests(workspace)?;
+            let mut command = python_tests(workspace, &python, "tests/contract");
             adapt(with_programs(&mut command, component, &programs));
             anyhow::Ok((name, command))
         };
+        let mut console = python_tests(workspace, &python, "tests/browser");
+        with_programs(&mut console, &components.wide, &programs);
+        let mut sdk = sdk_tests(workspace)?;
+        with_programs(&mut sdk, &components.wide, &programs);
         let suites = vec![
             suite("wide build: the gateway", &components.wide, |command| {
                 command.args(["-m", "of_the_gateway"]);
@@ -104,6 +110,8 @@ pub fn run(workspace: &Workspace, quick: bool) -> Result<()> {
                     .env("ANONYMOUS_DOMAINS_POSTGRES", "1")
                     .args(["-m", "not of_the_gateway or of_every_store"]);
             })?,
+            ("console in Chromium", console),
+            ("SDK in Node and Chromium", sdk),
         ];
         process::run_together(suites)
     })?;
@@ -170,10 +178,11 @@ fn components_within_limit(workspace: &Workspace) -> Result<Components> {
     Ok(components)
 }
 
-/// What the contract tests call besides what they test.
+/// What the tests call besides what they test.
 fn tools_missing() -> impl Iterator<Item = Need> {
-    const TOOLS: [(&str, &str, &str); 5] = [
+    const TOOLS: [(&str, &str, &str); 6] = [
         ("caddy", "its configuration", "caddy"),
+        ("chromium", "the console and the SDK", "chromium"),
         ("nginx", "its configuration", "nginx-light"),
         ("openssl", "certificates", "openssl"),
         ("promtool", "the alerts", "prometheus"),
@@ -183,21 +192,40 @@ fn tools_missing() -> impl Iterator<Item = Need> {
         .into_iter()
         .filter(|(program, ..)| !process::is_installed(program))
         .map(|(program, checked, package)| Need {
-            what: format!("{program}, with which the contract tests check {checked}"),
+            what: format!("{program}, with which the tests check {checked}"),
             packages: vec![package],
         })
 }
 
-/// The black-box suite, which knows the programs only by their paths.
-fn contract_tests(workspace: &Workspace) -> Result<Command> {
-    let suite = workspace.root.join("tests/contract");
-    let python = python::environment(workspace, "python", &suite.join("requirements.txt"))
-        .context("cannot prepare the contract tests' Python")?;
+/// The Python of the suites below.
+fn python(workspace: &Workspace) -> Result<PathBuf> {
+    let lists = ["contract", "browser"].map(|suite| {
+        workspace
+            .root
+            .join("tests")
+            .join(suite)
+            .join("requirements.txt")
+    });
+    python::environment(workspace, "python", &lists.each_ref().map(PathBuf::as_path))
+        .context("cannot prepare the tests' Python")
+}
+
+/// A black-box suite, which knows the programs only by their paths.
+fn python_tests(workspace: &Workspace, python: &Path, suite: &str) -> Command {
     let mut command = Command::new(python);
     command
-        .current_dir(suite)
+        .current_dir(workspace.root.join(suite))
         .args(["-m", "pytest", "-p", "no:cacheprovider"])
         .env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// The TypeScript SDK's own tests.
+fn sdk_tests(workspace: &Workspace) -> Result<Command> {
+    let package = workspace.root.join("sdk/js");
+    node::install(workspace, &package).context("cannot prepare the SDK's tests")?;
+    let mut command = Command::new("npm");
+    command.current_dir(package).arg("test");
     Ok(command)
 }
 
