@@ -145,9 +145,9 @@ def to_x5c(*certificates: x509.Certificate) -> list[str]:
     ]
 
 
-def new_ca(name: str, issuer=None, padding: int = 0, key=None, states_issuer: bool = False):
+def new_ca(name: str, issuer=None, padding: int = 0, key=None):
     """A CA of ten years, and its key; by itself, or by another CA and its key. With so many bytes
-    in an extension that means nothing, and with its issuer's key identifier if `states_issuer`."""
+    in an extension that means nothing."""
     key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
@@ -177,10 +177,6 @@ def new_ca(name: str, issuer=None, padding: int = 0, key=None, states_issuer: bo
         .add_extension(usage, critical=True)
         .add_extension(identifier, critical=False)
     )
-    if states_issuer:
-        authority = issuer[1].public_key()
-        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority)
-        builder = builder.add_extension(authority, critical=False)
     if padding:
         oid = x509.ObjectIdentifier("1.3.6.1.4.1.32473.1")
         extension = x509.UnrecognizedExtension(oid, bytes(padding))

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
 import rfc5280
@@ -43,39 +42,17 @@ def test_names_of_all_kinds_and_rollovers(client, admin, domain, tmp_path):
     check_strictly(chains, client.ca_pem(), tmp_path)
 
 
-def configured(own_gateway, tmp_path, pems: bytes, key, **settings):
-    """A gateway whose domain CA is given to it."""
-    for name, data in (("ca_certificate", pems), ("ca_private_key", key_pem(key))):
-        (tmp_path / name).write_bytes(data)
-        settings[name] = f"@{tmp_path / name}"
-    return own_gateway(**settings)
-
-
-def pem(*certificates) -> bytes:
-    return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates)
-
-
-@pytest.mark.of_sqlite
-def test_an_rsa_ca_below_another(own_gateway, domain, tmp_path):
-    root = new_ca("Root")
-    # One that says whose key it is signed with, which `new_ca` leaves out.
-    ca, key = new_ca("Domain CA", root, key=rsa_key(7), states_issuer=True)
-    client = configured(own_gateway, tmp_path, pem(ca, root[0]), key).client
-    chains = joined_chains(client, [domain])
-    assert len(chains[0]) == 3
-    check_strictly(chains, pem(root[0]), tmp_path)
-
-
-def odd_ca(not_after: datetime):
-    """A CA whose name has several attributes, of several types, two of which stand together."""
-    usual, key = new_ca("Domain CA")
+def odd_ca(issuer, key, not_after: datetime) -> x509.Certificate:
+    """A CA's certificate whose name has several attributes, of several types, two of which stand
+    together."""
+    certificate, issuer_key = issuer
     name = x509.Name(
         [
             x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COUNTRY_NAME, "NO")]),
             x509.RelativeDistinguishedName(
                 [
                     x509.NameAttribute(NameOID.ORGANIZATION_NAME, 'Größe & Söhne, "AS"'),
-                    x509.NameAttribute(NameOID.COMMON_NAME, "Domain CA", _ASN1Type.PrintableString),
+                    x509.NameAttribute(NameOID.SERIAL_NUMBER, "1"),
                 ]
             ),
             x509.RelativeDistinguishedName(
@@ -83,29 +60,40 @@ def odd_ca(not_after: datetime):
             ),
         ]
     )
+    public, above = key.public_key(), issuer_key.public_key()
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
+        .issuer_name(certificate.subject)
+        .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(datetime.now(UTC) - timedelta(hours=1))
         .not_valid_after(not_after)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(above), critical=False)
     )
-    for each in usual.extensions:
-        builder = builder.add_extension(each.value, each.critical)
-    return builder.sign(key, hashes.SHA256()), key
+    for kind in (x509.BasicConstraints, x509.KeyUsage):
+        same = certificate.extensions.get_extension_for_class(kind)
+        builder = builder.add_extension(same.value, critical=True)
+    return builder.sign(issuer_key, hashes.SHA256())
 
 
 @pytest.mark.of_sqlite
-def test_a_ca_with_an_odd_name_until_after_2049(own_gateway, domain, tmp_path):
-    """From 2050 on times are of another type (RFC 5280 section 4.1.2.5)."""
-    ca, key = odd_ca(datetime(2080, 1, 1, tzinfo=UTC))
-    gateway = configured(own_gateway, tmp_path, pem(ca), key, credential_ttl_days="36525")
-    chains = joined_chains(gateway.client, [domain])
+def test_a_ca_of_another_kind(own_gateway, domain, tmp_path):
+    """With an RSA key, an odd name and a root above it, until after 2049: from 2050 on times are of
+    another type (RFC 5280 section 4.1.2.5)."""
+    root, key, until = new_ca("Root"), rsa_key(7), datetime(2080, 1, 1, tzinfo=UTC)
+    ca = odd_ca(root, key, until)
+    pems = [one.public_bytes(serialization.Encoding.PEM) for one in (ca, root[0])]
+    settings = {"credential_ttl_days": "36525"}
+    for name, data in (("ca_certificate", b"".join(pems)), ("ca_private_key", key_pem(key))):
+        (tmp_path / name).write_bytes(data)
+        settings[name] = f"@{tmp_path / name}"
+    chains = joined_chains(own_gateway(**settings).client, [domain])
+    assert len(chains[0]) == 3
     _, ends = rfc5280.lifetime(base64.b64decode(chains[0][0]))
-    assert ends == datetime(2080, 1, 1, tzinfo=UTC)
-    check_strictly(chains, pem(ca), tmp_path)
+    assert ends == until
+    check_strictly(chains, pems[1], tmp_path)
 
 
 @pytest.mark.of_the_gateway
