@@ -7,8 +7,8 @@ use anonymous_domains_protocol::{
     response::KEY_SET_CONTENT_TYPE,
 };
 use x509_cert::{
-    Certificate,
-    der::{Decode, Encode, EncodePem, pem::LineEnding},
+    Certificate, TbsCertificate,
+    der::{Decode, Encode},
     ext::pkix::{BasicConstraints, KeyUsage},
 };
 use zeroize::Zeroizing;
@@ -24,10 +24,18 @@ const BACKDATED_S: i64 = 300;
 
 const DAY_S: i64 = 24 * 60 * 60;
 
+/// A certificate as it was configured. Written anew it could be another, whose signature is over
+/// other bytes: some programs write what DER leaves out.
+#[derive(Clone)]
+struct Configured {
+    der: Vec<u8>,
+    certificate: Certificate,
+}
+
 /// The domain CA's certificates and its key.
 pub struct Authority {
     /// The CA, then its own issuers and former CAs as configured.
-    published: Vec<Certificate>,
+    published: Vec<Configured>,
     /// From the CA up, as DER.
     chain: Vec<Vec<u8>>,
     certificate: Certificate,
@@ -53,9 +61,9 @@ impl Authority {
         let current = position_over(&published, key.public())
             .ok_or("no certificate of ca_certificate is over the public key of ca_private_key")?;
         published[..=current].rotate_right(1);
-        let certificate = published[0].clone();
+        let certificate = published[0].certificate.clone();
         check_is_ca(&certificate, "ca_certificate")?;
-        let chain = chain(&certificate, &published)?;
+        let chain = chain(&published[0], &published);
         Ok(Self {
             published,
             chain,
@@ -64,15 +72,14 @@ impl Authority {
         })
     }
 
-    /// The configured certificates: the CA, its own issuers, former CAs.
-    pub fn published(&self) -> &[Certificate] {
-        &self.published
+    /// The configured certificates as DER: the CA, its own issuers, former CAs.
+    pub fn published(&self) -> impl Iterator<Item = &[u8]> {
+        self.published.iter().map(|one| one.der.as_slice())
     }
 
     /// The configured certificates as PEM, the CA's first.
-    pub fn to_pem(&self) -> Result<String, Error> {
-        write_pem(&self.published)
-            .map_err(|error| Error::fault(format!("ca_certificate cannot be written: {error}")))
+    pub fn to_pem(&self) -> String {
+        pem::write(self.published())
     }
 
     /// Whether certificates that are signed now will be accepted.
@@ -251,26 +258,24 @@ pub fn read_next(certificates: &str) -> Result<String, String> {
     let setting = "ca_certificate_next";
     let certificates = read_pem(certificates, setting)?;
     let next = certificates.first();
-    check_is_ca(next.ok_or("ca_certificate_next is empty")?, setting)?;
-    write_pem(&certificates)
-        .map_err(|error| format!("ca_certificate_next cannot be written: {error}"))
+    let next = next.ok_or("ca_certificate_next is empty")?;
+    check_is_ca(&next.certificate, setting)?;
+    Ok(pem::write(
+        certificates.iter().map(|one| one.der.as_slice()),
+    ))
 }
 
-fn read_pem(text: &str, setting: &str) -> Result<Vec<Certificate>, String> {
+fn read_pem(text: &str, setting: &str) -> Result<Vec<Configured>, String> {
     let unusable =
         |error: &dyn std::fmt::Display| format!("{setting} holds no certificates in PEM: {error}");
     let ders = pem::certificates(text).map_err(|error| unusable(&error))?;
-    let certificates = ders.iter().map(|der| Certificate::from_der(der));
+    let certificates = ders.into_iter().map(|der| {
+        let certificate = Certificate::from_der(&der)?;
+        Ok(Configured { der, certificate })
+    });
     certificates
-        .collect::<Result<_, _>>()
+        .collect::<x509_cert::der::Result<_>>()
         .map_err(|error| unusable(&error))
-}
-
-fn write_pem(certificates: &[Certificate]) -> x509_cert::der::Result<String> {
-    certificates
-        .iter()
-        .map(|certificate| certificate.to_pem(LineEnding::LF))
-        .collect()
 }
 
 /// A certificate that is to be replaced, and the key that it is over.
@@ -294,21 +299,25 @@ pub(super) fn public_key(certificate: &Certificate) -> Result<PublicKey, String>
 }
 
 /// Where the first certificate over a key is.
-fn position_over(certificates: &[Certificate], key: &PublicKey) -> Option<usize> {
+fn position_over(certificates: &[Configured], key: &PublicKey) -> Option<usize> {
     let spki = key.to_spki_der();
-    let states_it = |certificate: &Certificate| {
-        let theirs = certificate.tbs_certificate().subject_public_key_info();
+    let states_it = |one: &Configured| {
+        let theirs = one.certificate.tbs_certificate().subject_public_key_info();
         theirs.to_der().is_ok_and(|theirs| theirs == spki)
     };
-    let is_over = |certificate| public_key(certificate).is_ok_and(|theirs| theirs == *key);
+    let is_over =
+        |one: &Configured| public_key(&one.certificate).is_ok_and(|theirs| theirs == *key);
     // Most write a key as is done here. To read one takes much longer than to compare.
     let stated = certificates.iter().position(states_it);
     stated.or_else(|| certificates.iter().position(is_over))
 }
 
-/// RFC 5280 sections 4.2.1.3 and 4.2.1.9.
+/// RFC 5280 sections 4.1.2.6, 4.2.1.3 and 4.2.1.9.
 fn check_is_ca(certificate: &Certificate, setting: &str) -> Result<(), String> {
     let tbs = certificate.tbs_certificate();
+    if tbs.subject().is_empty() {
+        return Err(format!("{setting} is not a CA's: it has no subject"));
+    }
     let unreadable = |error| format!("an extension of {setting} cannot be read: {error}");
     let constraints = tbs
         .get_extension::<BasicConstraints>()
@@ -328,25 +337,21 @@ fn check_is_ca(certificate: &Certificate, setting: &str) -> Result<(), String> {
 }
 
 /// The certificates from `from` up to one that issued itself, or to the last that is known.
-fn chain(from: &Certificate, known: &[Certificate]) -> Result<Vec<Vec<u8>>, String> {
+fn chain(from: &Configured, known: &[Configured]) -> Vec<Vec<u8>> {
+    fn tbs(one: &Configured) -> &TbsCertificate {
+        one.certificate.tbs_certificate()
+    }
     let mut chain = vec![from];
     while let Some(&last) = chain.last()
-        && last.tbs_certificate().issuer() != last.tbs_certificate().subject()
+        && tbs(last).issuer() != tbs(last).subject()
         && chain.len() <= known.len()
+        && let Some(issuer) = known
+            .iter()
+            .find(|one| tbs(one).subject() == tbs(last).issuer())
     {
-        let issuer = known.iter().find(|certificate| {
-            certificate.tbs_certificate().subject() == last.tbs_certificate().issuer()
-        });
-        match issuer {
-            Some(issuer) => chain.push(issuer),
-            None => break,
-        }
+        chain.push(issuer);
     }
-    chain
-        .into_iter()
-        .map(|certificate| certificate.to_der())
-        .collect::<Result<_, _>>()
-        .map_err(|error| format!("ca_certificate cannot be encoded: {error}"))
+    chain.into_iter().map(|one| one.der.clone()).collect()
 }
 
 #[derive(Clone, Copy)]

@@ -3,6 +3,9 @@
 
 use anonymous_domains_protocol::base64url;
 
+/// The characters of a line (RFC 7468 section 2).
+const LINE: usize = 64;
+
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
@@ -31,9 +34,39 @@ pub fn certificates(text: &str) -> Result<Vec<Vec<u8>>, &'static str> {
     Ok(ders)
 }
 
+/// The text of certificates in DER.
+pub fn write<'a>(ders: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut text = String::new();
+    for der in ders {
+        text.push_str(BEGIN);
+        let base64 = base64url::encode_standard(der);
+        let mut rest = base64.as_str();
+        while !rest.is_empty() {
+            let (line, after) = rest.split_at(rest.len().min(LINE));
+            text.extend(["\n", line]);
+            rest = after;
+        }
+        text.push('\n');
+        text.push_str(END);
+        text.push('\n');
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let ders: [&[u8]; 4] = [&[1; 47], &[2; 48], &[3; 49], &[4]];
+        let text = write(ders.into_iter());
+        assert_eq!(certificates(&text).unwrap(), ders);
+        assert!(text.lines().all(|line| line.len() <= 64));
+        let one = write([&[1; 48][..]].into_iter());
+        let line = "AQEB".repeat(16);
+        assert_eq!(one, format!("{BEGIN}\n{line}\n{END}\n"));
+    }
 
     #[test]
     fn each_block_is_a_certificate_and_nothing_else_is_taken() {

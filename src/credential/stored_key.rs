@@ -9,10 +9,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use serde::Deserialize;
 use serde_json::json;
 use webpki::{EndEntityCert, KeyUsage};
-use x509_cert::{
-    Certificate,
-    der::{Decode, Encode},
-};
+use x509_cert::{Certificate, der::Decode};
 
 use super::authority::{Bound, public_key, unix_s};
 
@@ -67,16 +64,13 @@ pub fn check(private_jwk: &[u8], certificate: &[u8]) -> Result<Validity, &'stati
 /// nothing of what they are for, and then any usage will do.
 const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
 
-/// Whether a certificate, the first of `x5c`, chains to one of these CAs (RFC 5280 section 6), as of
-/// this time, in seconds since 1970.
-pub fn chains_to(cas: &[Certificate], x5c: &[&[u8]], at_s: i64) -> bool {
+/// Whether a certificate, the first of `x5c`, chains to one of these CAs, in DER (RFC 5280 section 6),
+/// as of this time, in seconds since 1970.
+pub fn chains_to<'a>(cas: impl Iterator<Item = &'a [u8]>, x5c: &[&[u8]], at_s: i64) -> bool {
     let Some((leaf, issuers)) = x5c.split_first() else {
         return false;
     };
-    let cas: Vec<CertificateDer<'_>> = cas
-        .iter()
-        .filter_map(|ca| ca.to_der().ok().map(CertificateDer::from))
-        .collect();
+    let cas: Vec<CertificateDer<'_>> = cas.map(CertificateDer::from).collect();
     let anchors: Vec<_> = cas
         .iter()
         .filter_map(|ca| webpki::anchor_from_trusted_cert(ca).ok())

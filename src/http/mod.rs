@@ -224,7 +224,7 @@ impl<S: Store, E: Environment> App<S, E> {
 
     fn ca_certificate(&self) -> Result<Response<Vec<u8>>, Error> {
         let settings = self.settings()?;
-        let pem = settings.ca.authority.to_pem()?;
+        let pem = settings.ca.authority.to_pem();
         let mut response = response(StatusCode::OK, PEM, pem.into_bytes(), false)?;
         if settings.ca_next.is_some() {
             let link = HeaderValue::from_static(NEXT_CA_LINK);

@@ -145,10 +145,10 @@ def to_x5c(*certificates: x509.Certificate) -> list[str]:
     ]
 
 
-def new_ca(name: str, issuer=None, padding: int = 0):
+def new_ca(name: str, issuer=None, padding: int = 0, key=None):
     """A CA of ten years, and its key; by itself, or by another CA and its key. With so many bytes
     in an extension that means nothing."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     unused = dict.fromkeys(

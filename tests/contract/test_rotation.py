@@ -22,6 +22,7 @@ from certificates import (
 )
 from client import Joined
 from machines import Machine
+from strictly import check_strictly
 
 TIMEOUT_S = 180
 DOMAINS = [f"rotated-{number}" for number in range(6)]
@@ -180,12 +181,13 @@ def test_the_domain_ca_is_replaced(own_gateway, domainctl, tmp_path):
         assert one["domains"] == 1
     for domain in DOMAINS:
         joined = gateway.client.join(domain, resident)
-        for credential in joined.credentials:
-            leaf, issuer = parse_chain(credential["x5c"])
+        chains = [credential["x5c"] for credential in joined.credentials]
+        for chain in chains:
+            leaf, issuer = parse_chain(chain)
             assert issuer == certificate
             leaf.verify_directly_issued_by(certificate)
-            # A device that trusts the new CA alone.
-            openssl_verify(credential["x5c"], pem(certificate), tmp_path)
+        # A device that trusts the new CA alone.
+        check_strictly(chains, pem(certificate), tmp_path)
 
     # Withdraw the old one.
     gateway.stop()

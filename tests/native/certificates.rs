@@ -10,9 +10,14 @@ use anonymous_domains_protocol::{
     ids::DomainName,
     jwk::{KeyType, PrivateKey, PublicKey},
 };
+use rcgen::SigningKey as _;
 use x509_cert::{
     Certificate,
-    der::{Decode, Encode},
+    der::{
+        Decode, DecodePem as _, Encode, Tag, TagNumber,
+        asn1::Any,
+        pem::{LineEnding, encode_string},
+    },
     ext::pkix::{
         AuthorityKeyIdentifier, BasicConstraints, KeyUsage, SubjectAltName, SubjectKeyIdentifier,
         name::GeneralName,
@@ -180,6 +185,60 @@ fn the_chain_goes_from_the_issuer_to_the_root() {
         })
         .collect();
     assert_eq!(names, ["CN=Domain CA", "CN=Root"]);
+}
+
+/// A CA's certificate that says of each extension whether it is critical, which DER leaves out where
+/// it is not. Some programs write that, and the signature is over it.
+fn with_defaults(ca: &Ca) -> Vec<u8> {
+    let certificate = Certificate::from_pem(&ca.pem).unwrap();
+    let tbs = certificate.tbs_certificate();
+    let tagged = |tag, content: &[u8]| Any::new(tag, content).unwrap().to_der().unwrap();
+    let sequence = |parts: &[Vec<u8>]| tagged(Tag::Sequence, &parts.concat());
+    let context = |number| Tag::ContextSpecific {
+        constructed: true,
+        number: TagNumber(number),
+    };
+    let extensions = tbs.extensions().unwrap().iter().map(|extension| {
+        sequence(&[
+            extension.extn_id.to_der().unwrap(),
+            extension.critical.to_der().unwrap(),
+            extension.extn_value.to_der().unwrap(),
+        ])
+    });
+    let tbs = sequence(&[
+        tagged(context(0), &[2, 1, 2]),
+        tbs.serial_number().to_der().unwrap(),
+        tbs.signature().to_der().unwrap(),
+        tbs.issuer().to_der().unwrap(),
+        tbs.validity().to_der().unwrap(),
+        tbs.subject().to_der().unwrap(),
+        spki(&certificate),
+        tagged(context(3), &sequence(&extensions.collect::<Vec<_>>())),
+    ]);
+    let signature = ca.key.sign(&tbs).unwrap();
+    let algorithm = certificate.signature_algorithm().to_der().unwrap();
+    sequence(&[
+        tbs,
+        algorithm,
+        tagged(Tag::BitString, &[&[0], &signature[..]].concat()),
+    ])
+}
+
+#[test]
+fn the_cas_certificate_stays_as_it_was_given() {
+    let ca = self_signed(ca_params("Domain CA"));
+    let der = with_defaults(&ca);
+    let parsed = Certificate::from_der(&der).unwrap();
+    assert_ne!(parsed.to_der().unwrap(), der, "written anew it is another");
+    let pem = encode_string("CERTIFICATE", LineEnding::LF, &der).unwrap();
+    let settings = settings(
+        &ca,
+        &[("ca_certificate", &pem), ("ca_certificate_next", &pem)],
+    );
+    let made = make(&settings.ca, 1).unwrap().certificate;
+    assert_eq!(made.chain, [der]);
+    assert_eq!(settings.ca.authority.to_pem(), pem);
+    assert_eq!(settings.ca_next, Some(pem));
 }
 
 #[test]

@@ -298,6 +298,25 @@ fn a_request_must_have_been_made_for_this_place() {
     );
 }
 
+/// RFC 5280 section 4.2.1.6: the host of a certificate's URI is a DNS name or an address.
+#[test]
+fn a_request_comes_to_a_host_that_a_certificate_may_name() {
+    let app = app(settings(&self_signed(ca_params("Domain CA")), &[]));
+    let machine = Machine::new();
+    let path = "/flashaccess/domainserver/living-room/register";
+    let come_to = |host: &str| {
+        let signed = machine
+            .joining(NOW_MS)
+            .sign(&format!("{URL}/register"), &machine.key);
+        post(&app, &format!("http://{host}{path}"), signed.unwrap())
+    };
+    for host in ["[zz]", "a..b", "$(id)"] {
+        assert_refused(&come_to(host), "INVALID_REQUEST");
+    }
+    assert_eq!(app.tables.store.writes.get(), 0);
+    assert_eq!(come_to("[::1]:3000").status(), 200);
+}
+
 #[test]
 fn under_a_path_prefix_devices_sign_it_and_certificates_name_it() {
     let ca = self_signed(ca_params("Domain CA"));

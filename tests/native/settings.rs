@@ -118,6 +118,11 @@ fn what_is_not_set_has_the_documented_default() {
 fn each_setting_that_cannot_be_used_is_named_and_its_text_is_not_repeated() {
     let ca = self_signed(ca_params("Domain CA"));
     let stranger = self_signed(ca_params("Another CA"));
+    let unnamed_ca = {
+        let mut params = ca_params("");
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.self_signed(&ca.key).unwrap().pem()
+    };
     let not_a_ca = {
         let mut params = ca_params("Not a CA");
         params.is_ca = rcgen::IsCa::ExplicitNoCa;
@@ -133,6 +138,7 @@ fn each_setting_that_cannot_be_used_is_named_and_its_text_is_not_repeated() {
         ("ca_certificate", "swordfish"),
         ("ca_certificate", stranger.pem.as_str()),
         ("ca_certificate", not_a_ca.as_str()),
+        ("ca_certificate", unnamed_ca.as_str()),
         ("ca_certificate", unsigning.as_str()),
         ("ca_private_key", ""),
         ("ca_private_key", "swordfish"),
@@ -166,6 +172,7 @@ fn each_setting_that_cannot_be_used_is_named_and_its_text_is_not_repeated() {
         ("public_origin", "https://domains.example/?query"),
         ("public_origin", "https://swordfish@domains.example"),
         ("public_origin", "https://domains.example:swordfish"),
+        ("public_origin", "https://[swordfish]"),
         ("public_origin", "https://domains.example:swordfish/"),
         ("public_origin", "https://domains.example:65536"),
         ("public_path_prefix", "domains"),

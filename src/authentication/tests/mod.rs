@@ -4,6 +4,7 @@ mod claims;
 mod forgeries;
 mod keys;
 mod vectors;
+mod wycheproof;
 
 use std::sync::LazyLock;
 

@@ -5,6 +5,7 @@ mod jwe;
 mod jwk;
 mod jws;
 mod request;
+mod wycheproof;
 
 use std::sync::OnceLock;
 
