@@ -21,6 +21,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use crate::{ca::DomainCa, settings::Settings};
@@ -34,6 +35,9 @@ const TLS_KEY: &str = "tls-key.pem";
 const STORE: &str = "store.db";
 const CACHE: &str = "cache";
 const LOCK: &str = "lock";
+
+/// What the names of files begin with that are not whole yet.
+const UNFINISHED: &str = ".unfinished-";
 
 /// A state directory that exists.
 #[derive(Clone)]
@@ -99,7 +103,7 @@ impl StateDirectory {
         (self.path.join(TLS_CERTIFICATE), self.path.join(TLS_KEY))
     }
 
-    /// Writes the self-signed certificate and its key, in place of others.
+    /// Writes the self-signed certificate and its key, in place of others. Under the lock.
     ///
     /// # Errors
     ///
@@ -131,21 +135,24 @@ impl StateDirectory {
     }
 
     /// Keeps other gateways from reading or creating secrets in the directory, until the lock is
-    /// dropped. Waits for another gateway that holds the lock. Blocks.
+    /// dropped. Waits for another gateway that holds the lock. Removes what one has left that was
+    /// killed while it wrote a file. Blocks.
     ///
     /// # Errors
     ///
-    /// If the lock file cannot be created or locked.
+    /// If the lock file cannot be created or locked, or a file that is left cannot be removed.
     pub fn lock(&self) -> anyhow::Result<Locked> {
+        let path = self.path.join(LOCK);
         let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(self.path.join(LOCK))
-            .context("cannot make the state directory's lock file")?;
+            .open(&path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
         // Released when the file is closed, also by a crash.
         file.lock().context("cannot lock the state directory")?;
+        self.remove_unfinished()?;
         Ok(Locked {
             directory: self.clone(),
             file: Some(file),
@@ -165,6 +172,25 @@ impl StateDirectory {
             created: Vec::new(),
             in_use: None,
         }
+    }
+
+    /// Removes files that are not whole. Whoever writes one holds the lock.
+    fn remove_unfinished(&self) -> anyhow::Result<()> {
+        let shown = self.path.display();
+        let entries = fs::read_dir(&self.path).with_context(|| format!("cannot read {shown}"))?;
+        for entry in entries {
+            let entry = entry.with_context(|| format!("cannot read {shown}"))?;
+            if entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(UNFINISHED.as_bytes())
+            {
+                let path = entry.path();
+                fs::remove_file(&path)
+                    .with_context(|| format!("cannot remove {}", path.display()))?;
+            }
+        }
+        Ok(())
     }
 
     fn log(&self, what: &str, files: &[&str]) {
@@ -189,25 +215,34 @@ impl StateDirectory {
 
     /// Writes new files of mode 0600, each atomically. They are on the disk when this returns. All
     /// contents are written before the first name appears, so a crash leaves only some of the files
-    /// only if it happens between two names.
+    /// only if it happens between two names. Under the lock.
     fn write(&self, files: &[(&str, &str)]) -> anyhow::Result<()> {
         let mut written = Vec::new();
         for (name, text) in files {
-            let mut file = tempfile::Builder::new()
-                .permissions(fs::Permissions::from_mode(0o600))
-                .tempfile_in(&self.path)
-                .with_context(|| format!("cannot write {name} to the state directory"))?;
-            file.write_all(text.trim_end().as_bytes())?;
-            file.write_all(b"\n")?;
-            file.as_file().sync_all()?;
-            written.push((self.path.join(name), file));
+            let path = self.path.join(name);
+            let file = self
+                .write_unfinished(text)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            written.push((path, file));
         }
         for (path, file) in written {
             file.persist_noclobber(&path)
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
-        File::open(&self.path)?.sync_all()?;
-        Ok(())
+        File::open(&self.path)
+            .and_then(|directory| directory.sync_all())
+            .with_context(|| format!("cannot write {}", self.path.display()))
+    }
+
+    fn write_unfinished(&self, text: &str) -> io::Result<NamedTempFile> {
+        let mut file = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .permissions(fs::Permissions::from_mode(0o600))
+            .tempfile_in(&self.path)?;
+        file.write_all(text.trim_end().as_bytes())?;
+        file.write_all(b"\n")?;
+        file.as_file().sync_all()?;
+        Ok(file)
     }
 }
 

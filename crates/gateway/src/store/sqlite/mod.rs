@@ -34,6 +34,7 @@ use write_lock::WriteLock;
 use writer::{Command, Operation, Outcome};
 
 use super::{Entry, KEYS_PER_PAGE, KeyPage, Store, StoreError, Swap, Version, repeated::Repeated};
+use crate::disk;
 
 /// How long an operation waits at most until it can begin, by default.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -91,15 +92,16 @@ impl SqliteStore {
             .truncate(false)
             .mode(0o600)
             .open(path)
-            .map_err(|e| StoreError::Unavailable(format!("cannot open the store: {e}")))?;
-        let lock = WriteLock::open(path)
-            .map_err(|e| StoreError::Unavailable(format!("cannot open the store's locks: {e}")))?;
+            .map_err(|e| {
+                StoreError::Unavailable(format!("cannot write {}: {e}", path.display()))
+            })?;
+        let lock = WriteLock::open(path).map_err(|e| StoreError::Unavailable(e.to_string()))?;
         let connection = {
             let guard = lock.acquire(Instant::now() + busy_timeout).map_err(|e| {
                 StoreError::Unavailable(format!("cannot wait for other processes: {e}"))
             })?;
             let _guard = guard.ok_or(StoreError::Busy)?;
-            open_writer(path, busy_timeout).map_err(failed)?
+            open_writer(path, busy_timeout).map_err(|error| cannot_open(path, error))?
         };
         let readers = (0..READERS)
             .map(|_| open_reader(path))
@@ -352,6 +354,31 @@ fn is_busy(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(DatabaseBusy | DatabaseLocked)
     )
+}
+
+/// Why a store cannot be opened: where a file cannot be written, SQLite does not say which or why.
+fn cannot_open(path: &Path, error: rusqlite::Error) -> StoreError {
+    use rusqlite::{
+        ErrorCode::{CannotOpen, DiskFull, ReadOnly, SystemIoFailure},
+        ffi::{SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMOPEN, SQLITE_IOERR_SHMSIZE},
+    };
+    let code = error.sqlite_error_code();
+    let tried = match code {
+        Some(CannotOpen | DiskFull | ReadOnly | SystemIoFailure) => {
+            disk::try_writing(path.parent().unwrap_or(Path::new(".")))
+        }
+        _ => Ok(()),
+    };
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    let failed = failed(error);
+    let Err(reason) = tried else {
+        return failed;
+    };
+    let file = match extended {
+        Some(SQLITE_IOERR_SHMMAP | SQLITE_IOERR_SHMOPEN | SQLITE_IOERR_SHMSIZE) => "-shm",
+        _ => "",
+    };
+    StoreError::Broken(format!("cannot write {}{file}: {reason}", path.display()))
 }
 
 /// The error for the component: the full reason goes to the log, a short one to the component.
