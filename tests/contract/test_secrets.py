@@ -118,7 +118,7 @@ class Dumps:
     """What core dumps of a gateway have, by the kind of region: the names of secrets."""
 
     life: Life
-    # Right after its life, when no instance is kept any more, and when it got other operators' tokens.
+    # Right after its life, when no instance is kept any more, and after other tokens of operators.
     after: dict[str, set[str]]
     idle: dict[str, set[str]]
     renewed: dict[str, set[str]]

@@ -13,15 +13,16 @@
 //! or another gateway has it. A new one would make everything useless that was issued or encrypted,
 //! so that is an error.
 
+mod new_files;
+
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write as _},
+    io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail};
-use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use crate::{ca::DomainCa, settings::Settings};
@@ -35,9 +36,6 @@ const TLS_KEY: &str = "tls-key.pem";
 const STORE: &str = "store.db";
 const CACHE: &str = "cache";
 const LOCK: &str = "lock";
-
-/// What the names of files begin with that are not whole yet.
-const UNFINISHED: &str = ".unfinished-";
 
 /// A state directory that exists.
 #[derive(Clone)]
@@ -117,7 +115,10 @@ impl StateDirectory {
                 _ => {}
             }
         }
-        self.write(&[(TLS_KEY, key), (TLS_CERTIFICATE, certificate)])?;
+        new_files::write(
+            &self.path,
+            &[(TLS_KEY, key), (TLS_CERTIFICATE, certificate)],
+        )?;
         self.log(
             "made a self-signed certificate for TLS",
             &[TLS_CERTIFICATE, TLS_KEY],
@@ -152,7 +153,7 @@ impl StateDirectory {
             .with_context(|| format!("cannot write {}", path.display()))?;
         // Released when the file is closed, also by a crash.
         file.lock().context("cannot lock the state directory")?;
-        self.remove_unfinished()?;
+        new_files::remove_unfinished(&self.path)?;
         Ok(Locked {
             directory: self.clone(),
             file: Some(file),
@@ -174,25 +175,6 @@ impl StateDirectory {
         }
     }
 
-    /// Removes files that are not whole. Whoever writes one holds the lock.
-    fn remove_unfinished(&self) -> anyhow::Result<()> {
-        let shown = self.path.display();
-        let entries = fs::read_dir(&self.path).with_context(|| format!("cannot read {shown}"))?;
-        for entry in entries {
-            let entry = entry.with_context(|| format!("cannot read {shown}"))?;
-            if entry
-                .file_name()
-                .as_encoded_bytes()
-                .starts_with(UNFINISHED.as_bytes())
-            {
-                let path = entry.path();
-                fs::remove_file(&path)
-                    .with_context(|| format!("cannot remove {}", path.display()))?;
-            }
-        }
-        Ok(())
-    }
-
     fn log(&self, what: &str, files: &[&str]) {
         tracing::info!(directory = %self.path.display(), files = %files.join(", "), "{what}");
     }
@@ -211,38 +193,6 @@ impl StateDirectory {
             bail!("{} is empty", path.display());
         }
         Ok(Some(Zeroizing::new(text.trim_end().to_owned())))
-    }
-
-    /// Writes new files of mode 0600, each atomically. They are on the disk when this returns. All
-    /// contents are written before the first name appears, so a crash leaves only some of the files
-    /// only if it happens between two names. Under the lock.
-    fn write(&self, files: &[(&str, &str)]) -> anyhow::Result<()> {
-        let mut written = Vec::new();
-        for (name, text) in files {
-            let path = self.path.join(name);
-            let file = self
-                .write_unfinished(text)
-                .with_context(|| format!("cannot write {}", path.display()))?;
-            written.push((path, file));
-        }
-        for (path, file) in written {
-            file.persist_noclobber(&path)
-                .with_context(|| format!("cannot write {}", path.display()))?;
-        }
-        File::open(&self.path)
-            .and_then(|directory| directory.sync_all())
-            .with_context(|| format!("cannot write {}", self.path.display()))
-    }
-
-    fn write_unfinished(&self, text: &str) -> io::Result<NamedTempFile> {
-        let mut file = tempfile::Builder::new()
-            .prefix(UNFINISHED)
-            .permissions(fs::Permissions::from_mode(0o600))
-            .tempfile_in(&self.path)?;
-        file.write_all(text.trim_end().as_bytes())?;
-        file.write_all(b"\n")?;
-        file.as_file().sync_all()?;
-        Ok(file)
     }
 }
 
@@ -366,7 +316,7 @@ impl Locked {
             None => {
                 let token = random_hex()?;
                 if self.file.is_some() {
-                    self.directory.write(&[(ADMIN_TOKEN, &token)])?;
+                    new_files::write(&self.directory.path, &[(ADMIN_TOKEN, &token)])?;
                     self.log("made an admin token", &[ADMIN_TOKEN]);
                 }
                 token
@@ -398,7 +348,7 @@ impl Locked {
         if self.file.is_none() {
             return Ok(());
         }
-        self.directory.write(files)?;
+        new_files::write(&self.directory.path, files)?;
         self.created
             .extend(files.iter().map(|(name, _)| self.directory.path.join(name)));
         Ok(())
