@@ -5,8 +5,8 @@ use std::{
     path::Path,
 };
 
-/// More than a file needs that SQLite makes, in bytes.
-const TRIED: [u8; 64 * 1024] = [0; 64 * 1024];
+/// What is written: more than SQLite needs for a file that it makes.
+static TRIED: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// Whether files can be written in a directory: writes one that has no name and is gone again.
 ///
