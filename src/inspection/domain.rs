@@ -31,7 +31,7 @@ impl<S: Store, E: Environment> Inspection<'_, S, E> {
         walk: Option<Walk>,
         report: &mut Report,
     ) -> Result<Option<Walk>, Error> {
-        let mut domain = match domain_server_info::read(self.tables, id).await {
+        let domain = match domain_server_info::read(self.tables, id).await {
             Ok(domain) => domain,
             Err(error) => {
                 self.is_the_rows().await?;
@@ -62,6 +62,25 @@ impl<S: Store, E: Environment> Inspection<'_, S, E> {
                 return Ok(None);
             }
         }
+        match self.existing(domain.clone(), walk, report).await {
+            Err(_) if self.is_gone(&domain).await => Ok(None),
+            checked => checked,
+        }
+    }
+
+    /// Whether a domain was deleted since it was read.
+    async fn is_gone(&self, domain: &Domain) -> bool {
+        let now = domain_server_info::read(self.tables, domain.id).await;
+        now.is_ok_and(|now| !now.exists() || now.generation() != domain.generation())
+    }
+
+    /// Checks a domain that exists.
+    async fn existing(
+        &self,
+        mut domain: Domain,
+        walk: Option<Walk>,
+        report: &mut Report,
+    ) -> Result<Option<Walk>, Error> {
         let generation = domain.generation().to_string();
         let walk = match walk.filter(|walk| walk.generation == generation) {
             Some(walk) => walk,
@@ -80,23 +99,39 @@ impl<S: Store, E: Environment> Inspection<'_, S, E> {
     }
 
     async fn deletion(&self, domain: &Domain, report: &mut Report) -> Result<(), Error> {
-        if self.mend {
-            deletion::finish(self.tables, domain).await?;
-        }
+        let mending = match self.mend {
+            true => Some(deletion::finish(self.tables, domain).await),
+            false => None,
+        };
         let detail = "it was deleted, and some of its rows are still there".to_owned();
+        let kind = FindingKind::DeletionUnfinished;
+        self.mended(domain, mending, kind, detail, report).await
+    }
+
+    /// Reports what can be mended, and what came of that: a row that is needed for it may be damaged.
+    async fn mended(
+        &self,
+        domain: &Domain,
+        mending: Option<Result<(), Error>>,
+        finding: FindingKind,
+        mut detail: String,
+        report: &mut Report,
+    ) -> Result<(), Error> {
+        let mended = matches!(mending, Some(Ok(())));
+        if let Some(Err(error)) = mending {
+            self.is_the_rows().await?;
+            if domain.exists() {
+                domain_server_info::read_again(self.tables, domain).await?;
+            }
+            detail = format!("{detail}; it cannot be mended: {error}");
+        }
         let name = domain.info.domain.as_str();
-        report.add(
-            Some(name),
-            FindingKind::DeletionUnfinished,
-            detail,
-            self.mend,
-        );
+        report.add(Some(name), finding, detail, mended);
         Ok(())
     }
 
     /// What requests that died have left.
     async fn changes(&self, domain: &mut Domain, report: &mut Report) -> Result<(), Error> {
-        let name = domain.info.domain.clone();
         let now_ms = self.tables.env.now_ms();
         let is_overdue = |intent: &&domain_server_info::Intent| intent.is_overdue(now_ms);
         for intent in domain.info.intents.iter().filter(is_overdue) {
@@ -104,31 +139,29 @@ impl<S: Store, E: Environment> Inspection<'_, S, E> {
                 true => "departure",
                 false => "join",
             };
-            if self.mend {
-                intents::settle(self.tables, domain, intent).await?;
-            }
+            let mending = match self.mend {
+                true => Some(intents::settle(self.tables, domain, intent).await),
+                false => None,
+            };
             let detail = format!("a {what} of machine {} was not finished", intent.guid);
-            report.add(
-                Some(name.as_str()),
-                FindingKind::ChangeOverdue,
-                detail,
-                self.mend,
-            );
+            let kind = FindingKind::ChangeOverdue;
+            self.mended(domain, mending, kind, detail, report).await?;
         }
         if self.mend {
             *domain = domain_server_info::read_again(self.tables, domain).await?;
         }
         if let Count::Running { .. } = domain.info.count {
-            if self.mend {
-                *domain = count::finish(self.tables, domain).await?;
-            }
+            let mending = match self.mend {
+                true => Some(
+                    count::finish(self.tables, domain)
+                        .await
+                        .map(|now| *domain = now),
+                ),
+                false => None,
+            };
             let detail = "its members are not all counted, and nobody new may join".to_owned();
-            report.add(
-                Some(name.as_str()),
-                FindingKind::CountUnfinished,
-                detail,
-                self.mend,
-            );
+            let kind = FindingKind::CountUnfinished;
+            self.mended(domain, mending, kind, detail, report).await?;
         }
         Ok(())
     }
@@ -231,6 +264,8 @@ impl<S: Store, E: Environment> Inspection<'_, S, E> {
                     self.blocked(&domain, &entries, report).await?;
                 }
                 Err(error) => {
+                    // It may have been deleted since.
+                    domain_server_info::read_again(self.tables, &domain).await?;
                     walk.start = None;
                     let from = match walk.from {
                         Some(from) => format!(" from {from} on"),
@@ -278,15 +313,20 @@ impl<S: Store, E: Environment> Inspection<'_, S, E> {
                     return Ok(());
                 }
             }
-            if self.mend {
-                let list = blocked_machines::find_or_insert(self.tables, domain).await?;
-                blocked_machines::put_on(self.tables, list, *guid).await?;
-            }
+            let mending = match self.mend {
+                true => Some(self.list_blocked(domain, *guid).await),
+                false => None,
+            };
             let detail = format!("machine {guid} is blocked, and not on the list");
-            let name = domain.info.domain.as_str();
-            report.add(Some(name), FindingKind::BlockedUnlisted, detail, self.mend);
+            let kind = FindingKind::BlockedUnlisted;
+            self.mended(domain, mending, kind, detail, report).await?;
         }
         Ok(())
+    }
+
+    async fn list_blocked(&self, domain: &Domain, guid: MachineGuid) -> Result<(), Error> {
+        let list = blocked_machines::find_or_insert(self.tables, domain).await?;
+        blocked_machines::put_on(self.tables, list, guid).await
     }
 
     /// Compares the members that there are with those that were counted, if the domain was at rest.
@@ -306,14 +346,14 @@ impl<S: Store, E: Environment> Inspection<'_, S, E> {
         if start.members == walk.members {
             return Ok(());
         }
-        if self.mend {
-            count::again(self.tables, &now).await?;
-        }
+        let mending = match self.mend {
+            true => Some(count::again(self.tables, &now).await.map(drop)),
+            false => None,
+        };
         let (counted, there) = (start.members, walk.members);
         let detail = format!("it has {there} members, and {counted} were counted");
-        let name = domain.info.domain.as_str();
-        report.add(Some(name), FindingKind::CountWrong, detail, self.mend);
-        Ok(())
+        let kind = FindingKind::CountWrong;
+        self.mended(domain, mending, kind, detail, report).await
     }
 }
 

@@ -152,8 +152,7 @@ impl<S: Store, E: Environment> Inspection<'_, S, E> {
 
     /// Whether a row cannot be read, rather than the store: then the error is the row's.
     async fn is_the_rows(&self) -> Result<(), Error> {
-        root::find(&self.tables.store).await?;
-        Ok(())
+        Ok(root::check_store(&self.tables.store).await?)
     }
 }
 

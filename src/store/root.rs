@@ -29,16 +29,32 @@ fn key() -> String {
 }
 
 /// What the cell says: the name of the root, or `None` where no pointer was written yet.
-fn pointer(cell: Option<Vec<u8>>) -> Option<RowId> {
-    match <[u8; 8]>::try_from(cell?) {
-        Ok(bytes) if bytes != [0; 8] => Some(RowId::of_root(bytes)),
-        _ => None,
+fn pointer(cell: Option<Vec<u8>>) -> Result<Option<RowId>, Error> {
+    let Some(cell) = cell else {
+        return Ok(None);
+    };
+    match <[u8; 8]>::try_from(cell) {
+        Ok(bytes) => Ok((bytes != [0; 8]).then(|| RowId::of_root(bytes))),
+        // Not an empty store: a new root would hide all that is in it.
+        Err(_) => Err(Error::fault(format!("row {} is damaged", key()))),
     }
 }
 
 /// The directory's root, `None` where the store was never used. May run again.
-pub async fn find<S: Store>(store: &S) -> Result<Option<RowId>, StoreError> {
-    Ok(pointer(store.get(&key()).await?))
+///
+/// # Errors
+/// `Unavailable` where the store does not answer; a fault where the cell is damaged.
+pub async fn find<S: Store>(store: &S) -> Result<Option<RowId>, Error> {
+    pointer(store.get(&key()).await?)
+}
+
+/// Whether the store answers: what could not be read besides is a row's fault.
+///
+/// # Errors
+/// `Unavailable`.
+pub async fn check_store<S: Store>(store: &S) -> Result<(), StoreError> {
+    store.get(&key()).await?;
+    Ok(())
 }
 
 /// The directory's root; where there is none, a new row of `table` that holds `first`.
@@ -60,7 +76,7 @@ pub async fn find_or_create<S: Store, E: Environment>(
     for attempt in 0..ATTEMPTS {
         let (cas, cell) = rows.store.begin(&key).await?;
         let missing = cell.is_none();
-        if let Some(root) = pointer(cell) {
+        if let Some(root) = pointer(cell)? {
             return Ok(root);
         }
         if missing && overwriting {

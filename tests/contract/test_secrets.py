@@ -118,9 +118,23 @@ class Dumps:
     """What core dumps of a gateway have, by the kind of region: the names of secrets."""
 
     life: Life
-    # Right after its life, and when no instance is kept any more.
+    # Right after its life, when no instance is kept any more, and after other tokens of operators.
     after: dict[str, set[str]]
     idle: dict[str, set[str]]
+    renewed: dict[str, set[str]]
+
+
+TOKENS_OF_OPERATORS = {"the admin token", "the token for reading"}
+
+
+def renew_tokens(life: Life):
+    """The operators' tokens are replaced while it runs."""
+    for path in (life.gateway.state / "admin-token", life.tmp_path / "read-token"):
+        path.write_text(secrets.token_hex(32))
+    life.gateway.process.send_signal(signal.SIGHUP)
+    for token in (life.gateway.admin_token, life.read_token):
+        operator = Admin(life.operators, token)
+        until(lambda o=operator: o.send("GET", "/domains").status == 200, "it is not taken")
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +155,9 @@ def dumps(programs, tmp_path_factory):
         life.join_at_once()
         after = held.dumped(gateway.process.pid, life.all_secrets)
         until(lambda: samples(life.operators)[IDLE] == 0, "instances stay")
-        yield Dumps(life, after, held.dumped(gateway.process.pid, life.all_secrets))
+        idle = held.dumped(gateway.process.pid, life.all_secrets)
+        renew_tokens(life)
+        yield Dumps(life, after, idle, held.dumped(gateway.process.pid, life.all_secrets))
     finally:
         gateway.close()
 
@@ -149,14 +165,28 @@ def dumps(programs, tmp_path_factory):
 def test_what_a_core_dump_has(dumps):
     life = dumps.life
     configured, tokens = names(life.secrets), names(life.tokens)
-    # The host has what it was given: its settings, and what came with requests.
+    # The host has what it was given: its settings, and what came with requests. Of the key for TLS
+    # only numbers stay that it computes with (ring keeps them in Montgomery's form).
     for found in (dumps.after, dumps.idle):
-        assert configured <= found["host"]
+        assert configured - found["host"] <= {"the key for TLS"}
         assert found["host"] - life.drawn <= configured | tokens
     # Instances have the CA's key and domain keys; of the other settings what was made of them.
     assert dumps.after["instance"] & configured <= {"the CA's key"}
     # Nothing stays of an instance that is not kept.
     assert dumps.idle["instance"] == set()
+
+
+def test_a_core_dump_has_no_token_that_was_replaced(dumps):
+    assert TOKENS_OF_OPERATORS <= dumps.idle["host"]
+    for found in dumps.renewed.values():
+        assert not found & TOKENS_OF_OPERATORS
+    # The rest is still there.
+    assert {"the CA's key", "the key-encryption key"} <= dumps.renewed["host"]
+
+
+def test_a_core_dump_has_no_token_of_a_request_that_is_over(dumps):
+    for found in (dumps.idle, dumps.renewed):
+        assert not found["host"] & names(dumps.life.tokens)
 
 
 def test_a_core_dump_has_no_random_number_that_became_a_key(dumps):

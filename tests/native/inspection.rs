@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     callers::{Machine, admin, assert_refused, versions},
-    support::{MemoryStore, TestApp, app, ca_params, json, self_signed, settings},
+    support::{MemoryStore, Rows, TestApp, app, ca_params, json, self_signed, settings},
 };
 
 const DOMAIN: &str = "/domains/living-room";
@@ -287,5 +287,139 @@ fn an_import_that_was_not_finished_is_found_and_left_alone() {
         let findings = mend(&app);
         assert_eq!(findings[0]["finding"], "import-unfinished");
         assert_eq!(findings[0]["mended"], false);
+    }
+}
+
+/// Rows as they were, but one of the table's after another: as it was later, or changed.
+fn with_each_row(
+    app: &TestApp,
+    was: &Rows,
+    table: &str,
+    change: impl Fn(&str) -> Option<Vec<u8>>,
+    mut check: impl FnMut(&str),
+) -> usize {
+    let prefix = format!("anonymous-domains:{table}");
+    let keys: Vec<_> = was.keys().filter(|key| key.starts_with(&prefix)).collect();
+    for key in &keys {
+        let mut rows = was.clone();
+        match change(key) {
+            Some(row) => rows.insert((*key).clone(), row),
+            None => rows.remove(*key),
+        };
+        app.tables.store.rows.replace(rows);
+        check(key);
+    }
+    keys.len()
+}
+
+#[test]
+fn rows_of_a_tree_that_say_they_were_erased_are_found_and_the_others_checked() {
+    let app = working_app();
+    admin(&app, "PUT", "/domains/z", Some(json!({})));
+    for _ in 0..300 {
+        Machine::new().join(&app);
+    }
+    let was = app.tables.store.rows.borrow().clone();
+    assert_eq!(admin(&app, "DELETE", DOMAIN, None).status(), 204);
+    let erased = app.tables.store.rows.borrow().clone();
+    let of_an_empty_tree = |key: &str| erased[key] == was[key];
+    let mut seen = BTreeSet::new();
+    let rows = with_each_row(
+        &app,
+        &was,
+        "DomainMembership:",
+        |key| Some(erased[key].clone()),
+        |key| {
+            if of_an_empty_tree(key) {
+                return;
+            }
+            for method in ["GET", "POST"] {
+                let (findings, domains, members) = check_by(&app, method, 1);
+                assert_eq!(kinds(&findings), ["unreadable-row".to_owned()].into());
+                assert_eq!(findings.len(), 1, "{findings:?}");
+                assert_eq!(findings[0]["domain"], "living-room");
+                let detail = findings[0]["detail"].as_str().unwrap();
+                assert!(detail.contains(key), "{detail}");
+                assert_eq!(domains, 2);
+                seen.insert(members);
+            }
+        },
+    );
+    // The other domain's, this one's root and its leaves.
+    assert_eq!(rows, 1 + 3);
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    assert_eq!(seen.iter().sum::<u64>(), 300);
+}
+
+#[test]
+fn damage_above_all_domains_is_found() {
+    let ca = self_signed(ca_params("Domain CA"));
+    let app = app(settings(&ca, &[]));
+    Machine::new().join(&app);
+    let was = app.tables.store.rows.borrow().clone();
+    let cut = |key: &str| Some(was[key][..was[key].len() / 2].to_vec());
+    for table in ["Directory:", "root"] {
+        let rows = with_each_row(&app, &was, table, cut, |key| {
+            // An instance that has read it before, and one that has not.
+            let fresh = crate::support::app(settings(&ca, &[]));
+            let damaged = app.tables.store.rows.borrow().clone();
+            fresh.tables.store.rows.replace(damaged.clone());
+            for app in [&app, &fresh] {
+                let (findings, domains, _) = check_by(app, "POST", 10);
+                assert_eq!(domains, 0);
+                assert_eq!(findings.len(), 1);
+                assert_eq!(findings[0]["domain"], Value::Null);
+                assert_eq!(findings[0]["finding"], "unreadable-row");
+                let detail = findings[0]["detail"].as_str().unwrap();
+                assert!(detail.contains(key), "{detail}");
+            }
+            // It does not pass for an empty store, of which the first user makes a new one.
+            let now_ms = fresh.tables.env.now_ms.get();
+            assert_refused(&Machine::new().join_at(&fresh, now_ms), "INTERNAL");
+            assert_eq!(*fresh.tables.store.rows.borrow(), damaged);
+        });
+        assert_eq!(rows, 1);
+    }
+}
+
+#[test]
+fn what_damage_keeps_from_being_mended_is_said() {
+    let (app, _) = app_with_a_domain();
+    app.tables.store.writes_left.set(Some(1));
+    let put = admin(&app, "PUT", DOMAIN, Some(json!({ "maxMembership": 2 })));
+    assert_eq!(put.status(), 503);
+    app.tables.store.writes_left.set(None);
+    let key = only_row(&app.tables.store, "DomainMembership");
+    let row = app.tables.store.rows.borrow_mut().remove(&key).unwrap();
+    let findings = mend(&app);
+    let wrong = ["count-unfinished", "unreadable-row"].map(str::to_owned);
+    assert_eq!(kinds(&findings), wrong.into());
+    for finding in &findings {
+        assert_eq!(finding["mended"], false);
+        assert!(finding["detail"].as_str().unwrap().contains(&key));
+    }
+    app.tables.store.rows.borrow_mut().insert(key, row);
+    assert_eq!(mend(&app)[0]["mended"], true);
+    assert_eq!(check(&app), BTreeSet::new());
+}
+
+#[test]
+fn a_domain_that_is_deleted_while_it_is_checked_is_no_finding() {
+    let (app, _) = app_with_a_domain();
+    admin(&app, "PUT", DOMAIN, Some(json!({ "maxMembership": 9 })));
+    let was = app.tables.store.rows.borrow().clone();
+    assert_eq!(admin(&app, "DELETE", DOMAIN, None).status(), 204);
+    let deleted = app.tables.store.rows.borrow().clone();
+    for reads in 0.. {
+        app.tables.store.rows.replace(was.clone());
+        app.tables
+            .store
+            .others
+            .replace(Some((reads, deleted.clone())));
+        assert_eq!(check(&app), BTreeSet::new(), "after {reads} reads");
+        if app.tables.store.others.take().is_some() {
+            assert!(reads > 3);
+            break;
+        }
     }
 }

@@ -88,7 +88,7 @@ pub struct MemoryStore {
 }
 
 /// What a store holds.
-type Rows = BTreeMap<String, Vec<u8>>;
+pub type Rows = BTreeMap<String, Vec<u8>>;
 
 impl MemoryStore {
     fn writable(&self) -> Result<(), StoreError> {

@@ -11,6 +11,8 @@ use anonymous_domains_protocol::{
 pub enum Subject {
     /// The server as a whole.
     Server,
+    /// The domain CA's certificates.
+    Ca,
     /// One domain.
     Domain(DomainName),
     /// One machine in a domain.
@@ -24,7 +26,7 @@ pub enum Subject {
 impl Subject {
     fn domain(&self) -> &str {
         match self {
-            Self::Server => "the domain",
+            Self::Server | Self::Ca => "the domain",
             Self::Domain(domain)
             | Self::Machine(domain, _)
             | Self::Export(domain)
@@ -51,8 +53,11 @@ fn advice(subject: &Subject, error: ErrorName) -> String {
             Subject::Machine(domain, machine) => format!(
                 "{domain} has no member {machine}. See member list; if no other command works either, the server has no admin_token."
             ),
+            Subject::Ca => {
+                "There is no CA certificate at this URL. It may be the one of a gateway's --internal-listen, which has the operator's interface alone: use the URL of --listen, to which devices go. Or it is not the URL of a domain server.".to_owned()
+            }
             Subject::Server | Subject::Domain(_) | Subject::Export(_) | Subject::Import(_) => {
-                "The server has no operator's interface. Its setting admin_token may be missing or shorter than 32 characters, another setting may be unusable (see /healthz), or this is not the URL of a domain server.".to_owned()
+                "The server has no operator's interface at this URL. With a gateway's --internal-listen it is only there. Or the setting admin_token is missing or shorter than 32 characters, another setting is unusable (see /healthz), or this is not the URL of a domain server.".to_owned()
             }
         },
         ErrorName::UnknownDomain => format!(
@@ -108,11 +113,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_server_without_a_ca_certificate_may_be_an_internal_listener() {
+        let problem = Problem::new(ErrorName::NotFound, "there is nothing at this path");
+        let text = sentence(&Subject::Ca, &problem);
+        assert!(text.contains("use the URL of --listen"), "{text}");
+    }
+
+    #[test]
     fn every_error_has_its_sentence_and_keeps_its_name() {
         let domain = DomainName::parse("living-room").unwrap();
         let machine = MachineGuid::random();
         for subject in [
             Subject::Server,
+            Subject::Ca,
             Subject::Domain(domain.clone()),
             Subject::Machine(domain.clone(), machine),
             Subject::Export(domain.clone()),

@@ -106,7 +106,7 @@ impl Admin {
 
     fn published(&self, name: &str) -> Result<Vec<u8>, AdminError> {
         let path = format!("/flashaccess/domainserver/{name}");
-        let answer = self.request(&Subject::Server, || {
+        let answer = self.request(&Subject::Ca, || {
             Request::get(self.server.join(&path)?).body(None)
         })?;
         Ok(answer.body().to_vec())

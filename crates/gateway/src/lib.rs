@@ -78,7 +78,7 @@
 //! 15. [`limits`], [`settings`], [`store`], `client`: rates and networks, the component's settings
 //!     and its key-value store, what counts as one client
 //! 16. [`observation`]: what operators can watch
-//! 17. `toml_file`: files with names and values
+//! 17. `disk`, `toml_file`: whether a disk can be written; files with names and values
 
 #![forbid(unsafe_code)]
 
@@ -87,6 +87,7 @@ pub mod ca;
 pub mod check;
 pub mod cli;
 mod client;
+mod disk;
 mod domains;
 pub mod engine;
 pub mod guest;

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::{io::Write as _, process::ExitCode, time::Duration};
+use std::{alloc::System, io::Write as _, process::ExitCode, time::Duration};
 
 use anonymous_domains_gateway::{
     backup, check,
@@ -13,6 +13,11 @@ use anonymous_domains_gateway::{
 };
 use anyhow::bail;
 use tokio::runtime::Runtime;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Wipes what is freed: the buffers of connections, which had tokens, are not this program's own.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// After this many task polls a thread checks for I/O events. A poll may take as long as a guest
 /// computes at a time, and requests should be accepted in the order in which they arrive.

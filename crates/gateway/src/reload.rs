@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The settings that can change.
-const CHANGEABLE: [&str; 3] = [ADMIN_TOKEN, "admin_read_token", AUTH_JWKS];
+pub(crate) const CHANGEABLE: [&str; 3] = [ADMIN_TOKEN, "admin_read_token", AUTH_JWKS];
 
 const ADMIN_TOKEN: &str = "admin_token";
 
@@ -30,7 +30,8 @@ pub(crate) struct Reloader {
     pub tls: Option<Arc<Tls>>,
     /// What is logged.
     pub log: LogFilter,
-    /// What was configured at the start.
+    /// What was configured at the start, without what is [`CHANGEABLE`]: a former token is not to stay
+    /// in memory.
     pub configured: Settings,
 }
 

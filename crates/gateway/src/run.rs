@@ -26,7 +26,7 @@ use crate::{
     },
     jwks::{AUTH_JWKS, KeySource},
     observation::{AuditLog, Traces},
-    reload::Reloader,
+    reload::{CHANGEABLE, Reloader},
     settings::{self, Settings},
     state::StateDirectory,
     storage::Location,
@@ -48,7 +48,7 @@ const INTERNAL_CONNECTIONS: usize = 64;
 /// # Errors
 ///
 /// If it cannot begin to serve.
-pub async fn run(arguments: Arguments, log: LogFilter) -> anyhow::Result<()> {
+pub async fn run(mut arguments: Arguments, log: LogFilter) -> anyhow::Result<()> {
     let start = Instant::now();
     // Before everything slow, so that no signal is lost.
     let mut shutdown = pin!(shutdown_signal()?);
@@ -68,6 +68,8 @@ pub async fn run(arguments: Arguments, log: LogFilter) -> anyhow::Result<()> {
     let tls = arguments.tls.source()?;
     warn_of_unknown_variables();
     let configured = arguments.configured()?;
+    // They are among those that are configured, and may be replaced.
+    arguments.file_settings = Settings::default();
     let begin = async {
         let (settings, keys) = with_keys(&arguments, configured.clone()).await?;
         let mut builder = builder(&arguments, settings)?;
@@ -109,7 +111,7 @@ pub async fn run(arguments: Arguments, log: LogFilter) -> anyhow::Result<()> {
         service: service.clone(),
         tls,
         log,
-        configured,
+        configured: configured.without(&CHANGEABLE),
     };
     let (service, internal) = match internal_listener {
         Some(listener) => {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::toml_file::{self, Entry, Value};
 
@@ -62,9 +62,34 @@ const SECRETS: [&str; 4] = [
     "key_encryption_key",
 ];
 
-/// Settings by name. `Debug` shows the names only.
+/// Settings by name, which are wiped when they are dropped. `Debug` shows the names only.
 #[derive(Clone, Default, Eq, PartialEq)]
-pub struct Settings(BTreeMap<&'static str, Zeroizing<String>>);
+pub struct Settings(BTreeMap<&'static str, Text>);
+
+/// A value. Nothing but [`Settings::shared`] gives away another handle on it, so that it has one
+/// owner, who wipes it.
+#[derive(Eq, PartialEq)]
+struct Text(Arc<str>);
+
+impl Clone for Text {
+    fn clone(&self) -> Self {
+        Self(Arc::from(&*self.0))
+    }
+}
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        if let Some(text) = Arc::get_mut(&mut self.0) {
+            text.zeroize();
+        }
+    }
+}
+
+impl From<Zeroizing<String>> for Text {
+    fn from(text: Zeroizing<String>) -> Self {
+        Self(Arc::from(text.as_str()))
+    }
+}
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,12 +100,25 @@ impl fmt::Debug for Settings {
 impl Settings {
     /// The value of `name`, if it is set.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|value| value.as_str())
+        self.0.get(name).map(|value| &*value.0)
+    }
+
+    /// The value of `name` without another copy of it. Whoever has it drops it before the settings,
+    /// which otherwise do not wipe it.
+    pub(crate) fn shared(&self, name: &str) -> Option<Arc<str>> {
+        self.0.get(name).map(|value| Arc::clone(&value.0))
     }
 
     /// Names and values, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+        self.0.iter().map(|(name, value)| (*name, &*value.0))
+    }
+
+    /// These settings but for some.
+    #[must_use]
+    pub(crate) fn without(mut self, names: &[&str]) -> Self {
+        self.0.retain(|name, _| !names.contains(name));
+        self
     }
 
     /// Sets `name`.
@@ -89,7 +127,7 @@ impl Settings {
     ///
     /// If the component knows no such setting.
     pub fn set(&mut self, name: &str, value: Zeroizing<String>) -> anyhow::Result<()> {
-        self.0.insert(known(name)?, value);
+        self.0.insert(known(name)?, value.into());
         Ok(())
     }
 
@@ -155,7 +193,8 @@ impl Settings {
     /// down, and at least 1.
     pub fn of_the_gateway(request_timeout: Duration) -> Self {
         let seconds = request_timeout.as_secs().max(1);
-        Self([(REQUEST_TIMEOUT, Zeroizing::new(seconds.to_string()))].into())
+        let text = Zeroizing::new(seconds.to_string());
+        Self([(REQUEST_TIMEOUT, text.into())].into())
     }
 
     /// The settings of the environment: `ANONYMOUS_DOMAINS_` and the name in upper case. An

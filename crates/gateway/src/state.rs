@@ -13,9 +13,11 @@
 //! or another gateway has it. A new one would make everything useless that was issued or encrypted,
 //! so that is an error.
 
+mod new_files;
+
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write as _},
+    io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
@@ -99,7 +101,7 @@ impl StateDirectory {
         (self.path.join(TLS_CERTIFICATE), self.path.join(TLS_KEY))
     }
 
-    /// Writes the self-signed certificate and its key, in place of others.
+    /// Writes the self-signed certificate and its key, in place of others. Under the lock.
     ///
     /// # Errors
     ///
@@ -113,7 +115,10 @@ impl StateDirectory {
                 _ => {}
             }
         }
-        self.write(&[(TLS_KEY, key), (TLS_CERTIFICATE, certificate)])?;
+        new_files::write(
+            &self.path,
+            &[(TLS_KEY, key), (TLS_CERTIFICATE, certificate)],
+        )?;
         self.log(
             "made a self-signed certificate for TLS",
             &[TLS_CERTIFICATE, TLS_KEY],
@@ -131,21 +136,24 @@ impl StateDirectory {
     }
 
     /// Keeps other gateways from reading or creating secrets in the directory, until the lock is
-    /// dropped. Waits for another gateway that holds the lock. Blocks.
+    /// dropped. Waits for another gateway that holds the lock. Removes what one has left that was
+    /// killed while it wrote a file. Blocks.
     ///
     /// # Errors
     ///
-    /// If the lock file cannot be created or locked.
+    /// If the lock file cannot be created or locked, or a file that is left cannot be removed.
     pub fn lock(&self) -> anyhow::Result<Locked> {
+        let path = self.path.join(LOCK);
         let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(self.path.join(LOCK))
-            .context("cannot make the state directory's lock file")?;
+            .open(&path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
         // Released when the file is closed, also by a crash.
         file.lock().context("cannot lock the state directory")?;
+        new_files::remove_unfinished(&self.path)?;
         Ok(Locked {
             directory: self.clone(),
             file: Some(file),
@@ -185,29 +193,6 @@ impl StateDirectory {
             bail!("{} is empty", path.display());
         }
         Ok(Some(Zeroizing::new(text.trim_end().to_owned())))
-    }
-
-    /// Writes new files of mode 0600, each atomically. They are on the disk when this returns. All
-    /// contents are written before the first name appears, so a crash leaves only some of the files
-    /// only if it happens between two names.
-    fn write(&self, files: &[(&str, &str)]) -> anyhow::Result<()> {
-        let mut written = Vec::new();
-        for (name, text) in files {
-            let mut file = tempfile::Builder::new()
-                .permissions(fs::Permissions::from_mode(0o600))
-                .tempfile_in(&self.path)
-                .with_context(|| format!("cannot write {name} to the state directory"))?;
-            file.write_all(text.trim_end().as_bytes())?;
-            file.write_all(b"\n")?;
-            file.as_file().sync_all()?;
-            written.push((self.path.join(name), file));
-        }
-        for (path, file) in written {
-            file.persist_noclobber(&path)
-                .with_context(|| format!("cannot write {}", path.display()))?;
-        }
-        File::open(&self.path)?.sync_all()?;
-        Ok(())
     }
 }
 
@@ -331,7 +316,7 @@ impl Locked {
             None => {
                 let token = random_hex()?;
                 if self.file.is_some() {
-                    self.directory.write(&[(ADMIN_TOKEN, &token)])?;
+                    new_files::write(&self.directory.path, &[(ADMIN_TOKEN, &token)])?;
                     self.log("made an admin token", &[ADMIN_TOKEN]);
                 }
                 token
@@ -363,7 +348,7 @@ impl Locked {
         if self.file.is_none() {
             return Ok(());
         }
-        self.directory.write(files)?;
+        new_files::write(&self.directory.path, files)?;
         self.created
             .extend(files.iter().map(|(name, _)| self.directory.path.join(name)));
         Ok(())

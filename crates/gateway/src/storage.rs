@@ -7,6 +7,7 @@
 //! claim the store later.
 
 use std::{
+    fs::OpenOptions,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -99,6 +100,10 @@ pub async fn check(
                 .exists()
                 .then(|| format!("the store {}", path.display()));
             if in_use.is_some() {
+                OpenOptions::new()
+                    .write(true)
+                    .open(&path)
+                    .with_context(|| format!("cannot write {}", path.display()))?;
                 SqliteStore::check(&path).context("cannot open the store")?;
             }
             complete(secrets.as_mut(), configured, in_use)

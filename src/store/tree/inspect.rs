@@ -1,7 +1,7 @@
 //! Looking at a tree that may be damaged.
 
 use super::{
-    RESTARTS, Tree, contention, erased,
+    Tree,
     node::{Content, Header, Node, Part, State},
 };
 use crate::{
@@ -9,6 +9,13 @@ use crate::{
     error::Error,
     store::{Store, root},
 };
+
+/// How often a look starts over because a row was replaced while it was on its way there, before it
+/// takes the row for damaged: that takes about half a second.
+const LOOKS: usize = 20;
+
+/// No tree has so many rows above one another: it leads back to itself.
+const TOO_DEEP: usize = 64;
 
 /// A leaf as it was found.
 #[derive(Debug)]
@@ -28,22 +35,27 @@ where
     H: Header,
 {
     /// The leaf where a key is or belongs (`None`: the first), as it is: splits stay unfinished. May
-    /// run again.
+    /// run again. The root of a tree that was erased counts as damaged.
     ///
     /// # Errors
-    /// `Unavailable` where the store does not answer, or the tree was erased.
+    /// `Unavailable` where the store does not answer.
     pub async fn inspect(&self, key: Option<&K>) -> Result<Look<K, V>, Error> {
-        'restart: for restart in 0..RESTARTS {
-            if restart > 2 {
-                self.rows.back_off(restart).await;
+        let mut looks = 0;
+        'restart: loop {
+            looks += 1;
+            if looks > 3 {
+                self.rows.back_off(looks).await;
             }
             let (mut id, mut upper) = (self.root, None);
-            loop {
+            for _ in 0..TOO_DEEP {
+                let damaged = |what: &str| {
+                    let key = id.key(self.table);
+                    Err(Error::fault(format!("row {key} {what}")))
+                };
                 let node: Node<K, V, H> = match self.rows.read(self.table, id).await {
                     Ok(node) => node,
                     Err(error) => {
-                        // Is it the row, or the store?
-                        root::find(&self.rows.store).await?;
+                        root::check_store(&self.rows.store).await?;
                         let entries = Err(error);
                         return Ok(Look { entries, upper });
                     }
@@ -51,8 +63,13 @@ where
                 match node.state {
                     // What is frozen has all that belongs there until it is replaced.
                     State::Open | State::Frozen(_) => {}
-                    State::Sealed | State::Replaced if id == self.root => return Err(erased()),
-                    State::Sealed | State::Replaced => continue 'restart,
+                    State::Sealed | State::Replaced if id != self.root && looks < LOOKS => {
+                        continue 'restart;
+                    }
+                    State::Sealed | State::Replaced => {
+                        let entries = damaged("was erased or replaced, and is still in use");
+                        return Ok(Look { entries, upper });
+                    }
                 }
                 let children = match node.content {
                     Content::Leaf(entries) => {
@@ -65,19 +82,25 @@ where
                     Some(key) => children.partition_point(|(least, _)| least <= key),
                     None => 1,
                 };
-                let Some((_, child)) = children.get(next.saturating_sub(1)) else {
-                    let entries = Err(Error::fault("a branch of a tree is empty"));
+                // What the first child has is all below the second.
+                let is_ascending = children.iter().skip(1).is_sorted_by(|a, b| a.0 < b.0);
+                let Some((_, child)) = children
+                    .get(next.saturating_sub(1))
+                    .filter(|_| is_ascending)
+                else {
+                    let entries = damaged("is a branch without order");
                     return Ok(Look { entries, upper });
                 };
-                id = *child;
                 let bound = children.get(next.max(1)).map(|(least, _)| least.clone());
                 upper = bound.or(upper);
+                id = *child;
             }
+            let key = self.root.key(self.table);
+            let entries = Err(Error::fault(format!("row {key} leads back to itself")));
+            return Ok(Look {
+                entries,
+                upper: None,
+            });
         }
-        let entries = Err(contention());
-        Ok(Look {
-            entries,
-            upper: None,
-        })
     }
 }

@@ -2,12 +2,12 @@
 
 use anonymous_domains_protocol::ids::DomainName;
 
-use super::{open, tree};
+use super::{check_owner, open, tree};
 use crate::{
     environment::Environment,
     error::Error,
     store::{
-        Store,
+        Store, root,
         rows::{Change, RowId},
     },
     tables::Tables,
@@ -15,13 +15,32 @@ use crate::{
 
 /// The leaf of the directory where a name is or belongs (`None`: the first), as it is: each domain's
 /// name, and where its row is. `None` where the store was never used.
+///
+/// # Errors
+/// `Unavailable` where the store does not answer; a fault when it needs a key-encryption key that is
+/// not configured.
 pub async fn inspect<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     name: Option<&String>,
 ) -> Result<Option<Inspected>, Error> {
-    let Some(root) = open(tables).await? else {
-        return Ok(None);
+    let unreadable = |error| Inspected {
+        domains: Err(error),
+        upper: None,
     };
+    let root = match root::find(&tables.store).await {
+        Ok(Some(root)) => root,
+        Ok(None) => return Ok(None),
+        Err(error @ Error::Unavailable(_)) => return Err(error),
+        Err(error) => return Ok(Some(unreadable(error))),
+    };
+    if let Err(error) = check_owner(tables, root).await {
+        // The owner is another one, or the row cannot be read that names it.
+        let Err(unread) = tree(tables, root).root_header().await else {
+            return Err(error);
+        };
+        root::check_store(&tables.store).await?;
+        return Ok(Some(unreadable(unread)));
+    }
     let leaf = tree(tables, root).inspect(name).await?;
     Ok(Some(Inspected {
         domains: leaf.entries.map(|entries| {

@@ -6,6 +6,7 @@ use anyhow::{Context as _, anyhow, bail};
 
 use super::builder::Builder;
 use crate::{
+    disk,
     host::{Shared, memory::Memory},
     observation::Observer,
     scheduler::Scheduler,
@@ -36,6 +37,11 @@ impl Builder {
             && !path.is_dir()
         {
             bail!("the state directory {} is no directory", path.display());
+        }
+        if let Some(path) = &self.state {
+            disk::try_writing_at(path).with_context(|| {
+                format!("the state directory {} cannot be written", path.display())
+            })?;
         }
         let location = match (self.store.take(), &self.state) {
             (Some(location), _) => location?,

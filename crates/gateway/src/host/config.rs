@@ -1,39 +1,39 @@
 //! `wasi:config/store@0.2.0-draft-2024-09-27`: the operator's settings.
+//!
+//! Linked by hand: what is generated from the interface takes the values as texts of its own, and
+//! leaves them in the host's memory when it has written them to the guest's.
 
-use wasmtime::component::{HasData, Linker};
+use std::sync::Arc;
 
-use super::{
-    Instance,
-    bindings::wasi::config::store::{Error, Host, add_to_linker},
-};
-use crate::settings::Settings;
+use wasmtime::{StoreContextMut, component::Linker};
 
-/// Marks [`Config`] as this interface's view of an [`Instance`].
-struct HasConfig;
+use super::{Instance, bindings::wasi::config::store::Error};
 
-impl HasData for HasConfig {
-    type Data<'a> = Config<'a>;
-}
+/// The interface's name, with its version.
+const INTERFACE: &str = "wasi:config/store@0.2.0-draft-2024-09-27";
 
-/// The part of an instance that the interface uses.
-struct Config<'a> {
-    settings: &'a Settings,
-}
+type Caller<'a> = StoreContextMut<'a, Instance>;
 
-impl Host for Config<'_> {
-    async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, Error>> {
-        Ok(Ok(self.settings.get(&key).map(str::to_owned)))
-    }
-
-    async fn get_all(&mut self) -> wasmtime::Result<Result<Vec<(String, String)>, Error>> {
-        let all = self.settings.iter();
-        Ok(Ok(all.map(|(k, v)| (k.to_owned(), v.to_owned())).collect()))
-    }
-}
+/// A result that the guest sees.
+type Answer<T> = wasmtime::Result<(Result<T, Error>,)>;
 
 /// Links the interface.
 pub(super) fn link(linker: &mut Linker<Instance>) -> wasmtime::Result<()> {
-    add_to_linker::<_, HasConfig>(linker, |instance| Config {
-        settings: &instance.settings,
-    })
+    let mut interface = linker.instance(INTERFACE)?;
+    interface.func_wrap("get", get)?;
+    interface.func_wrap("get-all", get_all)?;
+    Ok(())
+}
+
+/// The instance has the settings for longer than a call lasts.
+fn get(caller: Caller<'_>, (name,): (String,)) -> Answer<Option<Arc<str>>> {
+    Ok((Ok(caller.data().settings.shared(&name)),))
+}
+
+fn get_all(caller: Caller<'_>, (): ()) -> Answer<Vec<(String, Arc<str>)>> {
+    let settings = &caller.data().settings;
+    let all = settings
+        .iter()
+        .filter_map(|(name, _)| Some((name.to_owned(), settings.shared(name)?)));
+    Ok((Ok(all.collect()),))
 }

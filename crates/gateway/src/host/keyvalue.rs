@@ -4,6 +4,10 @@
 //! current when it was made, or when `current` last read it; `swap` succeeds only if that still is
 //! the key's version. The first `current` gives what the handle was made with, so that a swap takes
 //! one read and not two. A handle that `swap` consumed leaves the resource table.
+//!
+//! A guest that does not know whether its swap was done begins another one on that key. Where the
+//! store is broken ([`StoreError::Broken`]) that handle is refused, once, for the swap's reason: the
+//! guest would try again and again, and nothing that it reads instead is kept from it.
 
 use atomics::CasError;
 use store::{Error, KeyResponse};
@@ -52,9 +56,13 @@ impl HasData for HasKeyValue {
     type Data<'a> = KeyValue<'a>;
 }
 
+/// The key of the last swap, if the store is broken, and the reason.
+pub(super) type Refused = Option<(String, StoreError)>;
+
 /// The part of an instance that the interfaces use.
 struct KeyValue<'a> {
     table: &'a mut ResourceTable,
+    refused: &'a mut Refused,
     store: ObservedStore<'a>,
 }
 
@@ -141,7 +149,12 @@ impl atomics::Host for KeyValue<'_> {
                 let retry = self.table.push(Cas::new(key, current))?;
                 Ok(Err(CasError::CasFailed(retry)))
             }
-            Err(error) => Ok(Err(CasError::StoreError(error.into()))),
+            Err(error) => {
+                if let StoreError::Broken(_) = &error {
+                    *self.refused = Some((key, error.clone()));
+                }
+                Ok(Err(CasError::StoreError(error.into())))
+            }
         }
     }
 }
@@ -149,6 +162,9 @@ impl atomics::Host for KeyValue<'_> {
 impl atomics::HostCas for KeyValue<'_> {
     async fn new(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Resource<Cas>> {
         self.table.get(&bucket)?;
+        if let Some((_, error)) = self.refused.take().filter(|(refused, _)| *refused == key) {
+            return Ok(Err(error.into()));
+        }
         match self.store.get(&key).await {
             Ok(current) => Ok(Ok(self.table.push(Cas::new(key, current))?)),
             Err(error) => Ok(Err(error.into())),
@@ -181,6 +197,7 @@ pub(super) fn link(linker: &mut Linker<Instance>) -> wasmtime::Result<()> {
     fn view(instance: &mut Instance) -> KeyValue<'_> {
         KeyValue {
             table: &mut instance.table,
+            refused: &mut instance.refused,
             store: ObservedStore::new(
                 &*instance.shared.store,
                 &instance.shared.observer,
@@ -200,20 +217,67 @@ mod tests {
     use super::*;
     use crate::{
         observation::{Current, Observer},
-        store::{Store as _, sqlite::SqliteStore},
+        store::{KeyPage, Store, async_trait, sqlite::SqliteStore},
     };
 
+    /// A store with one value, whose disk is full.
+    struct Full;
+
+    #[async_trait]
+    impl Store for Full {
+        async fn get(&self, _: &str) -> Result<Option<Entry>, StoreError> {
+            Ok(Some(Entry {
+                value: b"v".to_vec(),
+                version: Version::new(1),
+            }))
+        }
+
+        async fn exists(&self, _: &str) -> Result<bool, StoreError> {
+            Ok(true)
+        }
+
+        async fn list_keys(&self, _: Option<&str>) -> Result<KeyPage, StoreError> {
+            Err(full())
+        }
+
+        async fn set(&self, _: &str, _: Vec<u8>) -> Result<(), StoreError> {
+            Err(full())
+        }
+
+        async fn delete(&self, _: &str) -> Result<(), StoreError> {
+            Err(full())
+        }
+
+        async fn increment(&self, _: &str, _: i64) -> Result<i64, StoreError> {
+            Err(full())
+        }
+
+        async fn compare_and_swap(
+            &self,
+            _: &str,
+            _: Option<Version>,
+            _: Vec<u8>,
+        ) -> Result<Swap, StoreError> {
+            Err(full())
+        }
+    }
+
+    fn full() -> StoreError {
+        StoreError::Broken("the store's disk is full".into())
+    }
+
     #[derive(Default)]
-    struct Around(Observer, Current);
+    struct Around(Observer, Current, Refused);
 
     impl Around {
         fn host<'a>(
-            &'a self,
+            &'a mut self,
             table: &'a mut ResourceTable,
-            store: &'a SqliteStore,
+            store: &'a dyn Store,
         ) -> KeyValue<'a> {
             KeyValue {
                 table,
+                refused: &mut self.2,
                 store: ObservedStore::new(store, &self.0, &self.1),
             }
         }
@@ -234,7 +298,7 @@ mod tests {
     async fn only_the_default_bucket_opens() {
         let (_directory, store) = opened();
         let mut table = ResourceTable::new();
-        let around = Around::default();
+        let mut around = Around::default();
         let mut host = around.host(&mut table, &store);
         for name in ["", "other", "Default"] {
             let opened = host.open(name.into()).await.unwrap();
@@ -247,7 +311,7 @@ mod tests {
     async fn swaps_consume_their_handles_and_a_failed_one_gives_a_current_one() {
         let (_directory, store) = opened();
         let mut table = ResourceTable::new();
-        let around = Around::default();
+        let mut around = Around::default();
         let mut host = around.host(&mut table, &store);
         let bucket = host.open("default".into()).await.unwrap().unwrap();
         let first = host.new(lend(&bucket), "k".into()).await.unwrap().unwrap();
@@ -274,7 +338,7 @@ mod tests {
     async fn current_gives_what_was_read_and_then_reads_again() {
         let (_directory, store) = opened();
         let mut table = ResourceTable::new();
-        let around = Around::default();
+        let mut around = Around::default();
         let mut host = around.host(&mut table, &store);
         let bucket = host.open("default".into()).await.unwrap().unwrap();
         store.set("k", b"first".to_vec()).await.unwrap();
@@ -300,10 +364,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_swap_that_cannot_succeed_is_not_tried_again() {
+        let mut table = ResourceTable::new();
+        let mut around = Around::default();
+        let mut host = around.host(&mut table, &Full);
+        let bucket = host.open("default".into()).await.unwrap().unwrap();
+        for _ in 0..2 {
+            let cas = host.new(lend(&bucket), "k".into()).await.unwrap().unwrap();
+            let swap = host.swap(cas, b"new".to_vec()).await.unwrap();
+            assert!(matches!(swap, Err(CasError::StoreError(_))));
+            // Whoever looks at the key reads it; whoever swaps again is told why that is of no use.
+            let read = HostBucket::get(&mut host, lend(&bucket), "k".into()).await;
+            assert_eq!(read.unwrap().unwrap(), Some(b"v".to_vec()));
+            let again = host.new(lend(&bucket), "k".into()).await.unwrap();
+            assert!(matches!(again, Err(Error::Other(text)) if text.contains("disk is full")));
+        }
+        // Others, and whoever comes later, are not.
+        let cas = host.new(lend(&bucket), "k".into()).await.unwrap().unwrap();
+        assert!(host.swap(cas, Vec::new()).await.unwrap().is_err());
+        assert!(
+            host.new(lend(&bucket), "other".into())
+                .await
+                .unwrap()
+                .is_ok()
+        );
+        assert!(host.new(lend(&bucket), "k".into()).await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
     async fn errors_reach_the_guest_as_text() {
         let (_directory, store) = opened();
         let mut table = ResourceTable::new();
-        let around = Around::default();
+        let mut around = Around::default();
         let mut host = around.host(&mut table, &store);
         let bucket = host.open("default".into()).await.unwrap().unwrap();
         store.set("k", b"text".to_vec()).await.unwrap();

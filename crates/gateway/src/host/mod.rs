@@ -13,6 +13,7 @@ mod output;
 use std::sync::Arc;
 
 use getrandom::{SysRng, rand_core::UnwrapErr};
+use keyvalue::Refused;
 use memory::{Limiter, Memory};
 use output::LogOutput;
 use wasmtime::component::{Linker, ResourceTable};
@@ -67,6 +68,7 @@ pub struct Instance {
     http: WasiHttpCtx,
     hooks: NoClient,
     limiter: Limiter,
+    refused: Refused,
     /// The settings when it was made.
     settings: Arc<Settings>,
     /// The request that it answers.
@@ -93,6 +95,7 @@ impl Instance {
             http: WasiHttpCtx::new(),
             hooks: NoClient,
             limiter: Limiter::new(Arc::clone(&shared.memory)),
+            refused: None,
             settings: shared.settings.get(),
             current,
             shared,

@@ -128,3 +128,13 @@ fn an_empty_secret_is_an_error() {
     fs::write(directory.path().join(ADMIN_TOKEN), "\n").unwrap();
     assert!(complete(directory.path(), Settings::default()).is_err());
 }
+
+#[test]
+fn a_killed_start_leaves_no_file_for_longer_than_until_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = StateDirectory::open(directory.path()).unwrap();
+    let left = directory.path().join(".unfinished-123456");
+    fs::write(&left, "a secret").unwrap();
+    drop(state.lock().unwrap());
+    assert!(!left.exists());
+}

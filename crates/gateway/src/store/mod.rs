@@ -9,6 +9,7 @@
 pub mod address;
 pub mod postgres;
 pub mod redis;
+mod repeated;
 pub mod shared;
 pub mod sqlite;
 
@@ -97,13 +98,17 @@ pub enum StoreError {
     /// The store failed. Whether a write took effect is unknown.
     #[error("{0}")]
     Unavailable(String),
+    /// The store failed as it will fail again until an operator does something: its disk is full,
+    /// cannot be written, or is damaged. Whether a write took effect is unknown.
+    #[error("{0}")]
+    Broken(String),
 }
 
 /// A durable key-value store with atomic updates, shared by all instances of the component.
 ///
 /// Every write is durable before it returns, and every read that starts after that sees the write.
-/// After [`StoreError::Unavailable`] a write may have happened or not, or may still happen. After
-/// every other error it has not happened.
+/// After [`StoreError::Unavailable`] or [`StoreError::Broken`] a write may have happened or not, or may
+/// still happen. After every other error it has not happened.
 ///
 /// An implementation has the attribute [`async_trait`](macro@async_trait), as the trait has.
 #[async_trait]
@@ -112,7 +117,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`], [`StoreError::Busy`] or [`StoreError::Closed`], as all methods.
+    /// [`StoreError::Unavailable`], [`StoreError::Broken`], [`StoreError::Busy`] or
+    /// [`StoreError::Closed`], as all methods.
     async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError>;
 
     /// Whether `key` has a value.

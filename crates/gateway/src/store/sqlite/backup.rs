@@ -6,7 +6,7 @@
 //! whole copy.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io,
     path::{Path, PathBuf},
 };
@@ -21,6 +21,16 @@ pub enum BackupError {
     /// There is a file of that name.
     #[error("{} is there already", .0.display())]
     Exists(PathBuf),
+    /// The store's file system is read-only, and SQLite makes files beside a store that it reads.
+    #[error(
+        "the file system of {} is read-only: make it writable, or copy the file, and the one with \
+         -wal after its name if it is there, to the state directory of another one (--state)",
+        .0.display()
+    )]
+    ReadOnlyStore(PathBuf),
+    /// The copy's file system is read-only.
+    #[error("the file system of {} is read-only: name a file on another one", .0.display())]
+    ReadOnlyCopy(PathBuf),
     /// A file cannot be read or written.
     #[error("{what}: {error}")]
     File {
@@ -67,11 +77,17 @@ pub fn backup(from: &Path, to: &Path) -> Result<Backup, BackupError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    if is_read_only(&OpenOptions::new().write(true).open(from)) {
+        return Err(BackupError::ReadOnlyStore(from.to_owned()));
+    }
     // Empty, which SQLite takes for a new database; mode 0600.
     let copy = tempfile::Builder::new()
         .prefix(".backup-")
-        .tempfile_in(directory)
-        .map_err(file("cannot write there"))?;
+        .tempfile_in(directory);
+    if is_read_only(&copy) {
+        return Err(BackupError::ReadOnlyCopy(to.to_owned()));
+    }
+    let copy = copy.map_err(file("cannot write there"))?;
     write(from, copy.path())?;
     let keys = check(copy.path())?;
     let synced = File::open(copy.path()).and_then(|file| {
@@ -88,6 +104,12 @@ pub fn backup(from: &Path, to: &Path) -> Result<Backup, BackupError> {
         .and_then(|directory| directory.sync_all())
         .map_err(file("cannot save the copy's name"))?;
     Ok(Backup { keys, bytes })
+}
+
+/// Whether something was not done because of a read-only file system.
+fn is_read_only<T>(done: &io::Result<T>) -> bool {
+    done.as_ref()
+        .is_err_and(|error| error.kind() == io::ErrorKind::ReadOnlyFilesystem)
 }
 
 fn file(what: &'static str) -> impl Fn(io::Error) -> BackupError {

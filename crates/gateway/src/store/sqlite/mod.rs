@@ -33,7 +33,8 @@ use tokio::sync::{
 use write_lock::WriteLock;
 use writer::{Command, Operation, Outcome};
 
-use super::{Entry, KEYS_PER_PAGE, KeyPage, Store, StoreError, Swap, Version};
+use super::{Entry, KEYS_PER_PAGE, KeyPage, Store, StoreError, Swap, Version, repeated::Repeated};
+use crate::disk;
 
 /// How long an operation waits at most until it can begin, by default.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,6 +51,9 @@ const WRITE_QUEUE: usize = 1024;
 
 /// The `user_version` of the only layout so far.
 const LAYOUT: i64 = 1;
+
+/// What was logged of failures.
+static LOGGED: Repeated = Repeated::new();
 
 /// A [`Store`] in a SQLite file.
 ///
@@ -78,8 +82,8 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`] if the file cannot be opened, is no such store, or has the
-    /// layout of a newer version; [`StoreError::Busy`] if another process does not release it.
+    /// [`StoreError::Unavailable`] or [`StoreError::Broken`] if the file cannot be opened, is no such
+    /// store, or has the layout of a newer version; [`StoreError::Busy`] if another process does not release it.
     pub fn open_with(path: &Path, busy_timeout: Duration) -> Result<Self, StoreError> {
         // SQLite gives its -wal and -shm files the mode of the database.
         OpenOptions::new()
@@ -88,15 +92,16 @@ impl SqliteStore {
             .truncate(false)
             .mode(0o600)
             .open(path)
-            .map_err(|e| StoreError::Unavailable(format!("cannot open the store: {e}")))?;
-        let lock = WriteLock::open(path)
-            .map_err(|e| StoreError::Unavailable(format!("cannot open the store's locks: {e}")))?;
+            .map_err(|e| {
+                StoreError::Unavailable(format!("cannot write {}: {e}", path.display()))
+            })?;
+        let lock = WriteLock::open(path).map_err(|e| StoreError::Unavailable(e.to_string()))?;
         let connection = {
             let guard = lock.acquire(Instant::now() + busy_timeout).map_err(|e| {
                 StoreError::Unavailable(format!("cannot wait for other processes: {e}"))
             })?;
             let _guard = guard.ok_or(StoreError::Busy)?;
-            open_writer(path, busy_timeout).map_err(failed)?
+            open_writer(path, busy_timeout).map_err(|error| cannot_open(path, error))?
         };
         let readers = (0..READERS)
             .map(|_| open_reader(path))
@@ -351,18 +356,47 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     )
 }
 
+/// Why a store cannot be opened: where a file cannot be written, SQLite does not say which or why.
+fn cannot_open(path: &Path, error: rusqlite::Error) -> StoreError {
+    use rusqlite::{
+        ErrorCode::{CannotOpen, DiskFull, ReadOnly, SystemIoFailure},
+        ffi::{SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMOPEN, SQLITE_IOERR_SHMSIZE},
+    };
+    let code = error.sqlite_error_code();
+    let tried = match code {
+        Some(CannotOpen | DiskFull | ReadOnly | SystemIoFailure) => {
+            disk::try_writing(path.parent().unwrap_or(Path::new(".")))
+        }
+        _ => Ok(()),
+    };
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    let failed = failed(error);
+    let Err(reason) = tried else {
+        return failed;
+    };
+    let file = match extended {
+        Some(SQLITE_IOERR_SHMMAP | SQLITE_IOERR_SHMOPEN | SQLITE_IOERR_SHMSIZE) => "-shm",
+        _ => "",
+    };
+    StoreError::Broken(format!("cannot write {}{file}: {reason}", path.display()))
+}
+
 /// The error for the component: the full reason goes to the log, a short one to the component.
 fn failed(error: rusqlite::Error) -> StoreError {
-    tracing::error!(error = %error, "the store failed");
-    let text = match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => "the store's disk is full",
-        Some(rusqlite::ErrorCode::ReadOnly) => "the store is read-only",
-        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
-            "the store's file is damaged"
-        }
-        _ => "the store failed",
+    use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase, ReadOnly, SystemIoFailure};
+    let text = error.to_string();
+    if let Some(left_out) = LOGGED.is_due(&text, Instant::now()) {
+        let left_out = (left_out > 0).then_some(left_out);
+        tracing::error!(error = %text, left_out, "the store failed");
+    }
+    let broken = match error.sqlite_error_code() {
+        Some(DiskFull) => "the store's disk is full",
+        Some(ReadOnly) => "the store is read-only",
+        Some(DatabaseCorrupt | NotADatabase) => "the store's file is damaged",
+        Some(SystemIoFailure) => "the store's file cannot be read or written",
+        _ => return StoreError::Unavailable("the store failed".into()),
     };
-    StoreError::Unavailable(text.into())
+    StoreError::Broken(broken.into())
 }
 
 #[cfg(test)]

@@ -195,3 +195,21 @@ async fn while_another_process_holds_the_file_writes_are_refused_and_not_done() 
     written.expect("the store is still busy");
     assert_eq!(store.list_keys(None).await.unwrap().keys, ["after"]);
 }
+
+#[tokio::test]
+async fn a_damaged_file_is_broken_and_not_just_away() {
+    let directory = directory();
+    let path = directory.path().join("store.db");
+    let store = SqliteStore::open(&path).unwrap();
+    store.set("k", b"v".to_vec()).await.unwrap();
+    drop(store);
+    // All but the first page, which says how long they are.
+    let mut file = std::fs::read(&path).unwrap();
+    file[4096..].fill(0xa5);
+    std::fs::write(&path, file).unwrap();
+    let store = SqliteStore::open(&path).unwrap();
+    let damaged = || StoreError::Broken("the store's file is damaged".into());
+    assert_eq!(store.get("k").await, Err(damaged()));
+    let swap = store.compare_and_swap("k", None, Vec::new());
+    assert_eq!(swap.await, Err(damaged()));
+}

@@ -60,12 +60,16 @@ impl WriteLock {
     /// Opens the lock files beside the store's file, and creates them (mode 0600) if there are none.
     pub(super) fn open(store: &Path) -> io::Result<Self> {
         let open = |extension| {
-            OpenOptions::new()
+            let path = store.with_extension(extension);
+            let file = OpenOptions::new()
                 .write(true)
                 .create(true)
                 .truncate(false)
                 .mode(0o600)
-                .open(store.with_extension(extension))
+                .open(&path);
+            file.map_err(|e| {
+                io::Error::new(e.kind(), format!("cannot write {}: {e}", path.display()))
+            })
         };
         Ok(Self(Arc::new(Shared {
             gate: open("gate")?,
