@@ -1,0 +1,280 @@
+//! What a soak has shown, and whether something grows.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use anonymous_domains_testkit::{Latencies, Usage};
+
+use super::{
+    episode::Outcome,
+    store_size::StoreSize,
+    trend::{Trend, first_and_last_quarter, median},
+};
+
+/// Which share of the samples comes before all is warm.
+const WARM_UP: f64 = 0.15;
+/// How many more files or threads than at first are no leak: those for more at a time.
+const MORE_AT_A_TIME: f64 = 16.0;
+/// More rows than this for each domain that was deleted are a leak.
+const ROWS_PER_DELETED_DOMAIN: f64 = 0.1;
+/// A store with this much more in it than at first has grown, in bytes.
+const STORE_MARGIN: f64 = 256.0 * 1024.0;
+
+/// One episode, and what was measured after it.
+#[derive(Debug)]
+pub struct Sample {
+    /// When it was over, from the beginning of all.
+    pub seconds: f64,
+    /// What it has shown.
+    pub episode: Outcome,
+    /// The store after it.
+    pub store: StoreSize,
+}
+
+/// All episodes, and what is wrong.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// One for each episode.
+    pub samples: Vec<Sample>,
+    /// What is wrong.
+    pub wrong: Vec<String>,
+}
+
+/// Something that may grow.
+struct Measure {
+    name: &'static str,
+    unit: &'static str,
+    of: fn(&Sample) -> f64,
+}
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+const MEASURES: [Measure; 8] = [
+    Measure {
+        name: "memory under load",
+        unit: "MiB",
+        of: |sample| under_load(sample, |usage| usage.memory_bytes) / MIB,
+    },
+    Measure {
+        name: "memory at rest",
+        unit: "MiB",
+        of: |sample| sample.episode.elder_at_rest.memory_bytes as f64 / MIB,
+    },
+    Measure {
+        name: "threads",
+        unit: "",
+        of: |sample| under_load(sample, |usage| usage.threads),
+    },
+    Measure {
+        name: "files, without connections",
+        unit: "",
+        of: |sample| sample.episode.elder_at_rest.files as f64,
+    },
+    Measure {
+        name: "sockets at rest",
+        unit: "",
+        of: |sample| sample.episode.elder_at_rest.sockets as f64,
+    },
+    Measure {
+        name: "store in use",
+        unit: "KiB",
+        of: |sample| sample.store.used_bytes as f64 / 1024.0,
+    },
+    Measure {
+        name: "rows",
+        unit: "",
+        of: |sample| sample.store.rows as f64,
+    },
+    Measure {
+        name: "write-ahead log",
+        unit: "KiB",
+        of: |sample| sample.store.wal_bytes as f64 / 1024.0,
+    },
+];
+
+fn under_load(sample: &Sample, of: fn(&Usage) -> u64) -> f64 {
+    median(
+        sample
+            .episode
+            .elder
+            .iter()
+            .map(|usage| of(usage) as f64)
+            .collect(),
+    )
+}
+
+/// A line for a person who waits.
+pub fn line(sample: &Sample) -> String {
+    let counts = &sample.episode.counts;
+    let requests: u64 = counts.outcomes.values().sum();
+    let mut line = format!("{:>5.0} s: {requests} requests", sample.seconds);
+    for measure in MEASURES {
+        let value = number((measure.of)(sample));
+        let _ = write!(line, ", {} {value} {}", measure.name, measure.unit);
+    }
+    let _ = write!(
+        line,
+        ", free in the store {} KiB, {} domains deleted, {:?}",
+        sample.store.free_bytes / 1024,
+        sample.episode.domains,
+        sample.store.tables
+    );
+    for (kind, latencies) in &counts.latencies {
+        let ms = |share| latencies.percentile_ms(share).unwrap_or_default();
+        let _ = write!(line, "; {kind} {:.1} {:.1} ms", ms(0.5), ms(0.99));
+    }
+    for ((kind, outcome), number) in &counts.outcomes {
+        let _ = write!(line, "\n        {kind}: {number} {outcome}");
+    }
+    for wrong in &counts.wrong {
+        let _ = write!(line, "\n    WRONG: {wrong}");
+    }
+    line
+}
+
+impl Report {
+    fn warm(&self) -> &[Sample] {
+        let cold = (self.samples.len() as f64 * WARM_UP).ceil() as usize;
+        &self.samples[cold.min(self.samples.len())..]
+    }
+
+    /// Adds what is wrong: what the episodes found, and what has grown so much that something leaks.
+    pub fn judge(&mut self) {
+        let mut wrong: Vec<String> = Vec::new();
+        for sample in &self.samples {
+            let found = sample.episode.counts.wrong.iter().cloned();
+            wrong.extend(found);
+        }
+        let limited = self.samples.iter().any(|sample| {
+            let mut outcomes = sample.episode.counts.outcomes.keys();
+            outcomes.any(|(kind, outcome)| *kind == "flood" && outcome == "RATE_LIMITED")
+        });
+        if !limited {
+            wrong.push("no flood met a limit of rates".to_owned());
+        }
+        wrong.extend(self.leaks());
+        self.wrong.extend(wrong);
+    }
+
+    /// What has grown so much that something leaks.
+    fn leaks(&self) -> Vec<String> {
+        let warm = self.warm();
+        let mut leaks = Vec::new();
+        for measure in MEASURES {
+            let values: Vec<_> = warm.iter().map(measure.of).collect();
+            let Some((first, last)) = first_and_last_quarter(&values) else {
+                continue;
+            };
+            let most = match measure.name {
+                "memory under load" | "memory at rest" => 2.0 * first,
+                "rows" => first + self.deleted_between_quarters() * ROWS_PER_DELETED_DOMAIN,
+                "store in use" => 1.5 * first + STORE_MARGIN / 1024.0,
+                // Its size is that of the largest burst so far.
+                "write-ahead log" => continue,
+                _ => first + MORE_AT_A_TIME,
+            };
+            if last > most {
+                leaks.push(format!(
+                    "{} grew from {} to {} {}",
+                    measure.name,
+                    number(first),
+                    number(last),
+                    measure.unit
+                ));
+            }
+        }
+        leaks
+    }
+
+    /// How many domains were deleted from the middle of the first quarter to that of the last.
+    fn deleted_between_quarters(&self) -> f64 {
+        let deleted = self.warm().iter().map(|sample| sample.episode.domains);
+        deleted.sum::<usize>() as f64 * 0.75
+    }
+
+    /// The tables of what was measured, in Markdown.
+    pub fn tables(&self) -> String {
+        let warm = self.warm();
+        let mut text = String::from(
+            "what | after the warm-up | at the end | growth an hour\n---|---|---|---\n",
+        );
+        for measure in MEASURES {
+            let samples = warm
+                .iter()
+                .map(|sample| (sample.seconds, (measure.of)(sample)));
+            let name = match measure.unit {
+                "" => measure.name.to_owned(),
+                unit => format!("{}, {unit}", measure.name),
+            };
+            let _ = writeln!(text, "{}", row(&name, &samples.collect::<Vec<_>>()));
+        }
+        text += "\nrequest | number | median after the warm-up, ms | growth an hour | 99th percentile after \
+                 the warm-up, ms | growth an hour\n---|---|---|---|---|---\n";
+        let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
+        for sample in &self.samples {
+            for (kind, latencies) in &sample.episode.counts.latencies {
+                *kinds.entry(kind).or_default() += latencies.len();
+            }
+        }
+        for (kind, total) in kinds {
+            let of = |share: f64| {
+                let samples = warm.iter().filter_map(|sample| {
+                    let latencies: &Latencies = sample.episode.counts.latencies.get(kind)?;
+                    Some((sample.seconds, latencies.percentile_ms(share)?))
+                });
+                Trend::through(&samples.collect::<Vec<_>>()).map_or("- | -".to_owned(), |trend| {
+                    format!("{} | {}", number(trend.first), signed(trend.per_hour))
+                })
+            };
+            let _ = writeln!(text, "{kind} | {total} | {} | {}", of(0.5), of(0.99));
+        }
+        text
+    }
+
+    /// What was done, in a sentence or two.
+    pub fn summary(&self) -> String {
+        let all = |of: &dyn Fn(&Sample) -> u64| self.samples.iter().map(of).sum::<u64>();
+        let requests = all(&|sample| sample.episode.counts.outcomes.values().sum());
+        let checked = all(&|sample| sample.episode.checked as u64);
+        let domains = all(&|sample| sample.episode.domains as u64);
+        let limited = all(&|sample| {
+            let outcomes = sample.episode.counts.outcomes.iter();
+            let limited = outcomes.filter(|((_, outcome), _)| outcome == "RATE_LIMITED");
+            limited.map(|(_, number)| number).sum()
+        });
+        let seconds = self.samples.last().map_or(1.0, |sample| sample.seconds);
+        format!(
+            "{:.0} minutes, {requests} requests ({:.0} a second), of which {checked} checked as histories \
+             and {limited} refused with 429; {domains} domains created and deleted.",
+            seconds / 60.0,
+            requests as f64 / seconds
+        )
+    }
+}
+
+fn row(name: &str, samples: &[(f64, f64)]) -> String {
+    match Trend::through(samples) {
+        Some(trend) => format!(
+            "{name} | {} | {} | {}",
+            number(trend.first),
+            number(trend.last),
+            signed(trend.per_hour)
+        ),
+        None => format!("{name} | - | - | -"),
+    }
+}
+
+fn number(value: f64) -> String {
+    // No minus sign before what rounds to zero.
+    match value.abs() {
+        size if size < 0.05 => "0".to_owned(),
+        size if size < 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+fn signed(value: f64) -> String {
+    match number(value) {
+        text if value > 0.0 && text != "0" => format!("+{text}"),
+        text => text,
+    }
+}
