@@ -151,8 +151,7 @@ impl Asker {
             let (status, body) = match reply {
                 Reply::Answer { status, body } => (status, body),
                 lost => {
-                    self.tally
-                        .record_unanswered(question.kind, format!("{lost:?}"));
+                    self.tally.record_unanswered(question.kind, "not answered");
                     if !self.tally.is_down(server, start, end) || matches!(lost, Reply::TimedOut) {
                         self.tally
                             .wrong(format!("{what} at server {server}: {lost:?}"));

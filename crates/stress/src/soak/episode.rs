@@ -66,6 +66,8 @@ pub struct Load {
     pub lives: usize,
     /// How long until the next flood.
     pub flood_every: Duration,
+    /// How long nothing happens before the gateways are measured at rest.
+    pub rest: Duration,
 }
 
 /// What happens to the gateways in an episode.
@@ -234,6 +236,7 @@ pub async fn run(stage: &mut Stage, load: &Load, number: usize) -> anyhow::Resul
     outcome.domains = domains.len() + lived.load(Ordering::Relaxed);
     outcome.counts = tally.take();
     drop((workload, checked, resident_caller, asker));
+    tokio::time::sleep(load.rest).await;
     outcome.elder_at_rest = at_rest(&stage.cluster).await?;
     Ok(outcome)
 }

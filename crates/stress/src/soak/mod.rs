@@ -65,7 +65,7 @@ impl Soak {
             episodes: minutes,
             episode: Duration::from_secs(60),
             load: Load {
-                duration: Duration::from_secs(48),
+                duration: Duration::from_secs(44),
                 machines: 60,
                 at_a_time: 8,
                 pause: Duration::from_millis(90),
@@ -73,6 +73,8 @@ impl Soak {
                 versions: 25,
                 lives: 2,
                 flood_every: Duration::from_secs(10),
+                // Longer than the component's instances are kept for.
+                rest: Duration::from_secs(6),
             },
             residents: (4, 25),
             seed,
@@ -90,6 +92,7 @@ impl Soak {
                 at_a_time: 4,
                 pause: Duration::from_millis(20),
                 domains: 2,
+                rest: Duration::ZERO,
                 ..self.load
             },
             residents: (1, 3),

@@ -267,7 +267,7 @@ fn number(value: f64) -> String {
     // No minus sign before what rounds to zero.
     match value.abs() {
         size if size < 0.05 => "0".to_owned(),
-        size if size < 10.0 => format!("{value:.1}"),
+        size if size < 10.0 && size.fract() != 0.0 => format!("{value:.1}"),
         _ => format!("{value:.0}"),
     }
 }
