@@ -337,6 +337,30 @@ fn a_deletion_that_broke_off_leaves_no_member_behind() {
 }
 
 #[test]
+fn domains_that_come_and_go_leave_one_row_for_each_name() {
+    let app = working_app();
+    assert_eq!(
+        admin(&app, "PUT", "/domains/attic", Some(json!({}))).status(),
+        201
+    );
+    let before = rows(&app).len();
+    let mut after_each = Vec::new();
+    for _ in 0..4 {
+        let (first, second, third) = (Machine::new(), Machine::new(), Machine::new());
+        first.join(&app);
+        second.join(&app);
+        let now_ms = app.tables.env.now_ms.get();
+        assert_eq!(first.leave_at(&app, now_ms, false).status(), 200);
+        let blocked = format!("{DOMAIN}/blocked/{}", third.guid);
+        assert_eq!(admin(&app, "PUT", &blocked, None).status(), 204);
+        assert_eq!(first.join(&app)["keyVersion"], 2);
+        assert_eq!(admin(&app, "DELETE", DOMAIN, None).status(), 204);
+        after_each.push(rows(&app).len() - before);
+    }
+    assert_eq!(after_each, [1; 4]);
+}
+
+#[test]
 fn a_steady_join_stays_cheap_in_the_last_third_of_the_ca() {
     let app = working_app();
     let machine = Machine::new();
