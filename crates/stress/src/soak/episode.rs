@@ -5,16 +5,17 @@
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use anonymous_domains_client::Token;
 use anonymous_domains_protocol::ids::DomainName;
 use anonymous_domains_testkit::Usage;
 use anyhow::Context as _;
-use http::{HeaderValue, Method};
+use http::Method;
 use tokio::task::{JoinSet, block_in_place};
 
 use super::{
@@ -62,8 +63,6 @@ pub struct Load {
     pub domains: usize,
     /// After how many key versions such a domain is left for a new one.
     pub versions: u64,
-    /// How many domains are created, used and deleted at a time.
-    pub lives: usize,
     /// How long until the next flood.
     pub flood_every: Duration,
     /// How long nothing happens before the gateways are measured at rest.
@@ -97,9 +96,11 @@ pub struct Stage {
     /// The gateways.
     pub cluster: LocalCluster,
     /// Their admin token.
-    pub token: anonymous_domains_client::Token,
+    pub token: Token,
     /// The domains that stay.
     pub residents: Residents,
+    /// The names of all domains that were deleted.
+    pub deleted_names: BTreeSet<String>,
     /// The seed of all choices.
     pub seed: u64,
 }
@@ -115,31 +116,23 @@ pub struct Outcome {
     pub elder_at_rest: Usage,
     /// Domains that were created and deleted.
     pub domains: usize,
+    /// How many names such domains have had, in all episodes so far.
+    pub names: usize,
     /// How many requests were checked as one history.
     pub checked: usize,
 }
 
-/// Callers that are as if new: no connection, no history.
-async fn caller(stage: &Stage) -> anyhow::Result<Caller> {
-    let http = HttpClient::new(TIMEOUT, None)?.from_source(Source::Many);
-    let urls = stage.cluster.urls();
-    Caller::new(http, urls, Some(&stage.token), TIMEOUT).await
-}
-
-/// Has the residents join.
+/// A caller that is as if new: without connections, without a history.
 ///
 /// # Errors
 ///
-/// When they are not admitted.
-pub async fn residents(
-    cluster: &LocalCluster,
-    token: &anonymous_domains_client::Token,
-    domains: usize,
-    members: usize,
-) -> anyhow::Result<Residents> {
-    let http = HttpClient::new(TIMEOUT, None)?.from_source(Source::Many);
-    let caller = Caller::new(http, cluster.urls(), Some(token), TIMEOUT).await?;
-    Residents::join(&caller, domains, members).await
+/// When no gateway answers.
+pub async fn new_caller(cluster: &LocalCluster, token: &Token) -> anyhow::Result<Caller> {
+    Caller::new(client()?, cluster.urls(), Some(token), TIMEOUT).await
+}
+
+fn client() -> anyhow::Result<HttpClient> {
+    Ok(HttpClient::new(TIMEOUT, None)?.from_source(Source::Many))
 }
 
 /// Runs an episode.
@@ -150,8 +143,8 @@ pub async fn residents(
 pub async fn run(stage: &mut Stage, load: &Load, number: usize) -> anyhow::Result<Outcome> {
     let tally = Arc::new(Tally::default());
     let mut random = Random::new(stage.seed, number as u64);
-    let checked = Arc::new(caller(stage).await?);
-    let resident_caller = Arc::new(caller(stage).await?);
+    let checked = Arc::new(new_caller(&stage.cluster, &stage.token).await?);
+    let resident_caller = Arc::new(new_caller(&stage.cluster, &stage.token).await?);
     // Every other episode has the names of the one before it but one: they are used again. The others
     // have names that nobody had before.
     let prefix = match number % 2 {
@@ -169,16 +162,16 @@ pub async fn run(stage: &mut Stage, load: &Load, number: usize) -> anyhow::Resul
     };
     let workload = Arc::new(Workload::prepare(Arc::clone(&checked), plan).await?);
     let asker = Asker {
-        http: HttpClient::new(TIMEOUT, None)?.from_source(Source::Many),
+        http: client()?,
         servers: stage.cluster.urls().into(),
-        admin: HeaderValue::try_from(stage.token.header())?,
+        admin: stage.token.header(),
         tally: Arc::clone(&tally),
         clock: Arc::new(Clock::default()),
     };
     let mut outcome = Outcome::default();
 
-    let lived = Arc::new(AtomicUsize::new(0));
-    let is_over = Arc::new(AtomicBool::new(false));
+    let lived = Mutex::new(Vec::new());
+    let is_over = AtomicBool::new(false);
     let others = Others {
         load,
         asker: &asker,
@@ -233,7 +226,11 @@ pub async fn run(stage: &mut Stage, load: &Load, number: usize) -> anyhow::Resul
     let domains: BTreeSet<&str> = history.iter().map(|it| it.domain.as_str()).collect();
     delete(&asker, &domains, &mut random).await?;
     only_residents_are_left(&asker, &stage.residents).await?;
-    outcome.domains = domains.len() + lived.load(Ordering::Relaxed);
+    let lived = lived.into_inner().unwrap_or_else(PoisonError::into_inner);
+    outcome.domains = domains.len() + lived.len();
+    let domains = domains.into_iter().map(str::to_owned);
+    stage.deleted_names.extend(domains.chain(lived));
+    outcome.names = stage.deleted_names.len();
     outcome.counts = tally.take();
     drop((workload, checked, resident_caller, asker));
     tokio::time::sleep(load.rest).await;
@@ -294,7 +291,8 @@ struct Others<'a> {
     asker: &'a Asker,
     caller: &'a Caller,
     residents: &'a Residents,
-    lived: &'a AtomicUsize,
+    /// The names of the domains that have lived, in turn.
+    lived: &'a Mutex<Vec<String>>,
     is_over: &'a AtomicBool,
     prefix: &'a str,
 }
@@ -314,18 +312,18 @@ impl Others<'_> {
             }
             anyhow::Ok(())
         };
+        let lived = || self.lived.lock().unwrap_or_else(PoisonError::into_inner);
         let lives = async {
             while !self.is_over() {
-                for slot in 0..load.lives {
-                    let number = self.lived.fetch_add(1, Ordering::Relaxed);
-                    // As with the names of an episode's other domains.
-                    let name = match slot % 2 {
-                        0 => "life".to_owned(),
-                        _ => format!("life-{}-{number}", self.prefix),
-                    };
-                    let name = Arc::new(DomainName::parse(&name)?);
-                    life::live(self.asker, &name, &mut lives, load.pause / 2).await?;
-                }
+                let number = lived().len();
+                // As with the names of an episode's other domains.
+                let name = match number % 2 {
+                    0 => "life".to_owned(),
+                    _ => format!("life-{}-{number}", self.prefix),
+                };
+                let domain = DomainName::parse(&name)?;
+                life::live(self.asker, &domain, &mut lives, load.pause / 2).await?;
+                lived().push(name);
             }
             anyhow::Ok(())
         };

@@ -1,6 +1,6 @@
 //! The life of a domain from its creation to its deletion, with every call of an operator.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use anonymous_domains_protocol::{ids::DomainName, problem::ErrorName};
 use http::Method;
@@ -32,7 +32,7 @@ struct Life<'a> {
 /// When a request cannot be built.
 pub async fn live(
     asker: &Asker,
-    domain: &Arc<DomainName>,
+    domain: &DomainName,
     random: &mut Random,
     pause: Duration,
 ) -> anyhow::Result<()> {

@@ -17,6 +17,7 @@ pub mod tally;
 pub mod trend;
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -26,6 +27,7 @@ use anyhow::Context as _;
 use crate::local_cluster::{LocalCluster, Setup, Store};
 use episode::{ELDER, Load, Stage};
 use report::{Report, Sample};
+use residents::Residents;
 use store_size::StoreSize;
 
 /// What is to be done.
@@ -71,7 +73,6 @@ impl Soak {
                 pause: Duration::from_millis(90),
                 domains: 4,
                 versions: 25,
-                lives: 2,
                 flood_every: Duration::from_secs(10),
                 // Longer than the component's instances are kept for.
                 rest: Duration::from_secs(6),
@@ -125,11 +126,14 @@ impl Soak {
         let cluster = tokio::task::block_in_place(|| LocalCluster::start(&setup))?;
         let token = cluster.admin_token()?;
         let (domains, members) = self.residents;
-        let residents = episode::residents(&cluster, &token, domains, members).await?;
+        let caller = episode::new_caller(&cluster, &token).await?;
+        let residents = Residents::join(&caller, domains, members).await?;
+        drop(caller);
         let mut stage = Stage {
             cluster,
             token,
             residents,
+            deleted_names: BTreeSet::new(),
             seed: self.seed,
         };
         let begin = Instant::now();

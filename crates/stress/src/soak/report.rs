@@ -12,12 +12,6 @@ use super::{
 
 /// Which share of the samples comes before all is warm.
 const WARM_UP: f64 = 0.15;
-/// How many more files or threads than at first are no leak: those for more at a time.
-const MORE_AT_A_TIME: f64 = 16.0;
-/// More rows than this for each domain that was deleted are a leak.
-const ROWS_PER_DELETED_DOMAIN: f64 = 0.1;
-/// A store with this much more in it than at first has grown, in bytes.
-const STORE_MARGIN: f64 = 256.0 * 1024.0;
 
 /// One episode, and what was measured after it.
 #[derive(Debug)]
@@ -44,50 +38,73 @@ struct Measure {
     name: &'static str,
     unit: &'static str,
     of: fn(&Sample) -> f64,
+    /// From its median in the first quarter of the samples, and from how many names more domains had
+    /// had in the last quarter than in the first: above which median in the last quarter it leaks.
+    most: fn(f64, f64) -> f64,
 }
 
 const MIB: f64 = 1024.0 * 1024.0;
+
+/// Memory that doubles.
+const fn twice(first: f64, _: f64) -> f64 {
+    2.0 * first
+}
+
+/// Some more files or threads are for more at a time.
+const fn some_more(first: f64, _: f64) -> f64 {
+    first + 16.0
+}
 
 const MEASURES: [Measure; 8] = [
     Measure {
         name: "memory under load",
         unit: "MiB",
         of: |sample| under_load(sample, |usage| usage.memory_bytes) / MIB,
+        most: twice,
     },
     Measure {
         name: "memory at rest",
         unit: "MiB",
         of: |sample| sample.episode.elder_at_rest.memory_bytes as f64 / MIB,
+        most: twice,
     },
     Measure {
         name: "threads",
         unit: "",
         of: |sample| under_load(sample, |usage| usage.threads),
+        most: some_more,
     },
     Measure {
         name: "files, without connections",
         unit: "",
         of: |sample| sample.episode.elder_at_rest.files as f64,
+        most: some_more,
     },
     Measure {
         name: "sockets at rest",
         unit: "",
         of: |sample| sample.episode.elder_at_rest.sockets as f64,
+        most: some_more,
+    },
+    Measure {
+        name: "rows, without one for each deleted name",
+        unit: "",
+        of: |sample| sample.store.rows as f64 - sample.episode.names as f64,
+        most: some_more,
     },
     Measure {
         name: "store in use",
         unit: "KiB",
         of: |sample| sample.store.used_bytes as f64 / 1024.0,
-    },
-    Measure {
-        name: "rows",
-        unit: "",
-        of: |sample| sample.store.rows as f64,
+        // A row for each name, and pages that are half full.
+        most: |first, names| first + names + 128.0,
     },
     Measure {
         name: "write-ahead log",
         unit: "KiB",
         of: |sample| sample.store.wal_bytes as f64 / 1024.0,
+        // SQLite keeps the file, and begins it anew when its pages are in the store.
+        most: |first, _| first + 64.0 * 1024.0,
     },
 ];
 
@@ -164,14 +181,7 @@ impl Report {
             let Some((first, last)) = first_and_last_quarter(&values) else {
                 continue;
             };
-            let most = match measure.name {
-                "memory under load" | "memory at rest" => 2.0 * first,
-                "rows" => first + self.deleted_between_quarters() * ROWS_PER_DELETED_DOMAIN,
-                "store in use" => 1.5 * first + STORE_MARGIN / 1024.0,
-                // Its size is that of the largest burst so far.
-                "write-ahead log" => continue,
-                _ => first + MORE_AT_A_TIME,
-            };
+            let most = (measure.most)(first, self.more_names());
             if last > most {
                 leaks.push(format!(
                     "{} grew from {} to {} {}",
@@ -185,10 +195,11 @@ impl Report {
         leaks
     }
 
-    /// How many domains were deleted from the middle of the first quarter to that of the last.
-    fn deleted_between_quarters(&self) -> f64 {
-        let deleted = self.warm().iter().map(|sample| sample.episode.domains);
-        deleted.sum::<usize>() as f64 * 0.75
+    /// How many names more were used in the last quarter than in the first.
+    fn more_names(&self) -> f64 {
+        let names = self.warm().iter().map(|sample| sample.episode.names as f64);
+        let quarters = first_and_last_quarter(&names.collect::<Vec<_>>());
+        quarters.map_or(0.0, |(first, last)| last - first)
     }
 
     /// The tables of what was measured, in Markdown.
@@ -236,15 +247,19 @@ impl Report {
         let requests = all(&|sample| sample.episode.counts.outcomes.values().sum());
         let checked = all(&|sample| sample.episode.checked as u64);
         let domains = all(&|sample| sample.episode.domains as u64);
+        let names = self.samples.last().map_or(0, |sample| sample.episode.names);
         let limited = all(&|sample| {
             let outcomes = sample.episode.counts.outcomes.iter();
             let limited = outcomes.filter(|((_, outcome), _)| outcome == "RATE_LIMITED");
             limited.map(|(_, number)| number).sum()
         });
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').next().unwrap_or_default();
         let seconds = self.samples.last().map_or(1.0, |sample| sample.seconds);
         format!(
             "{:.0} minutes, {requests} requests ({:.0} a second), of which {checked} checked as histories \
-             and {limited} refused with 429; {domains} domains created and deleted.",
+             and {limited} refused with 429; {domains} domains created and deleted, which had {names} \
+             names; the load of the machine at the end was {load}.",
             seconds / 60.0,
             requests as f64 / seconds
         )
@@ -276,5 +291,83 @@ fn signed(value: f64) -> String {
     match number(value) {
         text if value > 0.0 && text != "0" => format!("+{text}"),
         text => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sample after each of so many minutes.
+    fn report(minutes: u64, sample: impl Fn(u64, &mut Sample)) -> Report {
+        let samples = (0..minutes).map(|minute| {
+            let mut episode = Outcome {
+                elder: vec![Usage::default()],
+                ..Outcome::default()
+            };
+            let limited = ("flood", "RATE_LIMITED".to_owned());
+            episode.counts.outcomes.insert(limited, 1);
+            let latencies = episode.counts.latencies.entry("join").or_default();
+            latencies.record(std::time::Duration::from_millis(2));
+            let mut made = Sample {
+                seconds: 60.0 * minute as f64,
+                episode,
+                store: StoreSize::default(),
+            };
+            sample(minute, &mut made);
+            made
+        });
+        let mut report = Report {
+            samples: samples.collect(),
+            ..Report::default()
+        };
+        report.judge();
+        report
+    }
+
+    #[test]
+    fn what_leaks_is_found() {
+        type Growth = fn(u64, &mut Sample);
+        let leaks: [(&str, Growth); 4] = [
+            ("memory at rest", |minute, sample| {
+                sample.episode.elder_at_rest.memory_bytes = (100 + 10 * minute) << 20;
+            }),
+            ("files", |minute, sample| {
+                sample.episode.elder_at_rest.files = 20 + minute;
+            }),
+            ("rows", |minute, sample| {
+                sample.store.rows = 50 + 2 * minute;
+                sample.episode.names = minute as usize;
+            }),
+            ("store in use", |minute, sample| {
+                sample.store.used_bytes = minute * 16 * 1024;
+            }),
+        ];
+        for (name, growth) in leaks {
+            let wrong = report(60, growth).wrong;
+            assert!(wrong.len() == 1 && wrong[0].starts_with(name), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_leak_passes() {
+        let report = report(60, |minute, sample| {
+            sample.episode.elder_at_rest.memory_bytes = (100 + minute) << 20;
+            sample.episode.names = minute as usize;
+            sample.store.rows = 50 + minute;
+        });
+        assert_eq!(report.wrong, Vec::<String>::new());
+        let tables = report.tables();
+        assert!(
+            tables.contains("memory at rest, MiB | 109 | 159 | +60\n"),
+            "{tables}"
+        );
+        assert!(tables.contains("join | 60 | 2 | 0 | 2 | 0\n"), "{tables}");
+    }
+
+    #[test]
+    fn a_soak_without_a_limit_that_was_met_proves_less() {
+        let report = report(2, |_, sample| sample.episode.counts.outcomes.clear());
+        assert_eq!(report.wrong, ["no flood met a limit of rates"]);
     }
 }
