@@ -4,6 +4,7 @@
 
 mod callers;
 mod certificates;
+mod deletion;
 mod events;
 mod health;
 mod inspection;
