@@ -4,7 +4,7 @@ use anonymous_domains_protocol::ids::MachineGuid;
 use serde_json::json;
 
 use crate::{
-    callers::{Machine, admin, working_app},
+    callers::{Machine, URL, admin, get, hand_over, two_instances, working_app},
     support::{TestApp, json},
 };
 
@@ -101,4 +101,32 @@ fn a_list_does_not_read_what_was_deleted() {
     // One that comes back is listed.
     create("room-7");
     assert_eq!(list().0, ["attic", "room-7"]);
+}
+
+#[test]
+fn a_late_deletion_hides_no_domain_that_came_back() {
+    let (here, elsewhere) = two_instances();
+    Machine::new().join(&here);
+    hand_over(&here, &elsewhere);
+    let existing = elsewhere.tables.store.rows.borrow().clone();
+    assert_eq!(admin(&elsewhere, "DELETE", DOMAIN, None).status(), 204);
+    Machine::new().join(&elsewhere);
+    let back = elsewhere.tables.store.rows.borrow().clone();
+
+    // Another instance deletes it and lets it come back, after any of this deletion's reads.
+    for reads in 0.. {
+        here.tables.store.rows.replace(existing.clone());
+        let others = Some((reads, back.clone()));
+        here.tables.store.others.replace(others);
+        let status = admin(&here, "DELETE", DOMAIN, None).status().as_u16();
+        if here.tables.store.others.take().is_some() {
+            assert_eq!(status, 204, "the domain was there all the while");
+            assert!(reads > 5, "{reads}");
+            break;
+        }
+        let exists = get(&here, URL).status() == 200;
+        let list = json(&admin(&here, "GET", "/domains", None));
+        let is_listed = list["domains"].as_array().is_some_and(|it| !it.is_empty());
+        assert_eq!(is_listed, exists, "after {reads} reads: {status}");
+    }
 }
