@@ -41,8 +41,8 @@ use crate::{
 pub const ELDER: usize = 0;
 const YOUNGER: usize = 1;
 
-/// How long the younger stays down, in milliseconds.
-const DOWNTIME_MS: std::ops::Range<usize> = 0..2000;
+/// How long the younger stays down at most.
+const MAX_DOWNTIME: Duration = Duration::from_secs(2);
 /// How often the gateways are measured under load.
 const MEASURE_EVERY: Duration = Duration::from_millis(500);
 /// How long an answer may take. More than the server's own limits.
@@ -197,7 +197,8 @@ pub async fn run(stage: &mut Stage, load: &Load, number: usize) -> anyhow::Resul
             if !is_done && begin.elapsed() >= at {
                 is_done = true;
                 let event = Event::of(number);
-                happen(event, cluster, &workload, &tally, &mut random).await?;
+                let downtime = MAX_DOWNTIME.min(load.duration) / 2;
+                happen(event, downtime, cluster, &workload, &tally, &mut random).await?;
             }
         }
         is_over.store(true, Ordering::Relaxed);
@@ -253,8 +254,10 @@ async fn at_rest(cluster: &LocalCluster) -> anyhow::Result<Usage> {
     Ok(usage)
 }
 
+/// Lets it happen. Who is made to end is down for about `downtime`.
 async fn happen(
     event: Event,
+    downtime: Duration,
     cluster: &mut LocalCluster,
     workload: &Workload,
     tally: &Tally,
@@ -271,7 +274,7 @@ async fn happen(
         Event::Kill => cluster.kill(YOUNGER),
         _ => cluster.terminate(YOUNGER),
     })?;
-    random.pause(DOWNTIME_MS).await;
+    random.pause_about(downtime).await;
     let start = workload.caller.clock.now();
     block_in_place(|| cluster.restart(YOUNGER))?;
     let both = [ELDER, YOUNGER];

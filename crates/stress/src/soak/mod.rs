@@ -88,7 +88,7 @@ impl Soak {
             episodes: 4,
             episode: Duration::ZERO,
             load: Load {
-                duration: Duration::from_millis(1200),
+                duration: Duration::from_millis(600),
                 machines: 10,
                 at_a_time: 4,
                 pause: Duration::from_millis(20),
