@@ -65,27 +65,31 @@ pub async fn finish<S: Store, E: Environment>(
     if domain.info.life != Life::DeletionBegun {
         return Ok(());
     }
+    // Read in this order: if the deletion is still under way in this turn, nobody has inserted another
+    // domain, and nobody will without beginning another turn.
+    let name = &domain.info.domain;
+    let turn = directory::turn(tables, name).await?;
+    let now = domain_server_info::read_now(tables, domain.id).await?;
+    if now.info.life != Life::DeletionBegun || now.generation() != domain.generation() {
+        return Ok(());
+    }
     domain_keys::erase(tables, domain).await?;
     domain_membership::erase(tables, domain).await?;
     blocked_machines::erase(tables, domain).await?;
-    directory::set_deleted(tables, &domain.info.domain, true).await?;
-    let exists = tables
+    if let Some(turn) = turn {
+        directory::note_deletion(tables, name, turn).await?;
+    }
+    tables
         .update(
             domain_server_info::TABLE,
             domain.id,
             |info: &mut DomainServerInfo| {
                 if info.life != Life::DeletionBegun || info.generation() != domain.generation() {
-                    let is_deleted = matches!(info.life, Life::DeletionBegun | Life::Deleted);
-                    return Ok(Change::Keep(!is_deleted));
+                    return Ok(Change::Keep(()));
                 }
                 info.life = Life::Deleted;
-                Ok(Change::Write(false))
+                Ok(Change::Write(()))
             },
         )
-        .await?;
-    if exists {
-        // Another request has finished the deletion, and one has inserted the domain again.
-        directory::set_deleted(tables, &domain.info.domain, false).await?;
-    }
-    Ok(())
+        .await
 }

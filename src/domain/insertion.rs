@@ -103,7 +103,7 @@ pub async fn find_any_or_insert_with<S: Store, E: Environment>(
     }
     deletion::finish(tables, &domain).await?;
     directory::check_room(tables, max_domains).await?;
-    directory::set_deleted(tables, name, false).await?;
+    directory::note_insertion(tables, name).await?;
     let mut fresh = create_rows(tables, name).await?;
     adjust(&mut fresh);
     let (info, inserted) = tables

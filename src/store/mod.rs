@@ -38,7 +38,8 @@ pub trait Store {
     /// writer may write over ([`health`]).
     async fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
 
-    /// Removes a key. Only for a key that no other writer knows.
+    /// Removes a key. Only for a key that no other writer knows, or that others would change by swaps
+    /// alone: a swap that had read it writes nothing then.
     async fn delete(&self, key: &str) -> Result<(), StoreError>;
 
     /// Adds to a number and gives the sum; a missing number is 0. On some hosts, a key that holds

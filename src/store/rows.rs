@@ -119,6 +119,16 @@ pub enum Change<R> {
     Write(R),
 }
 
+/// What an update of an encoded row came to.
+enum Updated {
+    /// The row is not there.
+    Missing,
+    /// It stays as it is.
+    Kept,
+    /// This one of the writes that were decided was done, the first being 0.
+    Written(usize),
+}
+
 /// The rows of the tables, in a host's store.
 #[derive(Debug)]
 pub struct Rows<S, E> {
@@ -177,6 +187,15 @@ impl<S: Store, E: Environment> Rows<S, E> {
         let _ = self.store.delete(&id.key(table)).await;
     }
 
+    /// Removes a row that is erased: its value says so, which no writer changes any more. Whoever still
+    /// knows its name finds that it is not there. May run again.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn remove(&self, table: Table, id: RowId) -> Result<(), Error> {
+        Ok(self.store.delete(&id.key(table)).await?)
+    }
+
     /// Changes a row: reads it, lets `decide` change it, writes it if it is still what was read,
     /// and starts over if it is not. This is the only place that retries.
     ///
@@ -190,8 +209,26 @@ impl<S: Store, E: Environment> Rows<S, E> {
         &self,
         table: Table,
         id: RowId,
-        mut decide: impl FnMut(&mut T) -> Result<Change<R>, Error>,
+        decide: impl FnMut(&mut T) -> Result<Change<R>, Error>,
     ) -> Result<R, Error>
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        let updated = self.update_unless_removed(table, id, decide).await?;
+        updated.ok_or_else(|| missing(&id.key(table)))
+    }
+
+    /// [`update`](Self::update) of a row that others may have [removed](Self::remove); `None` if it is
+    /// not there, by a read that is never stale.
+    ///
+    /// # Errors
+    /// Those of [`update`](Self::update).
+    pub async fn update_unless_removed<T, R>(
+        &self,
+        table: Table,
+        id: RowId,
+        mut decide: impl FnMut(&mut T) -> Result<Change<R>, Error>,
+    ) -> Result<Option<R>, Error>
     where
         T: Serialize + DeserializeOwned,
     {
@@ -215,29 +252,28 @@ impl<S: Store, E: Environment> Rows<S, E> {
             })
             .await?;
         let answer = match written {
-            Some(nth) => Some(answers.swap_remove(nth)),
-            None => kept,
+            Updated::Missing => return Ok(None),
+            Updated::Written(nth) => Some(answers.swap_remove(nth)),
+            Updated::Kept => kept,
         };
-        answer.ok_or_else(|| Error::fault("a row was decided about, and there is no decision"))
+        let undecided = || Error::fault("a row was decided about, and there is no decision");
+        answer.ok_or_else(undecided).map(Some)
     }
 
-    /// [`update`](Self::update) of a row of any type, so that all of them share this code. Gives
-    /// which of the writes that were decided was done, the first being 0; `None` for none.
-    async fn update_encoded(
-        &self,
-        key: &str,
-        decide: &mut Decide<'_>,
-    ) -> Result<Option<usize>, Error> {
+    /// [`update`](Self::update) of a row of any type, so that all of them share this code.
+    async fn update_encoded(&self, key: &str, decide: &mut Decide<'_>) -> Result<Updated, Error> {
         // The writes whose fate is not known yet.
         let mut pending: Vec<u64> = Vec::new();
         let mut wait = false;
         let (mut cas, mut bytes) = self.store.begin(key).await?;
         loop {
-            let found = bytes.ok_or_else(|| missing(key))?;
+            let Some(found) = bytes else {
+                return Ok(Updated::Missing);
+            };
             let row = Row::from_bytes(key, &found)?;
             let mut revisions = row.revisions;
             if let Some(written) = pending.iter().position(|it| revisions.contains(it)) {
-                return Ok(Some(written));
+                return Ok(Updated::Written(written));
             }
             if wait {
                 wait = false;
@@ -249,12 +285,12 @@ impl<S: Store, E: Environment> Rows<S, E> {
             revisions.insert(0, revision);
             revisions.truncate(self.limits.revisions_kept);
             let Some(mut changed) = decide(row.value, &|| Row::begin(&revisions))? else {
-                return Ok(None);
+                return Ok(Updated::Kept);
             };
             seal(key, &mut changed);
             let swapped = self.store.swap(cas, &changed).await;
             (cas, bytes) = match swapped {
-                Swapped::Won => return Ok(Some(pending.len())),
+                Swapped::Won => return Ok(Updated::Written(pending.len())),
                 Swapped::Failed(next, now) => (next, now),
                 Swapped::Unknown(_) => self.store.begin(key).await?,
             };

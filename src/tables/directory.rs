@@ -42,7 +42,19 @@ const NOT_OURS: &str = "the store belongs to another key_encryption_key: what it
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     id: RowId,
-    is_deleted: bool,
+    turn: Turn,
+}
+
+/// How the domains of a name come and go: odd where the last of them was deleted and nobody has begun
+/// to insert another. It only grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn(u32);
+
+impl Place {
+    /// Whether there is certainly no domain of the name.
+    fn is_deleted(self) -> bool {
+        self.turn.0 % 2 == 1
+    }
 }
 
 /// A domain's key in the directory. What a list goes on after may be any text.
@@ -259,7 +271,7 @@ impl<S: Store, E: Environment> Directory<'_, S, E> {
                 }
                 let place = Place {
                     id: mine,
-                    is_deleted: false,
+                    turn: Turn(0),
                 };
                 leaf.insert(key.clone(), place);
                 Ok(Change::Write(mine))
@@ -300,7 +312,7 @@ pub async fn check_room<S: Store, E: Environment>(
     let mut domains = 0;
     loop {
         let leaf = tree(tables, root).leaf(from.as_ref()).await?;
-        let existing = leaf.entries.iter().filter(|(_, place)| !place.is_deleted);
+        let existing = leaf.entries.iter().filter(|(_, place)| !place.is_deleted());
         domains += existing.count() as u64;
         if domains >= most {
             full_until_ms.set(now_ms + FULL_FOR_MS);
@@ -313,11 +325,55 @@ pub async fn check_room<S: Store, E: Environment>(
     }
 }
 
-/// Notes that a domain was deleted or inserted again, for [`check_room`].
-pub async fn set_deleted<S: Store, E: Environment>(
+/// Which turn it is for a name that was given.
+///
+/// # Errors
+/// Those of [`open`].
+pub async fn turn<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     name: &DomainName,
-    is_deleted: bool,
+) -> Result<Option<Turn>, Error> {
+    let Some(root) = open(tables).await? else {
+        return Ok(None);
+    };
+    let place = tree(tables, root).get(&key(name)).await?;
+    Ok(place.map(|place| place.turn))
+}
+
+/// Notes that the last domain of a name was deleted, where it was found so in this `turn`, after that
+/// was read: nobody has begun to insert another since.
+///
+/// # Errors
+/// Those of [`open`].
+pub async fn note_deletion<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    name: &DomainName,
+    turn: Turn,
+) -> Result<(), Error> {
+    change_turn(tables, name, |now| match now {
+        Turn(number) if now == turn && number % 2 == 0 => Turn(number + 1),
+        _ => now,
+    })
+    .await
+}
+
+/// Notes that a domain is about to be inserted under a name that was given before. From now on no
+/// earlier deletion is noted any more.
+///
+/// # Errors
+/// Those of [`open`].
+pub async fn note_insertion<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    name: &DomainName,
+) -> Result<(), Error> {
+    // The next even number.
+    change_turn(tables, name, |Turn(number)| Turn((number | 1) + 1)).await
+}
+
+async fn change_turn<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    name: &DomainName,
+    next: impl Fn(Turn) -> Turn,
 ) -> Result<(), Error> {
     let Some(root) = open(tables).await? else {
         return Ok(());
@@ -328,16 +384,11 @@ pub async fn set_deleted<S: Store, E: Environment>(
             let Some(place) = leaf.get(&key).copied() else {
                 return Ok(Change::Keep(()));
             };
-            if place.is_deleted == is_deleted {
+            let turn = next(place.turn);
+            if turn == place.turn {
                 return Ok(Change::Keep(()));
             }
-            leaf.insert(
-                key.clone(),
-                Place {
-                    is_deleted,
-                    ..place
-                },
-            );
+            leaf.insert(key.clone(), Place { turn, ..place });
             Ok(Change::Write(()))
         })
         .await

@@ -6,6 +6,7 @@ mod callers;
 mod certificates;
 mod console;
 mod cross_origin;
+mod deletion;
 mod events;
 mod health;
 mod inspection;

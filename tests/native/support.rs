@@ -131,7 +131,7 @@ impl Store for MemoryStore {
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        self.up()?;
+        self.writable()?;
         self.rows.borrow_mut().remove(key);
         Ok(())
     }

@@ -20,6 +20,7 @@ mod redis;
 mod serve;
 mod siege;
 mod simulate;
+mod soak;
 mod stress;
 mod test;
 mod workspace;
@@ -85,6 +86,27 @@ enum Task {
             value_name = "STRESS ARGS"
         )]
         stress_args: Vec<OsString>,
+    },
+    /// Soaks two gateways on one store in a steady load of everything for an hour, and shows what grows
+    ///
+    /// One of them is killed or ended every other minute. docs/security.md has what was measured.
+    #[command(
+        disable_help_flag = true,
+        override_usage = "cargo xtask soak [SOAK ARGS]",
+        after_help = "Examples:\n  \
+        cargo xtask soak\n  \
+        cargo xtask soak --minutes 10 --gateway PROGRAM --component FILE\n  \
+        cargo xtask soak --write docs/security.md\n  \
+        cargo xtask soak --help    its own options"
+    )]
+    Soak {
+        /// Arguments for the soak
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "SOAK ARGS"
+        )]
+        soak_args: Vec<OsString>,
     },
     /// Besieges a gateway with hostile clients, and shows what honest ones notice
     ///
@@ -231,6 +253,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Task::Demo => demo::run(&workspace),
         Task::Serve { gateway_args } => serve::run(&workspace, &gateway_args),
         Task::Stress { stress_args } => stress::run(&workspace, &stress_args),
+        Task::Soak { soak_args } => soak::run(&workspace, &soak_args),
         Task::Siege { siege_args } => siege::run(&workspace, &siege_args),
         Task::Bench { bench_args } => bench::run(&workspace, &bench_args),
         Task::Test { quick } => test::run(&workspace, quick),

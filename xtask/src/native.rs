@@ -12,6 +12,7 @@ pub struct Programs {
     pub device: PathBuf,
     pub domainctl: PathBuf,
     pub stress: PathBuf,
+    pub soak: PathBuf,
     pub siege: PathBuf,
     pub bench: PathBuf,
 }
@@ -56,6 +57,11 @@ pub fn build_stress(workspace: &Workspace) -> Result<PathBuf> {
     Ok(cargo_build(workspace, &["--package=anonymous-domains-stress"])?.stress)
 }
 
+/// Builds the soak where its inputs changed.
+pub fn build_soak(workspace: &Workspace) -> Result<PathBuf> {
+    Ok(cargo_build(workspace, &["--package=anonymous-domains-stress"])?.soak)
+}
+
 /// Builds the siege where its inputs changed.
 pub fn build_siege(workspace: &Workspace) -> Result<PathBuf> {
     Ok(cargo_build(workspace, &["--package=anonymous-domains-siege"])?.siege)
@@ -78,6 +84,7 @@ fn cargo_build(workspace: &Workspace, what: &[&str]) -> Result<Programs> {
         device: program("domain-device"),
         domainctl: program("domainctl"),
         stress: program("stress"),
+        soak: program("soak"),
         siege: program("siege"),
         bench: program("bench"),
     })

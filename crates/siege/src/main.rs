@@ -13,6 +13,7 @@ use anonymous_domains_siege::{
     siege::{Plan, siege},
     target::Programs,
 };
+use anonymous_domains_testkit::write_into;
 use anyhow::Context as _;
 use args::Arguments;
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
@@ -83,7 +84,7 @@ fn run(arguments: &Arguments, chosen: &[Attack]) -> anyhow::Result<bool> {
     println!("\n{conditions}\n\n{table}");
     if let Some(document) = &arguments.write {
         let results = format!("{conditions}\n\n{table}\n{}", report::attacks(chosen));
-        report::write_into(document, &results)?;
+        write_into(document, "siege", &results)?;
     }
     let wrong = outcomes
         .iter()

@@ -1,18 +1,12 @@
 //! The results as Markdown.
 
-use std::{fmt::Write as _, path::Path};
-
-use anyhow::Context as _;
+use std::fmt::Write as _;
 
 use crate::{
     attacks::Attack,
     honest::{Kind, Sample},
     siege::Outcome,
 };
-
-/// The place for the results in a document, and what follows it.
-const BEGIN: &str = "<!-- begin siege -->\n";
-const END: &str = "<!-- end siege -->\n";
 
 /// A line for a person who waits.
 pub fn line(outcome: &Outcome) -> String {
@@ -100,24 +94,6 @@ fn cost(joins: f64) -> String {
     }
 }
 
-/// Puts the results in their place in a document.
-///
-/// # Errors
-///
-/// If it has none.
-pub fn write_into(document: &Path, results: &str) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(document)
-        .with_context(|| format!("{} cannot be read", document.display()))?;
-    let place = text.split_once(BEGIN).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
-        Some((before, after))
-    });
-    let (before, after) =
-        place.with_context(|| format!("{} has no place for a siege", document.display()))?;
-    let text = format!("{before}{BEGIN}\n{}\n\n{END}{after}", results.trim());
-    Ok(std::fs::write(document, text)?)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -170,21 +146,5 @@ mod tests {
             "slow-heads (default): steady join 2.0, 30 (15) ms, 100 connections, 3 connections \
              ended\n    WRONG: this"
         );
-    }
-
-    #[test]
-    fn results_take_the_place_of_former_ones() {
-        let directory = tempfile::tempdir().unwrap();
-        let document = directory.path().join("security.md");
-        std::fs::write(&document, format!("# Security\n{BEGIN}old\n{END}Why\n")).unwrap();
-        for results in ["new", "newer\n"] {
-            write_into(&document, results).unwrap();
-        }
-        assert_eq!(
-            std::fs::read_to_string(&document).unwrap(),
-            format!("# Security\n{BEGIN}\nnewer\n\n{END}Why\n")
-        );
-        std::fs::write(&document, "# Security\n").unwrap();
-        assert!(write_into(&document, "new").is_err());
     }
 }

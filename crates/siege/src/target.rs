@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use anonymous_domains_testkit::Gateway;
+use anonymous_domains_testkit::{Gateway, Usage};
 use anyhow::Context as _;
 
 /// Which gateway an attack needs.
@@ -145,9 +145,7 @@ impl Target {
     ///
     /// If the system does not say.
     pub fn memory_bytes(&self) -> anyhow::Result<u64> {
-        let id = self.gateway.process.id();
-        let text = fs::read_to_string(format!("/proc/{id}/status"))?;
-        resident_bytes(&text).context("/proc/PID/status has another form")
+        Ok(Usage::of(self.gateway.process.id())?.memory_bytes)
     }
 }
 
@@ -166,27 +164,14 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
     Some(next()? + next()?)
 }
 
-/// The resident memory, of `/proc/PID/status`.
-fn resident_bytes(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_systems_files_are_read() {
+    fn the_systems_file_is_read() {
         let stat = "42 (a (b) c) S 1 2 3 4 5 6 7 8 9 10 250 30 0 0";
         assert_eq!(cpu_ticks(stat), Some(280));
         assert_eq!(cpu_ticks("42 (x) S 1"), None);
-        let status = "Name:\tx\nVmRSS:\t    2048 kB\n";
-        assert_eq!(resident_bytes(status), Some(2 << 20));
-        let own = fs::read_to_string("/proc/self/status").unwrap();
-        assert!(resident_bytes(&own).unwrap() > 0);
     }
 }

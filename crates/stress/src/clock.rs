@@ -36,6 +36,11 @@ impl Clock {
         after(0, self.start.elapsed())
     }
 
+    /// When a moment is or was.
+    pub fn instant(&self, moment: Moment) -> Instant {
+        self.start + Duration::from_nanos(moment)
+    }
+
     /// Now, in milliseconds since 1970-01-01T00:00:00Z.
     pub fn unix_ms(&self) -> i64 {
         let now = self.unix_start + self.start.elapsed();

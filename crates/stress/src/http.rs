@@ -1,6 +1,6 @@
 //! HTTP/1.1 over kept-alive connections: the answer, or why there is none.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -20,6 +20,35 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 pub struct HttpClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     timeout: Duration,
+    source: Source,
+}
+
+/// Whom a request claims to come from, to a server that trusts us as a proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// From us: nothing is claimed.
+    Own,
+    /// Each from another client.
+    Many,
+    /// All from this client.
+    One(Ipv4Addr),
+}
+
+impl Source {
+    /// What `X-Forwarded-For` says.
+    fn header(self) -> anyhow::Result<Option<HeaderValue>> {
+        let address = match self {
+            Self::Own => return Ok(None),
+            Self::One(address) => address,
+            Self::Many => {
+                let mut bytes = [0; 3];
+                getrandom::fill(&mut bytes).context("the system has no random numbers")?;
+                let [a, b, c] = bytes;
+                Ipv4Addr::new(10, a, b, c)
+            }
+        };
+        Ok(Some(HeaderValue::try_from(address.to_string())?))
+    }
 }
 
 /// The result of sending a request.
@@ -76,7 +105,19 @@ impl HttpClient {
             .enable_http1()
             .wrap_connector(http);
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { client, timeout })
+        Ok(Self {
+            client,
+            timeout,
+            source: Source::Own,
+        })
+    }
+
+    /// The same client, with the same connections, whose requests come from elsewhere.
+    pub fn from_source(&self, source: Source) -> Self {
+        Self {
+            source,
+            ..self.clone()
+        }
     }
 
     /// Sends one request and reads the answer.
@@ -97,6 +138,9 @@ impl HttpClient {
             .header(header::USER_AGENT, "stress");
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, token);
+        }
+        if let Some(client) = self.source.header()? {
+            request = request.header("x-forwarded-for", client);
         }
         let content = match body {
             Some((media_type, text)) => {

@@ -13,8 +13,8 @@
 //!
 //! Imports go downwards only:
 //!
-//! 1. the command: `main`, `args`
-//! 2. `nemesis`, `failover`
+//! 1. the commands: `main`, `args`; `bin/soak`
+//! 2. `nemesis`, `failover`; `soak`, which is the same load for an hour, with other clients beside it
 //! 3. `recovery`
 //! 4. `workload`, `thundering_herd`, `final_checks`, `local_cluster`, `report`
 //! 5. `checker`, `caller`, `local_view`, `postgres_pair`
@@ -41,5 +41,6 @@ pub mod postgres_pair;
 pub mod random;
 pub mod recovery;
 pub mod report;
+pub mod soak;
 pub mod thundering_herd;
 pub mod workload;

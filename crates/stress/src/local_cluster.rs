@@ -9,7 +9,7 @@ use std::{
 
 use anonymous_domains_client::{Token, files};
 use anonymous_domains_testkit::{
-    Authentication, Gateway, Guarantee, PostgresServer, RedisServer, free_port,
+    Authentication, Gateway, Guarantee, PostgresServer, RedisServer, Usage, free_port,
 };
 use anyhow::Context as _;
 use tempfile::TempDir;
@@ -20,6 +20,9 @@ use crate::{
     history::{Lost, Operation, Outcome},
     postgres_pair::PostgresPair,
 };
+
+/// How long a gateway may take to end after SIGTERM, or to begin another log after SIGHUP.
+const MAX_SHUTDOWN: Duration = Duration::from_secs(60);
 
 /// Which gateways to run.
 #[derive(Debug, Clone)]
@@ -34,6 +37,10 @@ pub struct Setup {
     pub store: Store,
     /// More of the component's settings, `name=value`.
     pub settings: Vec<String>,
+    /// Flags that set limits of rates, and whose addresses count; without any there are no limits.
+    pub limits: Vec<String>,
+    /// Whether each gateway writes an audit log.
+    pub has_audit_log: bool,
 }
 
 /// Where the tables are.
@@ -114,6 +121,8 @@ struct Member {
     port: u16,
     /// The file that its log is appended to.
     log: PathBuf,
+    /// The file that it writes its audit log to, if it does.
+    audit_log: PathBuf,
     /// `None` while it is down.
     gateway: Option<Gateway>,
 }
@@ -144,6 +153,7 @@ impl LocalCluster {
                 store: store.clone(),
                 port: free_port()?,
                 log: directory.path().join(format!("gateway-{number}.log")),
+                audit_log: directory.path().join(format!("audit-{number}.jsonl")),
                 gateway: None,
             };
             member.start()?;
@@ -221,7 +231,64 @@ impl LocalCluster {
             .kill()
     }
 
-    /// Starts a gateway again that was killed. Returns how long that took.
+    /// Has a gateway end by SIGTERM.
+    ///
+    /// # Errors
+    ///
+    /// When it had ended by itself, or does not end in time, or with an error.
+    pub fn terminate(&mut self, server: usize) -> anyhow::Result<()> {
+        let gateway = self.members[server].gateway.take();
+        let mut gateway = gateway.context("the gateway was not started")?;
+        gateway.process.terminate(MAX_SHUTDOWN)
+    }
+
+    /// Sends SIGHUP to a gateway. If it has an audit log, that is renamed before, and is removed when
+    /// the gateway has begun another.
+    ///
+    /// # Errors
+    ///
+    /// When it begins no other audit log in time.
+    pub fn hang_up(&self, server: usize) -> anyhow::Result<()> {
+        let member = &self.members[server];
+        let old = member.audit_log.with_extension("old");
+        if member.setup.has_audit_log {
+            std::fs::rename(&member.audit_log, &old).context("the audit log")?;
+        }
+        member.running()?.process.signal("HUP")?;
+        if member.setup.has_audit_log {
+            let start = Instant::now();
+            while !member.audit_log.exists() {
+                anyhow::ensure!(
+                    start.elapsed() < MAX_SHUTDOWN,
+                    "no other audit log was begun after SIGHUP"
+                );
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            std::fs::remove_file(old)?;
+        }
+        Ok(())
+    }
+
+    /// What a gateway uses now.
+    ///
+    /// # Errors
+    ///
+    /// When it is down.
+    pub fn usage(&self, server: usize) -> anyhow::Result<Usage> {
+        Usage::of(self.members[server].running()?.process.id())
+    }
+
+    /// What a gateway has logged, in all its runs.
+    pub fn log(&self, server: usize) -> String {
+        std::fs::read_to_string(&self.members[server].log).unwrap_or_default()
+    }
+
+    /// The state directory.
+    pub fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    /// Starts a gateway again that was killed or has ended. Returns how long that took.
     ///
     /// # Errors
     ///
@@ -266,13 +333,25 @@ impl LocalCluster {
 }
 
 impl Member {
+    fn running(&self) -> anyhow::Result<&Gateway> {
+        self.gateway.as_ref().context("the gateway is down")
+    }
+
     fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     fn start(&mut self) -> anyhow::Result<()> {
         let setup = &self.setup;
-        let mut command = Gateway::command(&setup.program, &setup.component, &self.state);
+        let (program, component) = (&setup.program, &setup.component);
+        let mut command = match setup.limits.is_empty() {
+            true => Gateway::command(program, component, &self.state),
+            false => Gateway::limited_command(program, component, &self.state),
+        };
+        command.args(&setup.limits);
+        if setup.has_audit_log {
+            command.arg("--audit-log").arg(&self.audit_log);
+        }
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
         if let Some(store) = &self.store {
             command.args(["--store", store]);

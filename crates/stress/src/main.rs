@@ -91,6 +91,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             versions: arguments.versions,
             prefix,
             seed,
+            pause: Duration::ZERO,
         };
         let end = End {
             after: match (arguments.seconds, has_end, has_nemesis) {
@@ -196,6 +197,8 @@ fn setup(arguments: &Arguments) -> anyhow::Result<Setup> {
             (None, Some(url)) => Store::Url(url.to_owned()),
         },
         settings: arguments.settings.clone(),
+        limits: Vec::new(),
+        has_audit_log: false,
     })
 }
 

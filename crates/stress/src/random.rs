@@ -14,6 +14,11 @@ impl Random {
         random
     }
 
+    /// Another sequence, which follows from this one.
+    pub fn fork(&mut self) -> Self {
+        Self(self.next_u64())
+    }
+
     fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -35,5 +40,13 @@ impl Random {
     pub async fn pause(&mut self, range_ms: Range<usize>) {
         let pause = range_ms.start + self.below(range_ms.len());
         tokio::time::sleep(Duration::from_millis(pause as u64)).await;
+    }
+
+    /// Waits for about this time: up to twice as long, on average as long. Not at all if it is 0.
+    pub async fn pause_about(&mut self, average: Duration) {
+        if !average.is_zero() {
+            let share = self.below(2001) as f64 / 1000.0;
+            tokio::time::sleep(average.mul_f64(share)).await;
+        }
     }
 }

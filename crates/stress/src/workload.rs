@@ -41,6 +41,8 @@ pub struct Plan {
     pub prefix: String,
     /// The seed for the choice of requests.
     pub seed: u64,
+    /// How long each of those that send requests waits after each, on average.
+    pub pause: Duration,
 }
 
 /// When a workload ends: at the first of these.
@@ -212,6 +214,7 @@ impl Workload {
                     if workload.step(&mut random).await? == Outcome::NotSent {
                         tokio::time::sleep(NO_SERVER_WAIT).await;
                     }
+                    random.pause_about(workload.plan.pause).await;
                 }
                 anyhow::Ok(())
             });

@@ -3,6 +3,7 @@
 use std::{
     net::TcpListener,
     process::{Child, ChildStdout, Command},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail, ensure};
@@ -55,6 +56,24 @@ impl Process {
         self.0.kill()?;
         self.0.wait()?;
         Ok(())
+    }
+
+    /// Asks it to end, with SIGTERM, and waits until it has ended with status 0.
+    ///
+    /// # Errors
+    ///
+    /// If it does not end within `patience`, or with another status.
+    pub fn terminate(&mut self, patience: Duration) -> anyhow::Result<()> {
+        self.signal("TERM")?;
+        let start = Instant::now();
+        while start.elapsed() < patience {
+            if let Some(status) = self.0.try_wait()? {
+                ensure!(status.success(), "after SIGTERM: {status}");
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        bail!("the process has not ended within {patience:?} of SIGTERM")
     }
 
     /// Sends a signal by name, such as `STOP`.

@@ -21,12 +21,12 @@ where
     V: Part,
     H: Header,
 {
-    /// Erases the whole tree for ever: whoever looks for it afterwards is told that it is gone.
-    /// May run again, and must if it fails.
+    /// Erases the whole tree for ever, and removes its rows: whoever still looks for it is told that it
+    /// is gone, or finds a row missing. May run again, and must if it fails.
     pub async fn erase(&self) -> Result<(), Error> {
         for _ in 0..RESTARTS {
             let Some(content) = self.seal_root().await? else {
-                return Ok(());
+                return self.rows.remove(self.table, self.root).await;
             };
             // A root that was being split is split first, then sealed.
             let Some(content) = content else {
@@ -34,7 +34,7 @@ where
                 continue;
             };
             self.erase_below(content).await?;
-            return self.empty(self.root).await;
+            return self.rows.remove(self.table, self.root).await;
         }
         Err(contention())
     }
@@ -42,8 +42,9 @@ where
     /// Seals the root and gives its content: `None` if it is erased, `Some(None)` if it must be
     /// split first.
     async fn seal_root(&self) -> Result<Option<Option<Content<K, V>>>, Error> {
-        self.rows
-            .update(self.table, self.root, |root: &mut Node<K, V, H>| {
+        let sealed = self
+            .rows
+            .update_unless_removed(self.table, self.root, |root: &mut Node<K, V, H>| {
                 let content = || Some(Some(root.content.clone()));
                 Ok(match root.state {
                     State::Open => {
@@ -56,10 +57,11 @@ where
                     State::Replaced => Change::Keep(None),
                 })
             })
-            .await
+            .await?;
+        Ok(sealed.flatten())
     }
 
-    /// Seals and empties all rows below a sealed one, each only when all below it is empty, so that
+    /// Seals and removes all rows below a sealed one, each only when all below it is gone, so that
     /// an erasure that breaks off leaves nothing that the next one does not find.
     async fn erase_below(&self, content: Content<K, V>) -> Result<(), Error> {
         // The branches on the way down, each with the children that are still to be done.
@@ -70,12 +72,12 @@ where
                     Some(content @ Content::Branch(_)) => {
                         path.push((Some(child), content.children()));
                     }
-                    Some(Content::Leaf(_)) => self.empty(child).await?,
+                    Some(Content::Leaf(_)) => self.rows.remove(self.table, child).await?,
                     None => {}
                 },
                 None => {
                     if let Some(branch) = *branch {
-                        self.empty(branch).await?;
+                        self.rows.remove(self.table, branch).await?;
                     }
                     path.pop();
                 }
@@ -85,10 +87,11 @@ where
     }
 
     /// Seals a row below a sealed one and gives its content, which never changes any more; `None`
-    /// if it was emptied.
+    /// if it is gone.
     async fn seal(&self, id: RowId) -> Result<Option<Content<K, V>>, Error> {
-        self.rows
-            .update(self.table, id, |node: &mut Node<K, V, H>| {
+        let sealed = self
+            .rows
+            .update_unless_removed(self.table, id, |node: &mut Node<K, V, H>| {
                 let content = Some(node.content.clone());
                 match node.state {
                     State::Open => {
@@ -100,10 +103,12 @@ where
                     State::Replaced => Ok(Change::Keep(None)),
                 }
             })
-            .await
+            .await?;
+        Ok(sealed.flatten())
     }
 
-    /// Frees the space of a row. Where nothing leads to it any more, a failure only wastes it.
+    /// Frees the space of a row that was split, to which nothing leads any more: a failure only wastes
+    /// it. It is not removed, so that whoever is on the way to it starts over.
     pub(super) async fn empty(&self, id: RowId) -> Result<(), Error> {
         let empty = |node: &mut Node<K, V, H>| {
             if node.state == State::Replaced {

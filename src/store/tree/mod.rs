@@ -12,7 +12,7 @@
 //! and a swap on it is all that an entry needs.
 //!
 //! A tree is erased from the bottom up ([`Tree::erase`]): the root is *sealed*, then every row below
-//! it, from the top down, so that none can change or be split any more; then each is emptied once
+//! it, from the top down, so that none can change or be split any more; then each is removed once
 //! all below it is. Whoever repeats an erasure that broke off goes on where it stopped.
 
 mod erase;

@@ -60,8 +60,8 @@ pub struct Inspected {
     pub upper: Option<String>,
 }
 
-/// The rows of domains with names above `after`, ascending by name, at most `limit` of them;
-/// deleted domains among them.
+/// The rows of domains with names above `after`, ascending by name, at most `limit` of them. Deleted
+/// domains are left out where that is noted.
 pub async fn scan<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     after: Option<&str>,
@@ -70,20 +70,30 @@ pub async fn scan<S: Store, E: Environment>(
     let Some(root) = open(tables).await? else {
         return Ok(Vec::new());
     };
-    let found = tree(tables, root)
-        .scan(after.map(str::to_owned).as_ref(), limit)
-        .await?;
-    found
-        .into_iter()
-        .map(|(name, place)| match DomainName::parse(&name) {
-            Ok(name) => Ok((name, place.id)),
-            Err(error) => Err(Error::fault(format!("in the directory: {error}"))),
-        })
-        .collect()
+    let mut found = Vec::new();
+    let mut from = after.map(str::to_owned);
+    while found.len() < limit {
+        let leaf = tree(tables, root).leaf(from.as_ref()).await?;
+        let is_after = |name: &str| after.is_none_or(|after| name > after);
+        for (name, place) in leaf.entries {
+            if !is_after(&name) || place.is_deleted() {
+                continue;
+            }
+            let name = DomainName::parse(&name);
+            let name = name.map_err(|error| Error::fault(format!("in the directory: {error}")))?;
+            found.push((name, place.id));
+        }
+        match leaf.upper {
+            Some(upper) => from = Some(upper),
+            None => break,
+        }
+    }
+    found.truncate(limit);
+    Ok(found)
 }
 
-/// The rows of domains with names above `after` as [`scan`] gives them, but by reads that are never
-/// stale, and whether these are the last; as many as come with one row or a few, and `limit` at
+/// The rows of domains with names above `after` as [`scan`] gives them, but deleted ones among them and
+/// by reads that are never stale, and whether these are the last; as many as come with one row or a few, and `limit` at
 /// most.
 pub async fn walk<S: Store, E: Environment>(
     tables: &Tables<S, E>,

@@ -67,13 +67,13 @@ pub async fn read<S: Store, E: Environment>(
     Ok(keys)
 }
 
-/// Erases a deleted domain's keys for ever. May run again.
+/// Erases a deleted domain's keys for ever, and removes their row. May run again.
 pub async fn erase<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     domain: &Domain,
 ) -> Result<(), Error> {
     tables
-        .update(TABLE, domain.info.keys, |keys: &mut DomainKeys| {
+        .update_unless_removed(TABLE, domain.info.keys, |keys: &mut DomainKeys| {
             if keys.erased {
                 return Ok(Change::Keep(()));
             }
@@ -81,7 +81,8 @@ pub async fn erase<S: Store, E: Environment>(
             keys.erased = true;
             Ok(Change::Write(()))
         })
-        .await
+        .await?;
+    tables.remove(TABLE, domain.info.keys).await
 }
 
 /// A domain's keys, the newest of them made after every departure that the request saw.

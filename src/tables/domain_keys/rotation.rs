@@ -31,8 +31,8 @@ pub async fn reseal<S: Store, E: Environment, I: Issuer>(
 ) -> Result<u64, Error> {
     let name = &domain.info.domain;
     let sealed_under = Some(ByteArray::new(*under));
-    tables
-        .update(TABLE, domain.info.keys, |keys: &mut DomainKeys| {
+    let resealed = tables
+        .update_unless_removed(TABLE, domain.info.keys, |keys: &mut DomainKeys| {
             if keys.erased {
                 return Ok(Change::Keep(0));
             }
@@ -49,7 +49,9 @@ pub async fn reseal<S: Store, E: Environment, I: Issuer>(
             keys.sealed_under = sealed_under;
             Ok(Change::Write(resealed))
         })
-        .await
+        .await?;
+    // None where the domain was deleted since.
+    Ok(resealed.unwrap_or(0))
 }
 
 /// Renews the certificates among `keys` that run out, and keeps them.
