@@ -14,6 +14,7 @@ import base64
 import json
 import re
 import secrets
+import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,8 +45,13 @@ class Content:
 
 def newest_key(domain_url: str, authorities: list[x509.Certificate]) -> tuple[str, jwk.Key]:
     """The name of a domain's newest key, and the key, as its certificate has it."""
-    with urllib.request.urlopen(domain_url, timeout=10) as answer:
-        domain = json.load(answer)
+    try:
+        with urllib.request.urlopen(domain_url, timeout=10) as answer:
+            domain = json.load(answer)
+    except urllib.error.HTTPError as error:
+        if error.code != 404:
+            raise
+        domain = {"x5c": None}
     if domain["x5c"] is None:
         raise Refused(409, "nobody has joined the domain yet, so it has no key")
     leaf, *_ = (x509.load_der_x509_certificate(base64.b64decode(der)) for der in domain["x5c"])
