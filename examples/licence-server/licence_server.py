@@ -23,6 +23,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 from joserfc import jwe, jwk
 
@@ -64,7 +66,9 @@ def newest_key(domain_url: str, authorities: list[x509.Certificate]) -> tuple[st
     (name,) = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     if name.value != domain["domain"]:
         raise Refused(502, "the domain's certificate is for another domain")
-    return domain["kid"], jwk.import_key(leaf.public_key())
+    public = leaf.public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return domain["kid"], jwk.import_key(pem, "RSA" if isinstance(public, RSAPublicKey) else "EC")
 
 
 def package(clear: bytes, domain_url: str, authorities: list[x509.Certificate]) -> Content:

@@ -138,7 +138,7 @@ impl Demo<'_> {
     fn package(&self, licences: &Server, name: &str, film: &str) -> Result<String> {
         let content = format!("{}/content/{name}", licences.url);
         let domain = self.domain.trim_end_matches('/');
-        println!("$ curl -T {name}.mp4 '{content}?domain={domain}'");
+        println!("$ echo '{film}' | curl -T - '{content}?domain={domain}'");
         let put = "import sys, urllib.request as r; \
             q = r.Request(sys.argv[1], sys.argv[2].encode(), method='PUT'); \
             print('   ', r.urlopen(q).read().decode().strip())";
