@@ -400,13 +400,15 @@ impl Device {
 }
 
 /// Whether an answer with the versions after `known` continues `held`: the membership and the
-/// newest version are as they must be if the domain is still the same.
+/// newest version are as they must be if the domain is still the same. A time alone does not tell: a
+/// domain can be deleted and made again within the second.
 fn continues(answer: &RegisterResponse, held: &Membership, known: u64) -> bool {
     let newest = answer
         .credentials
         .last()
         .map_or(known, |credential| credential.key_version);
-    held.registered_at.as_ref() == Some(&answer.registered_at)
+    !answer.new_member
+        && held.registered_at.as_ref() == Some(&answer.registered_at)
         && newest == answer.key_version
         && answer
             .credentials

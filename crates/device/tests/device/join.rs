@@ -106,6 +106,22 @@ fn an_update_of_a_domain_that_was_created_again_takes_everything() {
     assert_eq!(setup.verified(), [1]);
 }
 
+#[test]
+fn an_update_of_a_domain_that_was_created_again_within_a_second_takes_everything() {
+    let setup = Setup::new(1);
+    setup.join();
+    {
+        let mut state = setup.server.state();
+        state.members.clear();
+        state.keys.clear();
+        state.rollover = true;
+    }
+    let before = private_keys(&setup);
+    let joined = setup.device.join(&setup.url, UPDATE).unwrap();
+    assert_eq!(joined.membership.key_versions(), [1]);
+    assert_ne!(private_keys(&setup), before);
+}
+
 fn private_keys(setup: &Setup) -> Vec<String> {
     let held = setup
         .device
