@@ -131,7 +131,20 @@ fn config_file(bytes: &[u8]) {
     if text.windows(2).any(|pair| pair == b"@/" || pair == b"@.") {
         return;
     }
-    // The input says where the password is.
+    // The input says where the password is. A name that is not known is shown, so not in a name.
+    let is_in_a_name = |line: &[u8]| {
+        let line = line.trim_ascii_start();
+        let equals = line.iter().position(|byte| *byte == b'=');
+        let name = match (line.first(), equals) {
+            (Some(b'['), _) => line,
+            (_, Some(equals)) => &line[..equals],
+            _ => &[],
+        };
+        name.windows(2).any(|pair| pair == b"@@")
+    };
+    if text.split(|byte| *byte == b'\n').any(is_in_a_name) {
+        return;
+    }
     let with_secret = String::from_utf8_lossy(text).replace("@@", PASSWORD);
     exports::with_file(with_secret.as_bytes(), |path| {
         let error = match kind % 8 {
@@ -185,6 +198,10 @@ fn store_address(bytes: &[u8]) {
     let (user, rest) = (String::from_utf8_lossy(user), String::from_utf8_lossy(rest));
     // These would end the user's name, and make the password part of something public.
     if user.contains(['/', '?', '#', '@', ':', '[', ',', '&', '\\']) || rest.contains("/dev") {
+        return;
+    }
+    // Nor may it be the name of something else.
+    if user.contains(PASSWORD) || rest.contains(PASSWORD) {
         return;
     }
     let url = form
