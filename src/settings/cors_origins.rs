@@ -13,7 +13,7 @@ impl CorsOrigins {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let separates = |c: char| c == ',' || c.is_ascii_whitespace();
         let texts = text.split(separates).filter(|text| !text.is_empty());
-        let origins: Option<Vec<_>> = texts.map(exact).collect();
+        let origins: Option<Vec<_>> = texts.map(origin::parse).collect();
         origins.map(Self)
     }
 
@@ -27,10 +27,4 @@ impl CorsOrigins {
         let mut origins = self.0.iter().map(String::as_str);
         origins.find(|allowed| allowed.as_bytes() == origin)
     }
-}
-
-/// An origin whose host is one host.
-fn exact(text: &str) -> Option<String> {
-    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/[]".contains(&byte);
-    origin::parse(text).filter(|origin| origin.bytes().all(is_host))
 }
