@@ -6,7 +6,7 @@ import { Joining } from "./joining.js";
 import { Keys } from "./keys.js";
 import { Live } from "./live.js";
 import { Blocked, Members } from "./members.js";
-import { Freshness, Pages, ProblemBox, Time } from "./parts.js";
+import { Facts, Freshness, Pages, ProblemBox, Time } from "./parts.js";
 import * as questions from "./questions.js";
 import { SettingsForm } from "./settings.js";
 import { Component, html } from "./view.js";
@@ -95,7 +95,7 @@ export class DomainView extends Component {
       this.ask(questions.replace(api, domain, { settings, tag, sentences, after }));
     const block = ask(questions.block);
     return html`
-      <${Facts} domain=${domain} />
+      <${Overview} domain=${domain} />
       <section class="card" aria-labelledby="members">
         <h2 id="members" tabindex="-1">Members <${Count} domain=${domain} /></h2>
         <${Members}
@@ -149,7 +149,7 @@ function Count({ domain: { memberCount, maxMembership } }) {
   `;
 }
 
-function Facts({ domain }) {
+function Overview({ domain }) {
   const { memberCount, keyVersion, keyRolloverRequired } = domain;
   const facts = [
     ["Members", counted(memberCount, "machine")],
@@ -163,16 +163,5 @@ function Facts({ domain }) {
     ["Authentication", domain.authenticationRequired ? "required" : "not required"],
     ["Created", html`<${Time} at=${domain.createdAt} />`],
   ];
-  return html`
-    <dl class="facts">
-      ${facts.map(
-        ([term, fact]) => html`
-          <div>
-            <dt>${term}</dt>
-            <dd>${fact}</dd>
-          </div>
-        `,
-      )}
-    </dl>
-  `;
+  return html`<${Facts} class="facts" of=${facts} />`;
 }

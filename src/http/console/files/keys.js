@@ -3,7 +3,7 @@
 import { Chart } from "./chart.js";
 import { fingerprint, pem, readCertificate } from "./der.js";
 import { counted } from "./format.js";
-import { Time } from "./parts.js";
+import { Facts, Time } from "./parts.js";
 import { Component, html } from "./view.js";
 
 /** How many versions are listed until more are asked for. */
@@ -34,7 +34,7 @@ class Certificate extends Component {
 
   render({ of }, state) {
     const certificate = certificateOf(of);
-    const facts = certificate && [
+    const read = certificate && [
       ["Subject", certificate.subject],
       ["Issuer", certificate.issuer],
       ["Serial number", html`<code>${certificate.serial}</code>`],
@@ -45,21 +45,9 @@ class Certificate extends Component {
       ...certificate.uris.map((uri) => ["URI", html`<code>${uri}</code>`]),
       state.fingerprint && ["SHA-256", html`<code>${state.fingerprint}</code>`],
     ];
+    const facts = [["Name", html`<code>${of.kid}</code>`], ...(read ?? []).filter(Boolean)];
     return html`
-      <dl>
-        <div>
-          <dt>Name</dt>
-          <dd><code>${of.kid}</code></dd>
-        </div>
-        ${facts?.filter(Boolean).map(
-          ([term, fact]) => html`
-            <div>
-              <dt>${term}</dt>
-              <dd>${fact}</dd>
-            </div>
-          `,
-        )}
-      </dl>
+      <${Facts} of=${facts} />
       <pre aria-label="Certificate in PEM">${pem(of.x5c[0])}</pre>
       <p class="fine">${counted(of.x5c.length - 1, "certificate")} above it in its chain.</p>
     `;

@@ -92,6 +92,22 @@ export function Pager({ pages, next, of, turned }) {
   `;
 }
 
+/** What is known of something: terms, each with its fact. */
+export function Facts({ of, ...attributes }) {
+  return html`
+    <dl ...${attributes}>
+      ${of.map(
+        ([term, fact]) => html`
+          <div>
+            <dt>${term}</dt>
+            <dd>${fact}</dd>
+          </div>
+        `,
+      )}
+    </dl>
+  `;
+}
+
 /** How fresh a view is. Who reads slowly, or follows a screen reader, can hold it. */
 export function Freshness({ live, updated }) {
   return html`
