@@ -70,24 +70,14 @@ fn rate_limit_headers(limit: RateLimit, headers: &mut HeaderMap) {
 
 /// The header that an error owes besides its document.
 fn header_of(problem: &Problem, head: &Parts) -> Option<(HeaderName, HeaderValue)> {
-    match problem.error_name()? {
-        ErrorName::DomAuthenticationRequired | ErrorName::AdminAuthenticationRequired => {
-            // RFC 6750 section 3: no error where no token was sent.
-            let challenge = if Credentials::of(&head.headers).is_sent() {
-                "Bearer error=\"invalid_token\""
-            } else {
-                "Bearer"
-            };
-            Some((
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static(challenge),
-            ))
-        }
-        // RFC 6750 section 3.1.
-        ErrorName::AdminForbidden => Some((
+    let name = problem.error_name()?;
+    if let Some(challenge) = name.challenge(Credentials::of(&head.headers).is_sent()) {
+        return Some((
             header::WWW_AUTHENTICATE,
-            HeaderValue::from_static("Bearer error=\"insufficient_scope\""),
-        )),
+            HeaderValue::from_static(challenge),
+        ));
+    }
+    match name {
         ErrorName::MethodNotAllowed => {
             let allow = Route::of(head.uri.path())?.allow();
             Some((header::ALLOW, HeaderValue::from_static(allow)))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client import Client
+from waiting import until
 
 START_S = 300
 STOP_S = 60
@@ -137,6 +138,12 @@ class Gateway:
     @property
     def admin_token(self) -> str:
         return (self.state / "admin-token").read_text().strip()
+
+    def reload(self, message: str = "was read again"):
+        """Have it read its configuration again, and wait until it says so in its log."""
+        seen = len(self.log)
+        self.process.send_signal(signal.SIGHUP)
+        until(lambda: any(message in line for line in self.log[seen:]))
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Stop it by a signal; returns its exit status."""

@@ -285,26 +285,21 @@ def test_a_reload_changes_the_admin_token_or_nothing(own_gateway, domain, tmp_pa
     def is_admin(token: str) -> bool:
         return Admin(gateway.client, token).put(domain).status < 300
 
-    def reload(message: str):
-        seen = len(gateway.log)
-        gateway.process.send_signal(signal.SIGHUP)
-        until(lambda: any(message in line for line in gateway.log[seen:]))
-
     assert [is_admin(token) for token in tokens] == [True, False]
     (tmp_path / "token").write_text(tokens[1])
-    reload("was read again")
+    gateway.reload("was read again")
     assert [is_admin(token) for token in tokens] == [False, True]
 
     (tmp_path / "token").write_text("too short")
-    reload("nothing of it was taken")
+    gateway.reload("nothing of it was taken")
     assert [is_admin(token) for token in tokens] == [False, True]
     file.write_text(settings + "nonsense = 1\n")
-    reload("nothing of it was taken")
+    gateway.reload("nothing of it was taken")
     assert is_admin(tokens[1])
 
     (tmp_path / "token").write_text(tokens[0])
     file.write_text('rate_limit_client = "1/s:1"\n' + settings)
-    reload("was read again")
+    gateway.reload("was read again")
     assert 429 in {gateway.client.get("/healthz").status for _ in range(20)}
     assert not any(token in line for token in tokens for line in gateway.log)
 

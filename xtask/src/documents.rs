@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const MOST_WORDS: usize = 28_000;
+const MOST_WORDS: usize = 28_500;
 
 /// The Markdown files of the project's documentation, by path.
 fn documents() -> BTreeMap<PathBuf, String> {

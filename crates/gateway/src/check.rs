@@ -15,6 +15,7 @@ pub async fn check(arguments: Arguments) -> Vec<anyhow::Error> {
     let mut wrong = Vec::new();
     wrong.extend(telemetry::filter(&arguments.log).err());
     wrong.extend(check_tls(&arguments).err());
+    wrong.extend(arguments.testing.rules().err());
     match builder(&arguments).await {
         Err(error) => wrong.push(error),
         Ok(builder) => wrong.extend(builder.check().await),

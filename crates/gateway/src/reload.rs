@@ -1,5 +1,5 @@
 //! What changes without a restart, at SIGHUP: the certificate, the admin tokens and `auth_jwks`, the log
-//! filter, the limits of rates.
+//! filter, the limits of rates, the rules of a test server.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio::signal::unix::Signal;
 
 use crate::{
     cli::Arguments,
-    http::Service,
+    http::{Service, faulty::Faults},
     jwks::{AUTH_JWKS, KeySource},
     settings::Settings,
     state::StateDirectory,
@@ -26,6 +26,8 @@ const ADMIN_TOKEN: &str = "admin_token";
 pub(crate) struct Reloader {
     /// What serves.
     pub service: Service,
+    /// The faults that it makes, as a test server.
+    pub faults: Option<Faults>,
     /// The certificate, with TLS.
     pub tls: Option<Arc<Tls>>,
     /// What is logged.
@@ -61,9 +63,10 @@ impl Reloader {
             let configured = arguments.configured()?;
             let own_token = StateDirectory::at(&arguments.state)?.admin_token()?;
             let pair = tls.map(|tls| tls.read()).transpose()?;
-            anyhow::Ok((arguments, filter, configured, own_token, pair))
+            let rules = arguments.testing.rules()?;
+            anyhow::Ok((arguments, filter, configured, own_token, pair, rules))
         };
-        let (arguments, filter, configured, own_token, pair) =
+        let (arguments, filter, configured, own_token, pair, rules) =
             tokio::task::spawn_blocking(read).await??;
 
         let mut read = configured.clone();
@@ -101,6 +104,9 @@ impl Reloader {
 
         if let (Some(tls), Some(pair)) = (&self.tls, pair) {
             tls.take(pair);
+        }
+        if let (Some(faults), Some(rules)) = (&self.faults, rules) {
+            faults.set_rules(rules);
         }
         self.log.set(filter)?;
         self.service.set_rates(arguments.limits.rates());

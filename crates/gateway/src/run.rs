@@ -21,6 +21,7 @@ use crate::{
     cli::{Arguments, TlsSource},
     domains::{Builder, Domains},
     http::{
+        faulty::{Faults, FaultyService},
         listen::listen,
         serve::{Connections, serve},
     },
@@ -107,8 +108,14 @@ pub async fn run(mut arguments: Arguments, log: LogFilter) -> anyhow::Result<()>
     }
     let audit = service.observer().audit.clone();
     let kept = audit.clone().map(keep_audit_log).transpose()?;
+    let faults = arguments.testing.rules()?.map(|rules| {
+        let faults = Faults::default();
+        faults.set_rules(rules);
+        faults
+    });
     let reloader = Reloader {
         service: service.clone(),
+        faults: faults.clone(),
         tls,
         log,
         configured: configured.without(&CHANGEABLE),
@@ -159,7 +166,13 @@ pub async fn run(mut arguments: Arguments, log: LogFilter) -> anyhow::Result<()>
         }
         tokio::time::sleep(arguments.watching.shutdown_delay).await;
     };
-    serve(listener, service, connections, shutdown).await;
+    match faults {
+        None => serve(listener, service, connections, shutdown).await,
+        Some(faults) => {
+            let service = FaultyService::new(service, faults);
+            serve(listener, service, connections, shutdown).await;
+        }
+    }
     // The last to end, so that it can be watched how the other one ends.
     drop(stop_internal);
     if let Some(internal) = internal {

@@ -127,6 +127,19 @@ impl ErrorName {
         let name = self.as_str().to_ascii_lowercase().replace('_', "-");
         format!("{TYPE_PREFIX}{name}")
     }
+
+    /// The `WWW-Authenticate` of the answer, where the error has one (RFC 6750 section 3): with an
+    /// error of its own only if the request had a token.
+    pub fn challenge(self, had_token: bool) -> Option<&'static str> {
+        match self {
+            Self::DomAuthenticationRequired | Self::AdminAuthenticationRequired if had_token => {
+                Some("Bearer error=\"invalid_token\"")
+            }
+            Self::DomAuthenticationRequired | Self::AdminAuthenticationRequired => Some("Bearer"),
+            Self::AdminForbidden => Some("Bearer error=\"insufficient_scope\""),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for ErrorName {

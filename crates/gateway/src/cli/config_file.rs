@@ -14,8 +14,16 @@ use crate::{
 /// The table with the component's settings.
 const SETTINGS: &str = "settings";
 
-/// Flags that the file does not have: it would name another file, or two ways lead to one thing.
-const NOT_HERE: [&str; 4] = ["config", "help", "set", "version"];
+/// Flags that the file does not have: it would name another file, two ways lead to one thing, or it
+/// would make a server of clients a test server unseen.
+const NOT_HERE: [&str; 6] = [
+    "config",
+    "help",
+    "i-know-this-is-a-test-server",
+    "set",
+    "test-faults",
+    "version",
+];
 
 /// What the file has.
 pub(super) struct ConfigFile {
@@ -160,6 +168,7 @@ mod tests {
             ("admin_token = \"hunter2\"", "table [settings]"),
             ("set = [\"admin_token=hunter2\"]", "no flag --set"),
             ("config = \"hunter2\"", "no flag --config"),
+            ("test-faults = \"hunter2\"", "no flag --test-faults"),
             ("max_memory = \"1GiB\"\nmax-memory = \"1GiB\"", "twice"),
             ("settings = \"hunter2\"", "is a table"),
             ("[settings]\n\nadmin_tokn = \"hunter2\"", "line 3"),

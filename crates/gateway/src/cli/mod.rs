@@ -3,6 +3,7 @@
 mod config_file;
 mod limits;
 mod store;
+mod testing;
 mod tls;
 mod units;
 mod watching;
@@ -26,6 +27,7 @@ use anonymous_domains_manual::Manual;
 use config_file::ConfigFile;
 pub use limits::LimitArguments;
 pub use store::StoreArguments;
+pub use testing::TestArguments;
 pub use tls::{TlsArguments, TlsSource};
 use units::{duration, size};
 pub use watching::WatchArguments;
@@ -208,6 +210,10 @@ pub struct Arguments {
     /// What operators can watch
     #[command(flatten)]
     pub watching: WatchArguments,
+
+    /// Tests of clients
+    #[command(flatten)]
+    pub testing: TestArguments,
 
     /// Form of the log, which goes to standard error
     #[arg(long, env = "ANONYMOUS_DOMAINS_LOG_FORMAT", value_name = "FORMAT")]

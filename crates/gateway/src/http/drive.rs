@@ -3,6 +3,7 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use http::{Request, Response};
+use http_body::Body;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -16,7 +17,6 @@ use tokio::{
 
 use super::{
     connection::{Connection, Verdict},
-    response::ResponseBody,
     turns::Turns,
     write_timeout::WriteTimeout,
 };
@@ -47,17 +47,33 @@ const CONNECTION_WINDOW: u32 = 256 * 1024;
 /// How often an HTTP/2 client gets a ping, and how long its reply may take.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
+/// What answers the requests of connections.
+pub trait Answer: Clone + Send + Sync + 'static {
+    /// The body of an answer.
+    type Body: Body<Data: Send, Error: Into<BoxError>> + Send + 'static;
+    /// Why there is no answer: the connection ends, or with HTTP/2 the stream.
+    type Error: Into<BoxError>;
+
+    /// The answer to one request that came over `connection`.
+    fn answer(
+        self,
+        request: Request<Incoming>,
+        connection: Arc<Connection>,
+    ) -> impl Future<Output = Result<Response<Self::Body>, Self::Error>> + Send + 'static;
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Serves one connection until it ends: by itself, gracefully when `drain` changes or when it has
 /// been idle for long, or at once when its client makes no progress.
-pub(super) async fn drive<S, A, F>(
+pub(super) async fn drive<S, A>(
     stream: S,
     connection: &Arc<Connection>,
-    answer: A,
+    answer: &A,
     mut drain: watch::Receiver<()>,
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    A: Fn(Request<Incoming>, Arc<Connection>) -> F,
-    F: Future<Output = Response<ResponseBody>> + Send + 'static,
+    A: Answer,
 {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -77,10 +93,7 @@ pub(super) async fn drive<S, A, F>(
         .max_header_list_size(MAX_HEAD_BYTES as u32)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_INTERVAL);
-    let service = service_fn(|request| {
-        let response = answer(request, Arc::clone(connection));
-        async move { Ok::<_, std::convert::Infallible>(response.await) }
-    });
+    let service = service_fn(|request| answer.clone().answer(request, Arc::clone(connection)));
     let stream = WriteTimeout::new(stream, WRITE_TIMEOUT);
     let stream = TokioIo::new(Turns::new(stream));
     let mut serving = pin!(builder.serve_connection(stream, service));
@@ -112,4 +125,4 @@ pub(super) async fn drive<S, A, F>(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

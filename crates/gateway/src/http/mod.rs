@@ -2,9 +2,10 @@
 //! ([`problem`]).
 //!
 //! ```text
-//! serve -> admission, drive, service
-//! drive -> connection, response, turns, write_timeout
-//! service -> access, caller, cross_origin, rate_limit, target, request_body, response, connection,
+//! serve -> admission, drive
+//! faulty -> service
+//! drive -> connection, turns, write_timeout
+//! service -> drive, access, caller, cross_origin, rate_limit, target, request_body, response, connection,
 //!            route, internal
 //! ```
 
@@ -15,6 +16,7 @@ mod caller;
 mod connection;
 mod cross_origin;
 mod drive;
+pub mod faulty;
 pub mod forwarded;
 mod internal;
 pub mod listen;
@@ -32,5 +34,6 @@ mod turns;
 mod write_timeout;
 
 pub use connection::Connection;
+pub use drive::Answer;
 pub use rate_limit::Refusal;
 pub use service::{Limits, Service};

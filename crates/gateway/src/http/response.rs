@@ -140,6 +140,14 @@ pub struct ResponseBody {
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
+impl ResponseBody {
+    /// The bytes that were not passed to the connection yet: all, before it is sent.
+    pub(super) fn bytes(&self) -> &Bytes {
+        static NONE: Bytes = Bytes::new();
+        self.bytes.as_ref().unwrap_or(&NONE)
+    }
+}
+
 /// The client did not read the response in time.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the client did not take the answer in time")]

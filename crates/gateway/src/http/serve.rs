@@ -11,8 +11,7 @@ use tokio_rustls::server::TlsStream;
 use super::{
     admission::Admission,
     connection::Connection,
-    drive::{WRITE_TIMEOUT, drive},
-    service::Service,
+    drive::{Answer, WRITE_TIMEOUT, drive},
     write_timeout::WriteTimeout,
 };
 use crate::tls::Tls;
@@ -40,7 +39,7 @@ pub struct Connections {
 /// grace period is over.
 pub async fn serve(
     listener: TcpListener,
-    service: Service,
+    service: impl Answer,
     connections: Connections,
     shutdown: impl Future<Output = ()>,
 ) {
@@ -77,18 +76,11 @@ pub async fn serve(
                 let service = service.clone();
                 let mut drain = drain.clone();
                 tokio::spawn(async move {
-                    let answer = move |request, connection| {
-                        let service = service.clone();
-                        async move {
-                            let Ok(response) = service.answer(request, connection).await;
-                            response
-                        }
-                    };
                     match tls {
-                        None => drive(stream, &connection, answer, drain).await,
+                        None => drive(stream, &connection, &service, drain).await,
                         Some(tls) => {
                             if let Some(stream) = handshake(&tls, stream, &mut drain).await {
-                                drive(stream, &connection, answer, drain).await;
+                                drive(stream, &connection, &service, drain).await;
                             }
                         }
                     }

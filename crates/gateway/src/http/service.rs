@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -22,6 +22,7 @@ use super::{
     caller::Caller,
     connection::Connection,
     cross_origin::Page,
+    drive::Answer,
     internal::{Internal, is_operators},
     pool::{Pool, Share},
     problem::Problem,
@@ -111,6 +112,17 @@ impl Service {
             surface: Surface::Whole,
             numbers: Arc::default(),
         }
+    }
+
+    /// The page that sent a request with these headers to this path, for answers that are made
+    /// outside of the service.
+    pub(super) fn page(&self, headers: &HeaderMap, path: &str) -> Page {
+        Page::of(headers, self.route(path))
+    }
+
+    /// The path's template.
+    fn route(&self, path: &str) -> &'static str {
+        route::template(without_prefix(path, &self.path_prefix).unwrap_or(path))
     }
 
     /// The settings that are in use.
@@ -208,24 +220,6 @@ impl Service {
         (with(public), with(internal), notice)
     }
 
-    /// Answers one request that came over `connection`, and logs it. Every failure becomes a
-    /// problem document.
-    ///
-    /// # Errors
-    ///
-    /// None.
-    pub async fn answer(
-        self,
-        request: Request<Incoming>,
-        connection: Arc<Connection>,
-    ) -> Result<Response<ResponseBody>, Infallible> {
-        let exchange = connection.begin();
-        let version = request.version();
-        let caller = Caller::of(&connection, &self.trusted_proxies, request.headers());
-        let response = self.respond(request, caller).await;
-        Ok(response.map(|unsent| unsent.send(exchange, version)))
-    }
-
     /// Answers one request that came over a connection of another server, and logs it. It counts as
     /// a client of its own, because that server may have a proxy in front.
     pub(crate) async fn answer_alone<B>(self, request: Request<B>) -> Response<Bytes>
@@ -258,7 +252,7 @@ impl Service {
         }
         let path = request.uri().path();
         let method = route::method(request.method());
-        let route = route::template(without_prefix(path, &self.path_prefix).unwrap_or(path));
+        let route = self.route(path);
         let traces = self.observer().traces.as_ref();
         let trace = traces.map(|to| to.begin(request.headers(), method, route, path, &id));
         if let Some(trace_id) = trace.as_ref().and_then(Trace::id) {
@@ -355,6 +349,24 @@ impl Service {
         }
         let (parts, bytes) = answer.into_parts();
         Ok(Response::from_parts(parts, unsent.fill(bytes)?))
+    }
+}
+
+/// Logs the request. Every failure becomes a problem document.
+impl Answer for Service {
+    type Body = ResponseBody;
+    type Error = Infallible;
+
+    async fn answer(
+        self,
+        request: Request<Incoming>,
+        connection: Arc<Connection>,
+    ) -> Result<Response<ResponseBody>, Infallible> {
+        let exchange = connection.begin();
+        let version = request.version();
+        let caller = Caller::of(&connection, &self.trusted_proxies, request.headers());
+        let response = self.respond(request, caller).await;
+        Ok(response.map(|unsent| unsent.send(exchange, version)))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Clients that are slow, idle or silent.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
 use http::Version;
 use tokio::{
@@ -10,7 +12,11 @@ use tokio::{
 
 use super::*;
 use crate::{
-    http::{connection::tests::connection, request_body::RequestReader, response::ResponseMemory},
+    http::{
+        connection::tests::connection,
+        request_body::RequestReader,
+        response::{ResponseBody, ResponseMemory},
+    },
     observation::RequestId,
 };
 
@@ -22,6 +28,39 @@ struct Served {
     _draining: watch::Sender<()>,
 }
 
+/// Answers each request with `size` bytes.
+#[derive(Clone)]
+struct Answers {
+    size: usize,
+    memory: ResponseMemory,
+    reader: Arc<RequestReader>,
+}
+
+impl Answer for Answers {
+    type Body = ResponseBody;
+    type Error = Infallible;
+
+    async fn answer(
+        self,
+        request: Request<Incoming>,
+        connection: Arc<Connection>,
+    ) -> Result<Response<ResponseBody>, Infallible> {
+        let exchange = connection.begin();
+        let (mut head, body) = request.into_parts();
+        let read = self.reader.read(connection.client, &mut head, body).await;
+        let mut unsent = self.memory.reserve(connection.client).unwrap();
+        let mut response = Response::new(());
+        match read {
+            Ok(_) => unsent = unsent.fill(Bytes::from(vec![b'x'; self.size])).unwrap(),
+            Err(problem) => {
+                let id = RequestId::of(&head.headers);
+                *response.status_mut() = problem.into_response(&id).status();
+            }
+        }
+        Ok(response.map(|()| unsent.send(exchange, head.version)))
+    }
+}
+
 /// Longer than a client may delay a response or a connection.
 const LONG: Duration = Duration::from_secs(300);
 
@@ -29,28 +68,13 @@ fn served(size: usize) -> Served {
     let (stream, server) = tokio::io::duplex(64);
     let (draining, drain) = watch::channel(());
     let response_memory = ResponseMemory::default();
-    let reader = Arc::new(RequestReader::new(Duration::from_secs(30), None));
-    let memory = response_memory.clone();
-    let answer = move |request: Request<Incoming>, connection: Arc<Connection>| {
-        let (memory, reader) = (memory.clone(), Arc::clone(&reader));
-        async move {
-            let exchange = connection.begin();
-            let (mut head, body) = request.into_parts();
-            let read = reader.read(connection.client, &mut head, body).await;
-            let mut unsent = memory.reserve(connection.client).unwrap();
-            let mut response = Response::new(());
-            match read {
-                Ok(_) => unsent = unsent.fill(Bytes::from(vec![b'x'; size])).unwrap(),
-                Err(problem) => {
-                    let id = RequestId::of(&head.headers);
-                    *response.status_mut() = problem.into_response(&id).status();
-                }
-            }
-            response.map(|()| unsent.send(exchange, head.version))
-        }
+    let answer = Answers {
+        size,
+        memory: response_memory.clone(),
+        reader: Arc::new(RequestReader::new(Duration::from_secs(30), None)),
     };
     let task = tokio::spawn(async move {
-        drive(server, &connection(), answer, drain).await;
+        drive(server, &connection(), &answer, drain).await;
     });
     Served {
         stream: Some(stream),
@@ -84,14 +108,14 @@ impl Served {
     }
 }
 
-fn get(path: &str) -> Request<()> {
+pub(in crate::http) fn get(path: &str) -> Request<()> {
     let uri = format!("http://localhost{path}");
     let request = Request::builder().version(Version::HTTP_2).uri(uri);
     request.body(()).unwrap()
 }
 
 /// An HTTP/2 client that answers pings.
-async fn http2(
+pub(in crate::http) async fn http2(
     stream: DuplexStream,
     window: u32,
 ) -> (

@@ -1,0 +1,140 @@
+//! The answers of faults: problem documents (RFC 9457), as the server makes them.
+
+use anonymous_domains_protocol::problem::{ErrorName, MEDIA_TYPE, Problem};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+
+use crate::InvalidFault;
+
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+const DETAIL: &str = "this is a test server, which was asked to answer so";
+
+/// When to try again what is answered with 429 or 503, in seconds, if nothing else is asked for.
+const RETRY_AFTER_S: u32 = 1;
+
+/// An error of the protocol, as the answer to a request with these headers. `instance` is the
+/// request's URN.
+pub fn error(
+    name: ErrorName,
+    retry_after: Option<u32>,
+    request: &HeaderMap,
+    instance: String,
+) -> Response<Bytes> {
+    let mut problem = Problem::new(name, DETAIL);
+    problem.instance = Some(instance);
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let mut response = document(status, body, retry_after);
+    let headers = response.headers_mut();
+    if let Some(challenge) = name.challenge(request.contains_key(AUTHORIZATION)) {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    match name {
+        // No method, as far as this answer goes (RFC 9110 section 10.2.1).
+        ErrorName::MethodNotAllowed => {
+            headers.insert(ALLOW, HeaderValue::from_static(""));
+        }
+        ErrorName::RateLimited => {
+            let after = retry_after.unwrap_or(RETRY_AFTER_S);
+            headers.insert(
+                RATE_LIMIT_POLICY,
+                HeaderValue::from_static("\"test-fault\";q=1"),
+            );
+            // Letters, digits and punctuation of ASCII.
+            if let Ok(value) = HeaderValue::try_from(format!("\"test-fault\";r=0;t={after}")) {
+                headers.insert(RATE_LIMIT, value);
+            }
+        }
+        _ => {}
+    }
+    response
+}
+
+/// An HTTP error without a name in the protocol. `instance` is the request's URN.
+pub fn status(status: StatusCode, retry_after: Option<u32>, instance: &str) -> Response<Bytes> {
+    let problem = serde_json::json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("An error"),
+        "status": status.as_u16(),
+        "detail": DETAIL,
+        "instance": instance,
+    });
+    document(status, problem.to_string().into(), retry_after)
+}
+
+/// `INVALID_REQUEST`: the request asks for a fault that there is not.
+pub fn invalid(fault: &InvalidFault, instance: String) -> Response<Bytes> {
+    let name = ErrorName::InvalidRequest;
+    let mut problem = Problem::new(name, format!("the header Test-Fault: {fault}"));
+    problem.instance = Some(instance);
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    document(StatusCode::BAD_REQUEST, body, None)
+}
+
+fn document(status: StatusCode, body: Vec<u8>, retry_after: Option<u32>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let waits = matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    );
+    if let Some(after) = retry_after.or(waits.then_some(RETRY_AFTER_S)) {
+        headers.insert(RETRY_AFTER, after.into());
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(name: ErrorName, request: &HeaderMap) -> Response<Bytes> {
+        error(name, Some(7), request, "urn:request:r-1".into())
+    }
+
+    #[test]
+    fn every_error_is_the_servers_document_with_its_headers() {
+        let mut request = HeaderMap::new();
+        request.insert(AUTHORIZATION, HeaderValue::from_static("Bearer x"));
+        for name in ErrorName::ALL {
+            let response = of(*name, &request);
+            assert_eq!(response.status().as_u16(), name.status());
+            let headers = response.headers();
+            assert_eq!(headers[CONTENT_TYPE], MEDIA_TYPE);
+            assert_eq!(headers[RETRY_AFTER], "7");
+            let challenged = matches!(name.status(), 401) || *name == ErrorName::AdminForbidden;
+            assert_eq!(headers.contains_key(WWW_AUTHENTICATE), challenged, "{name}");
+            assert_eq!(headers.contains_key(ALLOW), name.status() == 405);
+            assert_eq!(headers.contains_key(RATE_LIMIT), name.status() == 429);
+            let problem: Problem = serde_json::from_slice(response.body()).unwrap();
+            assert_eq!(problem.error_name(), Some(*name));
+            assert_eq!(problem.instance.as_deref(), Some("urn:request:r-1"));
+        }
+        let required = ErrorName::DomAuthenticationRequired;
+        let with_token = of(required, &request);
+        assert!(format!("{:?}", with_token.headers()).contains("invalid_token"));
+        let without = of(required, &HeaderMap::new());
+        assert_eq!(without.headers()[WWW_AUTHENTICATE], "Bearer");
+    }
+
+    #[test]
+    fn a_status_is_no_error_of_the_protocol() {
+        let response = status(StatusCode::BAD_GATEWAY, None, "urn:request:r-1");
+        assert_eq!(response.status(), 502);
+        assert!(!response.headers().contains_key(RETRY_AFTER));
+        let problem: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(problem["type"], "about:blank");
+        assert_eq!(problem["title"], "Bad Gateway");
+        assert!(problem.get("error").is_none());
+        let response = status(StatusCode::SERVICE_UNAVAILABLE, None, "urn:request:r-1");
+        assert_eq!(response.headers()[RETRY_AFTER], "1");
+    }
+}
