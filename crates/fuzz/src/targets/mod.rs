@@ -3,6 +3,7 @@
 mod certificates;
 mod configuration;
 mod exports;
+mod faults;
 mod jose;
 mod names;
 mod network;
@@ -49,6 +50,7 @@ pub const ALL: &[Target] = &[
     configuration::CONFIG_FILE,
     configuration::STORE_ADDRESS,
     configuration::LIMITS,
+    faults::TEST_FAULTS,
     network::FORWARDED_FOR,
     network::REQUEST_TARGET,
     p256::P256,
