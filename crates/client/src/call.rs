@@ -180,7 +180,7 @@ impl Client {
         match read {
             Ok(answer) => {
                 self.trace(|| trace::answer(answer.status, &answer.headers, &answer.body));
-                judge(answer)
+                judge(answer, self.options.retry.max_delay)
             }
             Err(error) => {
                 let why =
@@ -232,8 +232,9 @@ impl Answer {
     }
 }
 
-/// Sorts an answer.
-fn judge(answer: Answer) -> Attempt {
+/// Sorts an answer. A client that asked too often may ask again if it has to wait no longer than
+/// `max_delay`.
+fn judge(answer: Answer, max_delay: Duration) -> Attempt {
     let Answer { url, status, .. } = &answer;
     let status = status.as_u16();
     if (200..300).contains(&status) {
@@ -266,11 +267,12 @@ fn judge(answer: Answer) -> Attempt {
             "{url} does not answer as a domain server does (HTTP {status}). Check the URL."
         )),
     };
-    if unavailable || matches!(status, 502..=504) {
-        let after = answer
-            .header("retry-after")
-            .and_then(|seconds| seconds.trim().parse().ok())
-            .map(Duration::from_secs);
+    let after = answer
+        .header("retry-after")
+        .and_then(|seconds| seconds.trim().parse().ok())
+        .map(Duration::from_secs);
+    let soon = after.is_some_and(|after| !after.is_zero() && after <= max_delay);
+    if unavailable || matches!(status, 502..=504) || (status == 429 && soon) {
         Attempt::Again { why, after }
     } else {
         Attempt::Failed(why)
@@ -318,22 +320,28 @@ mod tests {
         }
     }
 
-    fn problem(error: ErrorName) -> Attempt {
+    /// Shorter than what [`answer`] asks for.
+    const SHORT: Duration = Duration::from_secs(6);
+
+    fn problem(error: ErrorName, max_delay: Duration) -> Attempt {
         let body = serde_json::to_string(&Problem::new(error, "no")).unwrap();
-        judge(answer(error.status(), &body))
+        judge(answer(error.status(), &body), max_delay)
     }
 
     #[test]
     fn answers_are_sorted_by_what_they_mean() {
         for status in [200, 201, 202, 204] {
-            assert!(matches!(judge(answer(status, "")), Attempt::Granted(_)));
+            assert!(matches!(
+                judge(answer(status, ""), SHORT),
+                Attempt::Granted(_)
+            ));
         }
         for (status, expected) in [
             (308, "redirects to /elsewhere"),
             (404, "(HTTP 404)"),
             (500, "(HTTP 500)"),
         ] {
-            match judge(answer(status, "<html>")) {
+            match judge(answer(status, "<html>"), SHORT) {
                 Attempt::Failed(Failure::UnusableAnswer(text)) => {
                     assert!(text.contains(expected), "{text}");
                 }
@@ -341,7 +349,7 @@ mod tests {
             }
         }
         for status in [502, 503, 504] {
-            match judge(answer(status, "<html>")) {
+            match judge(answer(status, "<html>"), SHORT) {
                 Attempt::Again {
                     why: Failure::Unreachable(_),
                     after,
@@ -355,7 +363,7 @@ mod tests {
     fn a_server_that_cannot_work_says_why() {
         let health =
             r#"{"status":"unavailable","store":"error","ca":"ok","detail":"no\u001bstore"}"#;
-        match judge(answer(503, health)) {
+        match judge(answer(503, health), SHORT) {
             Attempt::Again {
                 why: Failure::Unreachable(text),
                 ..
@@ -371,7 +379,7 @@ mod tests {
     fn every_refusal_but_one_is_final() {
         for error in ErrorName::ALL {
             let unavailable = *error == ErrorName::StoreUnavailable;
-            match problem(*error) {
+            match problem(*error, SHORT) {
                 Attempt::Failed(Failure::Refused {
                     problem,
                     after_lost_answer,
@@ -386,6 +394,15 @@ mod tests {
                 } => assert!(unavailable),
                 _ => panic!("{error}"),
             }
+        }
+    }
+
+    #[test]
+    fn who_asked_too_often_asks_again_if_that_is_soon() {
+        let seven = Duration::from_secs(7);
+        match problem(ErrorName::RateLimited, seven) {
+            Attempt::Again { after, .. } => assert_eq!(after, Some(seven)),
+            _ => panic!(),
         }
     }
 }

@@ -59,7 +59,8 @@ pub struct Joined {
     pub new_member: bool,
     /// What is stored now.
     pub membership: Membership,
-    /// Sentences about credentials that are stored although they have expired or are not valid yet.
+    /// Sentences about credentials that are stored although they have expired or are not valid yet, or
+    /// although the server no longer has them.
     pub warnings: Vec<String>,
 }
 
@@ -141,9 +142,17 @@ impl Device {
             }
         }
         credentials.extend(credentials::open(&answer, url, &identity)?);
+        let mut warnings = Vec::new();
+        if let Some(held) = &held {
+            let later = later_versions(held, &credentials);
+            warnings.extend(later.iter().map(|held| {
+                let version = held.credential.key_version;
+                format!("version {version}: the server no longer has it")
+            }));
+            credentials.extend(later);
+        }
 
         let anchors = self.anchors(held.as_ref(), &credentials);
-        let mut warnings = Vec::new();
         for credential in &credentials {
             let version = credential.credential.key_version;
             credentials::check(credential, url.domain(), &anchors).map_err(|why| {
@@ -414,6 +423,21 @@ fn continues(answer: &RegisterResponse, held: &Membership, known: u64) -> bool {
             .credentials
             .first()
             .is_none_or(|credential| credential.key_version == known + 1)
+}
+
+/// What `held` has after the last of `credentials`, if that is the same key there: the server then
+/// answered as it was before, perhaps from a restored copy, and what these keys open would be lost
+/// without them. Otherwise the domain is another one of the same name.
+fn later_versions(held: &Membership, credentials: &[HeldCredential]) -> Vec<HeldCredential> {
+    let Some(last) = credentials.last() else {
+        return Vec::new();
+    };
+    let version = last.credential.key_version;
+    let mut held = held.credentials.iter();
+    match held.find(|held| held.credential.key_version == version) {
+        Some(same) if same.private_key == last.private_key => held.cloned().collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn cannot_sign(error: &SignError) -> DeviceError {

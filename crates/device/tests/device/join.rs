@@ -122,6 +122,30 @@ fn an_update_of_a_domain_that_was_created_again_within_a_second_takes_everything
     assert_ne!(private_keys(&setup), before);
 }
 
+#[test]
+fn later_versions_are_kept_when_the_server_has_an_older_state() {
+    for options in [JoinOptions::default(), UPDATE] {
+        let setup = Setup::new(1);
+        for _ in 0..3 {
+            setup.server.state().rollover = true;
+            setup.join();
+        }
+        let keys = private_keys(&setup);
+        setup.server.state().keys.truncate(1);
+        let joined = setup.device.join(&setup.url, options).unwrap();
+        assert_eq!(joined.membership.key_versions(), [1, 2, 3]);
+        assert_eq!(joined.warnings.len(), 2, "{:?}", joined.warnings);
+        assert!(joined.warnings[0].contains("version 2: the server no longer has it"));
+        assert_eq!(private_keys(&setup), keys);
+        assert_eq!(setup.verified(), [1, 2, 3]);
+
+        // Where the server makes a version again, that is the one.
+        setup.server.state().rollover = true;
+        assert_eq!(setup.join(), [1, 2]);
+        assert_ne!(private_keys(&setup)[1], keys[1]);
+    }
+}
+
 fn private_keys(setup: &Setup) -> Vec<String> {
     let held = setup
         .device
