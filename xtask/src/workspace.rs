@@ -39,14 +39,21 @@ impl Workspace {
     }
 }
 
-/// The URL of the repository that Cargo.toml says, if it says one.
+/// The URL of the repository's pages, if Cargo.toml says where it is.
 ///
 /// # Errors
 /// When cargo cannot tell.
 pub fn repository(root: &Path) -> Result<Option<String>> {
     let metadata = metadata(root)?;
     let packages = metadata["packages"].as_array();
-    let of = |package: &serde_json::Value| Some(package["repository"].as_str()?.to_owned());
+    let of = |package: &serde_json::Value| {
+        let url = package["repository"].as_str()?;
+        Some(
+            url.trim_end_matches('/')
+                .trim_end_matches(".git")
+                .to_owned(),
+        )
+    };
     Ok(packages.into_iter().flatten().find_map(of))
 }
 

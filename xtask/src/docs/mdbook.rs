@@ -19,7 +19,10 @@ pub fn build(workspace: &Workspace, book: &Path, repository: Option<&str>) -> Re
     let is_there = process::output(Command::new(&mdbook).arg("--version"))
         .is_ok_and(|version| version.ends_with(&format!("v{VERSION}")));
     if !is_there {
-        eprintln!("Installing mdBook {VERSION} in {}", tools.display());
+        eprintln!(
+            "Installing mdBook {VERSION} in {}, which takes a minute or two",
+            tools.display()
+        );
         process::run(
             process::cargo(&workspace.root)
                 .args(["install", "mdbook", "--locked", "--quiet", "--force"])
