@@ -120,14 +120,16 @@ impl Book<'_> {
             return Ok(Vec::new());
         }
         let directory = page.parent().unwrap_or(Path::new(""));
-        let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
-        let file = resolve(directory, file)?;
+        let (link_path, anchor) = target.split_once('#').unwrap_or((target, ""));
+        let file = resolve(directory, link_path)?;
         let index = file.join("README.md");
         // Where the page is in the book: its directory is the same there.
         if let Some(to) = self.pages.get(&file).or_else(|| self.pages.get(&index)) {
             let mut edits = Vec::new();
             let shown = &text[link.text.clone()];
-            if file.file_name().is_some_and(|name| name == shown) {
+            // A file's name is replaced; a directory's is rather the name of what is in it.
+            let is_name = shown == link_path || file.file_name().is_some_and(|name| name == shown);
+            if is_name && self.pages.contains_key(&file) {
                 edits.push((link.text, to.title.clone()));
             }
             let mut target = relative(directory, &to.path);

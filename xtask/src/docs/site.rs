@@ -80,7 +80,7 @@ fn read(site: &Path, directory: &Path, pages: &mut BTreeMap<PathBuf, Page>) -> R
     Ok(())
 }
 
-/// Reads the tags. In text and scripts mdBook leaves no `<` before a letter that is none.
+/// Reads the tags: every `<` before a letter is one's, but for scripts, which are passed over.
 fn page(html: &str) -> Page {
     let mut page = Page::default();
     let mut rest = html;

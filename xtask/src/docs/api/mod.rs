@@ -96,22 +96,31 @@ fn overview(document: &Json, tags: &[(&str, &str)]) -> Result<String> {
     }
     text += "\n## Header fields\n\n";
     text += &head(["Field", "Value", "What it is"]);
-    let mut seen: Vec<&str> = Vec::new();
-    for (_, answer) in document.at("#/components/responses")?.members() {
-        for (name, field) in answer.get("headers").map_or(&[][..], Json::members) {
-            if !seen.contains(&name.as_str()) {
-                seen.push(name);
-                let field = resolve(document, field)?;
-                let mut value = field.get("schema").map(kind).unwrap_or_default();
-                if let Some(example) = field.get("example") {
-                    value += &format!(", such as {}", code(example));
+    for (name, field) in header_fields(document)? {
+        let mut value = field.get("schema").map(kind).unwrap_or_default();
+        if let Some(example) = field.get("example") {
+            value += &format!(", such as {}", code(example));
+        }
+        let description = field.text("description").unwrap_or_default();
+        text += &row([&format!("`{name}`"), &value, description]);
+    }
+    Ok(text)
+}
+
+/// The header fields of all answers, in the order in which they come up.
+fn header_fields(document: &Json) -> Result<Vec<(&str, &Json)>> {
+    let mut found: Vec<(&str, &Json)> = Vec::new();
+    for operation in Operation::all(document) {
+        for (_, answer) in operation.answers() {
+            let fields = resolve(document, answer)?.get("headers");
+            for (name, field) in fields.map_or(&[][..], Json::members) {
+                if !found.iter().any(|(seen, _)| seen == name) {
+                    found.push((name, resolve(document, field)?));
                 }
-                let description = field.text("description").unwrap_or_default();
-                text += &row([&format!("`{name}`"), &value, description]);
             }
         }
     }
-    Ok(text)
+    Ok(found)
 }
 
 fn schemas(document: &Json) -> Result<String> {
@@ -254,6 +263,8 @@ Once.
         let bad = "## BAD\n\nIt is bad.\n\n| Member | Value |\n| --- | --- |\n\
             | `status` | `400` |\n\n**Answer to:** [setB](anyone.md#setb).\n";
         assert!(pages[3].text.ends_with(bad), "{}", pages[3].text);
+        let fields = "| `ETag` | string | Its mark. |\n";
+        assert!(pages[0].text.ends_with(fields), "{}", pages[0].text);
         assert!(
             pages[0].text.contains(
                 "| [setB](anyone.md#setb) | <code>PUT /<wbr>a/<wbr>{b}</code> | Set it |"

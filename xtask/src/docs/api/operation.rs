@@ -70,7 +70,8 @@ impl<'a> Operation<'a> {
         Ok(problems)
     }
 
-    fn answers(&self) -> &'a [(String, Json)] {
+    /// What it may be answered, by status.
+    pub fn answers(&self) -> &'a [(String, Json)] {
         let answers = self.operation.get("responses");
         answers.map_or(&[], Json::members)
     }

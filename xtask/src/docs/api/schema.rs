@@ -215,7 +215,7 @@ fn description<'a>(document: &'a Json, member: &'a Json) -> &'a str {
     let of_schema = || {
         let schema = document.at(member.text("$ref")?).ok()?;
         let text = schema.text("description")?;
-        let end = text.find([';']).or_else(|| text.find(". "));
+        let end = text.find(';').or_else(|| text.find(". "));
         Some(end.map_or(text, |end| &text[..end]))
     };
     own.or_else(of_schema).unwrap_or_default()
