@@ -204,19 +204,19 @@ fn members(document: &Json, schema: &Json) -> String {
         if !required.contains(&name.as_str()) && !value.starts_with("must not") {
             value += "; optional";
         }
-        table += &row([&format!("`{name}`"), &value, description(document, member)]);
+        table += &row([&format!("`{name}`"), &value, &description(document, member)]);
     }
     table
 }
 
 /// A member's description, or else the first sentence of its schema's.
-fn description<'a>(document: &'a Json, member: &'a Json) -> &'a str {
-    let own = member.text("description");
+fn description(document: &Json, member: &Json) -> String {
+    let own = member.text("description").map(str::to_owned);
     let of_schema = || {
         let schema = document.at(member.text("$ref")?).ok()?;
         let text = schema.text("description")?;
         let end = text.find(';').or_else(|| text.find(". "));
-        Some(end.map_or(text, |end| &text[..end]))
+        Some(end.map_or_else(|| text.to_owned(), |end| format!("{}.", &text[..end])))
     };
     own.or_else(of_schema).unwrap_or_default()
 }
