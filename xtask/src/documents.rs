@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::docs::markdown::{anchors, links};
+
 const MOST_WORDS: usize = 28_500;
 
 /// The Markdown files of the project's documentation, by path.
@@ -29,35 +31,12 @@ fn documents() -> BTreeMap<PathBuf, String> {
     documents
 }
 
-/// A text without its blocks of code.
-fn prose(text: &str) -> String {
-    let outside = text.split("\n```").step_by(2);
-    outside.collect::<Vec<_>>().join("\n")
-}
-
-/// The anchors of a text's headings, as GitHub makes them.
-fn anchors(text: &str) -> Vec<String> {
-    let prose = prose(text);
-    let headings = prose.lines().filter(|line| line.starts_with('#'));
-    headings
-        .map(|heading| {
-            let heading = heading.trim_start_matches('#').trim().to_lowercase();
-            let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
-            heading
-                .chars()
-                .filter(kept)
-                .collect::<String>()
-                .replace(' ', "-")
-        })
-        .collect()
-}
-
 #[test]
 fn links_lead_somewhere() {
     let documents = documents();
     for (path, text) in &documents {
-        for link in prose(text).split("](").skip(1) {
-            let link = link.split(')').next().unwrap();
+        for link in links(text) {
+            let link = &text[link.target];
             if link.contains("://") {
                 continue;
             }

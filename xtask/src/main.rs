@@ -6,6 +6,7 @@ mod component;
 mod debian;
 mod demo;
 mod dist;
+mod docs;
 #[cfg(test)]
 mod documents;
 mod fuzz;
@@ -234,6 +235,10 @@ enum Task {
         #[arg(long = "try")]
         trial: bool,
     },
+    /// Builds the documentation as a site with search, in target/docs/site
+    ///
+    /// The first run builds mdBook too, in target/tools, which takes a minute or two.
+    Docs,
 }
 
 fn main() -> ExitCode {
@@ -273,6 +278,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Task::Mutants { names } => mutants::run(&workspace, &names),
         Task::Component => show(component::build(&workspace)?.each()),
         Task::Dist { check, trial } => dist::run(&workspace, dist::Options { check, trial }),
+        Task::Docs => docs::run(&workspace),
         Task::CryptoCheck => show(&component::build_crypto_check(&workspace)?),
         Task::StoreCheck => show(&component::build_store_check(&workspace)?),
     }

@@ -26,14 +26,7 @@ impl Workspace {
             .parent()
             .context("xtask/ has no parent directory")?
             .to_path_buf();
-        let metadata = process::output(process::cargo(&root).args([
-            "metadata",
-            "--no-deps",
-            "--format-version=1",
-            "--offline",
-        ]))?;
-        let metadata: serde_json::Value =
-            serde_json::from_str(&metadata).context("cargo metadata printed something odd")?;
+        let metadata = metadata(&root)?;
         let target = metadata["target_directory"]
             .as_str()
             .context("cargo metadata named no target directory")?
@@ -44,4 +37,33 @@ impl Workspace {
             may_install,
         })
     }
+}
+
+/// The URL of the repository's pages, if Cargo.toml says where it is.
+///
+/// # Errors
+/// When cargo cannot tell.
+pub fn repository(root: &Path) -> Result<Option<String>> {
+    let metadata = metadata(root)?;
+    let packages = metadata["packages"].as_array();
+    let of = |package: &serde_json::Value| {
+        let url = package["repository"].as_str()?;
+        Some(
+            url.trim_end_matches('/')
+                .trim_end_matches(".git")
+                .to_owned(),
+        )
+    };
+    Ok(packages.into_iter().flatten().find_map(of))
+}
+
+/// What cargo says of the workspace's own packages.
+fn metadata(root: &Path) -> Result<serde_json::Value> {
+    let metadata = process::output(process::cargo(root).args([
+        "metadata",
+        "--no-deps",
+        "--format-version=1",
+        "--offline",
+    ]))?;
+    serde_json::from_str(&metadata).context("cargo metadata printed something odd")
 }

@@ -314,7 +314,14 @@ fn examples_are_documents() {
     }
     let put = &document["paths"]["/admin/v1/domains/{domain}"]["put"];
     round_trip::<DomainSettings>(&put["requestBody"]["content"]["application/json"]["example"]);
-    let problem = &document["components"]["schemas"]["Problem"]["examples"][0];
+    let example = |name: &str| &document["components"]["schemas"][name]["examples"][0];
+    round_trip::<DomainDescription>(example("DomainDescription"));
+    round_trip::<DomainPage>(example("DomainPage"));
+    round_trip::<MemberPage>(example("MemberPage"));
+    round_trip::<BlockedPage>(example("BlockedPage"));
+    round_trip::<DomainKeyList>(example("DomainKeyList"));
+    round_trip::<CheckPage>(example("CheckPage"));
+    let problem = example("Problem");
     round_trip::<Problem>(problem);
     let error: ErrorName = problem["error"].as_str().unwrap().parse().unwrap();
     let detail = problem["detail"].as_str().unwrap();
