@@ -1,4 +1,4 @@
-//! The answers of faults: problem documents (RFC 9457), as the server makes them.
+//! The answers of faults: problem documents (RFC 9457) as the server makes them, and pages as proxies do.
 
 use anonymous_domains_protocol::problem::{ErrorName, MEDIA_TYPE, Problem};
 use bytes::Bytes;
@@ -31,7 +31,7 @@ pub fn error(
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     let mut response = document(status, body, retry_after);
     let headers = response.headers_mut();
-    if let Some(challenge) = name.challenge(request.contains_key(AUTHORIZATION)) {
+    if let Some(challenge) = name.challenge(has_token(request)) {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     match name {
@@ -43,7 +43,7 @@ pub fn error(
             let after = retry_after.unwrap_or(RETRY_AFTER_S);
             headers.insert(
                 RATE_LIMIT_POLICY,
-                HeaderValue::from_static("\"test-fault\";q=1"),
+                HeaderValue::from_static("\"test-fault\";q=1;w=1"),
             );
             // Letters, digits and punctuation of ASCII.
             if let Ok(value) = HeaderValue::try_from(format!("\"test-fault\";r=0;t={after}")) {
@@ -55,16 +55,20 @@ pub fn error(
     response
 }
 
-/// An HTTP error without a name in the protocol. `instance` is the request's URN.
-pub fn status(status: StatusCode, retry_after: Option<u32>, instance: &str) -> Response<Bytes> {
-    let problem = serde_json::json!({
-        "type": "about:blank",
-        "title": status.canonical_reason().unwrap_or("An error"),
-        "status": status.as_u16(),
-        "detail": DETAIL,
-        "instance": instance,
-    });
-    document(status, problem.to_string().into(), retry_after)
+/// An HTTP error as a proxy in front of the server makes it, in HTML.
+pub fn status(status: StatusCode, retry_after: Option<u32>) -> Response<Bytes> {
+    let title = format!(
+        "{} {}",
+        status.as_u16(),
+        status.canonical_reason().unwrap_or("Error")
+    );
+    let page = format!(
+        "<html>\n<head><title>{title}</title></head>\n<body><h1>{title}</h1></body>\n</html>\n"
+    );
+    let mut response = document(status, page.into(), retry_after);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    response
 }
 
 /// `INVALID_REQUEST`: the request asks for a fault that there is not.
@@ -74,6 +78,13 @@ pub fn invalid(fault: &InvalidFault, instance: String) -> Response<Bytes> {
     problem.instance = Some(instance);
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     document(StatusCode::BAD_REQUEST, body, None)
+}
+
+/// Whether the request has a token (RFC 6750 section 2.1).
+fn has_token(request: &HeaderMap) -> bool {
+    let value = request.get(AUTHORIZATION);
+    let scheme = value.and_then(|value| value.as_bytes().get(..7));
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "))
 }
 
 fn document(status: StatusCode, body: Vec<u8>, retry_after: Option<u32>) -> Response<Bytes> {
@@ -121,20 +132,23 @@ mod tests {
         let required = ErrorName::DomAuthenticationRequired;
         let with_token = of(required, &request);
         assert!(format!("{:?}", with_token.headers()).contains("invalid_token"));
-        let without = of(required, &HeaderMap::new());
-        assert_eq!(without.headers()[WWW_AUTHENTICATE], "Bearer");
+        let mut basic = HeaderMap::new();
+        for _ in 0..2 {
+            let without = of(required, &basic);
+            assert_eq!(without.headers()[WWW_AUTHENTICATE], "Bearer");
+            basic.insert(AUTHORIZATION, HeaderValue::from_static("Basic eDp5"));
+        }
     }
 
     #[test]
-    fn a_status_is_no_error_of_the_protocol() {
-        let response = status(StatusCode::BAD_GATEWAY, None, "urn:request:r-1");
+    fn a_status_is_a_proxys_page() {
+        let response = status(StatusCode::BAD_GATEWAY, None);
         assert_eq!(response.status(), 502);
+        assert_eq!(response.headers()[CONTENT_TYPE], "text/html");
         assert!(!response.headers().contains_key(RETRY_AFTER));
-        let problem: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
-        assert_eq!(problem["type"], "about:blank");
-        assert_eq!(problem["title"], "Bad Gateway");
-        assert!(problem.get("error").is_none());
-        let response = status(StatusCode::SERVICE_UNAVAILABLE, None, "urn:request:r-1");
+        let page = str::from_utf8(response.body()).unwrap();
+        assert!(page.contains("<title>502 Bad Gateway</title>"), "{page}");
+        let response = status(StatusCode::SERVICE_UNAVAILABLE, None);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
     }
 }

@@ -20,7 +20,7 @@ const MAX_DELAY: Duration = Duration::from_secs(600);
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
 pub struct Fault {
-    /// How long the request waits before anything else.
+    /// How long the answer, or the end of the connection, waits. What the request does is done before.
     pub delay: Duration,
     /// What then happens.
     pub outcome: Outcome,
@@ -38,8 +38,7 @@ pub enum Outcome {
         /// When to try again, in seconds.
         retry_after: Option<u32>,
     },
-    /// The answer is an HTTP error that the protocol has no name for, such as a proxy's, and the
-    /// request has no effect.
+    /// The answer is an HTTP error as a proxy makes it, and the request has no effect.
     Status {
         /// 400 to 599.
         status: StatusCode,

@@ -1,22 +1,26 @@
 //! Rules: which requests get which fault.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    num::NonZeroU64,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use http::Method;
 use serde::Deserialize;
 
 use crate::Fault;
 
-/// Rules, the first of which that matches a request decides about it.
+/// Rules. The first that is about a request, has begun and is not over decides about it; those after it
+/// do not count the request.
 ///
 /// As a file they are TOML, with one table `[[rule]]` each:
 ///
 /// - `path`: the request's path, without its query; `*` stands for any characters
 /// - `fault`: the text of a [`Fault`]
-/// - `method`: optional. Without it a rule is about all requests but `OPTIONS`, because a browser
-///   shows its page nothing of a preflight that failed.
-/// - `skip`: optional; the rule lets so many requests pass before it begins
-/// - `times`: optional; to how many requests it does something before it ends
+/// - `method`: optional, in upper case. Without it a rule is about all requests but `OPTIONS`, because a
+///   browser shows its page nothing of a preflight that failed.
+/// - `skip`: optional; how many requests the rule counts before it begins
+/// - `times`: optional, from 1; to how many requests it does something before it is over
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
@@ -29,10 +33,10 @@ pub struct Rules {
 struct Rule {
     path: Pattern,
     fault: Fault,
-    method: Option<String>,
+    method: Option<KnownMethod>,
     #[serde(default)]
     skip: u64,
-    times: Option<u64>,
+    times: Option<NonZeroU64>,
     /// How many requests have matched.
     #[serde(skip)]
     matched: AtomicU64,
@@ -75,18 +79,18 @@ impl Rules {
 impl Rule {
     fn is_about(&self, method: &Method, path: &str) -> bool {
         let is_method = match &self.method {
-            Some(name) => name == method.as_str(),
+            Some(KnownMethod(known)) => known == method,
             None => method != Method::OPTIONS,
         };
         is_method && self.path.matches(path)
     }
 
-    /// Counts a request, and says whether the rule has begun and not ended.
+    /// Counts a request, and says whether the rule has begun and is not over.
     fn counts(&self) -> bool {
         let before = self.matched.fetch_add(1, Ordering::Relaxed);
         before
             .checked_sub(self.skip)
-            .is_some_and(|done| self.times.is_none_or(|times| done < times))
+            .is_some_and(|done| self.times.is_none_or(|times| done < times.get()))
     }
 }
 
@@ -99,10 +103,37 @@ impl TryFrom<String> for Pattern {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        match text.starts_with(['/', '*']) {
-            true => Ok(Self(text)),
-            false => Err("a path begins with a slash or an asterisk"),
+        if !text.starts_with(['/', '*']) {
+            Err("a path begins with a slash or an asterisk")
+        } else if text.contains(['?', '#']) {
+            Err("a path has no query and no fragment")
+        } else {
+            Ok(Self(text))
         }
+    }
+}
+
+/// A method that the server has.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct KnownMethod(Method);
+
+impl TryFrom<String> for KnownMethod {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        [
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::DELETE,
+            Method::OPTIONS,
+        ]
+        .into_iter()
+        .find(|method| method.as_str() == text)
+        .map(Self)
+        .ok_or("a method is GET, HEAD, POST, PUT, DELETE or OPTIONS")
     }
 }
 
@@ -159,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_rule_that_has_begun_and_not_ended_decides() {
+    fn the_first_rule_that_has_begun_and_is_not_over_decides() {
         let rules = Rules::read(
             "[[rule]]\npath = \"/a/*\"\nmethod = \"POST\"\nfault = \"status=500\"\n\
              skip = 1\ntimes = 2\n[[rule]]\npath = \"*\"\nfault = \"old-key-set\"\n",
@@ -175,7 +206,7 @@ mod tests {
         assert_eq!(decided(Method::POST, "/b"), "old-key-set");
         assert_eq!(decided(Method::POST, "/a/b"), "status=500");
         assert_eq!(decided(Method::POST, "/a/c"), "status=500");
-        assert_eq!(decided(Method::POST, "/a/b"), "old-key-set", "it ended");
+        assert_eq!(decided(Method::POST, "/a/b"), "old-key-set", "it is over");
         assert_eq!(decided(Method::OPTIONS, "/a/b"), "", "a preflight");
     }
 
@@ -189,6 +220,9 @@ mod tests {
             ("[[rule]]\npath = \"a\"\n", "begins with a slash"),
             ("[[rule]]\nfault = \"delay\"\n", "such as 3s"),
             ("[[rule]]\nskip = -1\n", "expected u64"),
+            ("[[rule]]\npath = \"/a?b\"\n", "no query"),
+            ("[[rule]]\nmethod = \"get\"\n", "a method is GET"),
+            ("[[rule]]\ntimes = 0\n", "nonzero"),
             ("[[rule]]\nevery = 1\n", "unknown field `every`"),
         ] {
             let error = Rules::read(text).unwrap_err().to_string();

@@ -50,5 +50,10 @@ fn test_faults_seeds() -> Vec<Vec<u8>> {
             b"[[rule]]\npath = \"*a*\"\nfault = \"status=502\"\nmethod = \"OPTIONS\"\n",
         ]),
         seed(&[b"old-key-set\n/\n"]),
+        seed(&[
+            br#"{"domain":"d","machineGuid":"de042923-9920-4051-a01f-4566b2d2cca4","newMember":true,"#,
+            br#""registeredAt":"","keyVersion":1,"credentials":[{"keyVersion":1,"kid":"d/1","x5c":[],"#,
+            br#""notBefore":"","notAfter":""}],"encryptedKeys":"eyJraWQiOiJrIn0...."}"#,
+        ]),
     ]
 }

@@ -1,7 +1,6 @@
 //! A service with faults, for tests of clients: `--test-faults`.
 
 use std::{
-    fmt,
     pin::Pin,
     sync::{Arc, PoisonError, RwLock},
     task::{Context, Poll, ready},
@@ -26,7 +25,7 @@ use tokio::sync::oneshot;
 use super::{
     connection::Connection,
     drive::Answer,
-    response::{NotRead, Part, ResponseBody, UnsentResponse},
+    response::{NotRead, Part, ResponseBody, UnsentResponse, head_only},
     service::Service,
 };
 use crate::observation::{RequestId, request_id::REQUEST_ID};
@@ -37,7 +36,7 @@ const MAX_UNUSED_BODY: usize = 2 * 1024 * 1024;
 const MAX_UNUSED_TIME: Duration = Duration::from_secs(30);
 
 /// The faults that a server makes. Clones share them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Faults {
     rules: Arc<RwLock<Arc<Rules>>>,
     old_answers: Arc<OldAnswers>,
@@ -89,122 +88,129 @@ impl Answer for FaultyService {
         connection: Arc<Connection>,
     ) -> Result<Response<FaultyBody>, Disconnected> {
         // While it waits, its connection is not idle.
-        let _exchange = connection.begin();
+        let exchange = connection.begin();
+        let version = request.version();
         let id = RequestId::of(request.headers());
         request.headers_mut().insert(REQUEST_ID, id.header());
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let fault = match Fault::asked_for(request.headers()) {
+        let asked_for = Fault::asked_for(request.headers());
+        let decided = asked_for.map(|fault| {
+            let decide = || {
+                let rules = self.faults.rules();
+                rules.decide(request.method(), request.uri().path())
+            };
+            fault.or_else(decide)
+        });
+        let unsent = |bytes| UnsentResponse::from(bytes).send(exchange, version);
+        let fault = match decided {
             Ok(Some(fault)) => fault,
-            Ok(None) => match self.faults.rules().decide(&method, &path) {
-                Some(fault) => fault,
-                None => return self.handle(request, connection).await,
-            },
+            Ok(None) => {
+                let response = self.handle(request, connection).await;
+                return Ok(response.map(|bytes| FaultyBody::whole(unsent(bytes))));
+            }
             Err(error) => {
                 let problem = answer::invalid(&error, id.urn());
-                return Ok(self.unhandled(problem, None, request, connection).await);
+                let response = self.unhandled(problem, request).await;
+                return Ok(response.map(|bytes| FaultyBody::whole(unsent(bytes))));
             }
         };
+        let (method, path) = (request.method(), request.uri().path());
         tracing::info!(target: "test_faults", request_id = %id, %method, %path, %fault);
+        // The request has its effect before its answer waits, so that a client can lose patience.
+        let response = self.outcome(fault, request, connection, &id).await;
         tokio::time::sleep(fault.delay).await;
-        match fault.outcome {
-            Outcome::Handled => {
-                let response = self.handle(request, connection).await?;
-                Ok(named(response, fault))
-            }
+        let is_cut = fault.outcome == Outcome::Disconnected(Disconnect::Halfway);
+        Ok(response?.map(|bytes| match is_cut {
+            true => FaultyBody::half(unsent(bytes)),
+            false => FaultyBody::whole(unsent(bytes)),
+        }))
+    }
+}
+
+impl FaultyService {
+    /// What happens to the request, without the delay.
+    async fn outcome(
+        self,
+        fault: Fault,
+        request: Request<Incoming>,
+        connection: Arc<Connection>,
+        id: &RequestId,
+    ) -> Result<Response<Bytes>, Disconnected> {
+        let response = match fault.outcome {
+            Outcome::Handled => self.handle(request, connection).await,
             Outcome::Error { name, retry_after } => {
                 let problem = answer::error(name, retry_after, request.headers(), id.urn());
-                let fault = Some(fault);
-                Ok(self.unhandled(problem, fault, request, connection).await)
+                self.unhandled(problem, request).await
             }
             Outcome::Status {
                 status,
                 retry_after,
             } => {
-                let problem = answer::status(status, retry_after, &id.urn());
-                let fault = Some(fault);
-                Ok(self.unhandled(problem, fault, request, connection).await)
+                let page = answer::status(status, retry_after);
+                self.unhandled(page, request).await
             }
             Outcome::Disconnected(Disconnect::Before) => {
                 read_unused(request).await;
-                Err(Disconnected)
+                return Err(Disconnected);
             }
             Outcome::Disconnected(Disconnect::After) => {
-                self.handle(request, connection).await?;
-                Err(Disconnected)
+                self.handle(request, connection).await;
+                return Err(Disconnected);
             }
             Outcome::Disconnected(Disconnect::Halfway) => {
-                let response = self.handle(request, connection).await?;
-                Ok(named(response, fault).map(FaultyBody::cut))
+                let response = self.handle(request, connection).await;
+                // Without a body there is no half of it.
+                if response.body().is_empty() {
+                    return Err(Disconnected);
+                }
+                response
             }
-            Outcome::OldKeySet => self.old_key_set(request, connection, fault).await,
-        }
+            Outcome::OldKeySet => {
+                let old_answers = Arc::clone(&self.faults.old_answers);
+                let response = self.handle(request, connection).await;
+                let Some(older) = old_answers.older_than(response.body()) else {
+                    return Ok(response);
+                };
+                let mut response = response.map(|_| older);
+                response.headers_mut().remove(CONTENT_LENGTH);
+                response
+            }
+        };
+        Ok(named(response, fault))
     }
-}
 
-impl FaultyService {
     /// The service's answer; that to a registration is remembered.
     async fn handle(
         self,
         request: Request<Incoming>,
         connection: Arc<Connection>,
-    ) -> Result<Response<FaultyBody>, Disconnected> {
+    ) -> Response<Bytes> {
         let is_preflight = request.method() == Method::OPTIONS;
-        let Ok(mut response) = self.service.answer(request, connection).await;
+        let Ok(response) = self.service.answer(request, connection).await;
+        let mut response = response.map(ResponseBody::into_bytes);
         if response.status().is_success() {
-            self.faults.old_answers.remember(response.body().bytes());
+            self.faults.old_answers.remember(response.body());
         }
         if is_preflight {
-            let headers = response.headers_mut();
-            add_name(headers, ACCESS_CONTROL_ALLOW_HEADERS);
+            add_name(response.headers_mut(), ACCESS_CONTROL_ALLOW_HEADERS);
         }
-        Ok(response.map(FaultyBody::whole))
-    }
-
-    /// What the device got under an older key, if there is such a thing, although the request takes
-    /// effect.
-    async fn old_key_set(
-        self,
-        request: Request<Incoming>,
-        connection: Arc<Connection>,
-        fault: Fault,
-    ) -> Result<Response<FaultyBody>, Disconnected> {
-        let version = request.version();
-        let old_answers = Arc::clone(&self.faults.old_answers);
-        let response = self.handle(request, Arc::clone(&connection)).await?;
-        let Some(older) = old_answers.older_than(response.body().inner.bytes()) else {
-            return Ok(response);
-        };
-        let mut response = named(response, fault);
-        response.headers_mut().remove(CONTENT_LENGTH);
-        let body = UnsentResponse::from(older).send(connection.begin(), version);
-        Ok(response.map(|_| FaultyBody::whole(body)))
+        response
     }
 
     /// An answer without the service.
     async fn unhandled(
         self,
-        response: Response<Bytes>,
-        fault: Option<Fault>,
+        mut response: Response<Bytes>,
         request: Request<Incoming>,
-        connection: Arc<Connection>,
-    ) -> Response<FaultyBody> {
-        let version = request.version();
+    ) -> Response<Bytes> {
         let page = self.service.page(request.headers(), request.uri().path());
-        let id = request.headers().get(REQUEST_ID).cloned();
-        read_unused(request).await;
-        let mut response = response.map(|bytes| {
-            let body = UnsentResponse::from(bytes).send(connection.begin(), version);
-            FaultyBody::whole(body)
-        });
         let headers = response.headers_mut();
-        if let Some(id) = id {
-            headers.insert(REQUEST_ID, id);
+        if let Some(id) = request.headers().get(REQUEST_ID) {
+            headers.insert(REQUEST_ID, id.clone());
         }
         page.let_read(headers, &self.service.settings());
-        match fault {
-            Some(fault) => named(response, fault),
-            None => response,
-        }
+        let method = request.method().clone();
+        read_unused(request).await;
+        head_only(response, &method)
     }
 }
 
@@ -216,7 +222,7 @@ async fn read_unused(request: Request<Incoming>) {
 }
 
 /// The answer, with the name of its fault, which pages can read too.
-fn named(mut response: Response<FaultyBody>, fault: Fault) -> Response<FaultyBody> {
+fn named(mut response: Response<Bytes>, fault: Fault) -> Response<Bytes> {
     let headers = response.headers_mut();
     // The text of a fault is ASCII.
     if let Ok(value) = HeaderValue::try_from(fault.to_string()) {
@@ -252,18 +258,9 @@ impl FaultyBody {
         Self { inner, cut: None }
     }
 
-    /// The body, which shall end halfway.
-    fn cut(self) -> Self {
-        Self {
-            cut: Some(Cut::Whole),
-            ..self
-        }
-    }
-}
-
-impl fmt::Debug for FaultyBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FaultyBody").finish_non_exhaustive()
+    fn half(inner: ResponseBody) -> Self {
+        let cut = Some(Cut::Whole);
+        Self { inner, cut }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::Version;
+use http::{Method, Response, Version, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
@@ -142,10 +142,20 @@ pub struct ResponseBody {
 
 impl ResponseBody {
     /// The bytes that were not passed to the connection yet: all, before it is sent.
-    pub(super) fn bytes(&self) -> &Bytes {
-        static NONE: Bytes = Bytes::new();
-        self.bytes.as_ref().unwrap_or(&NONE)
+    pub(super) fn into_bytes(self) -> Bytes {
+        self.bytes.unwrap_or_default()
     }
+}
+
+/// The response to a request with this method: to HEAD without its body, but with its length (RFC 9110
+/// section 9.3.2). hyper sends no body either with HTTP/1.1, but does with HTTP/2.
+pub(super) fn head_only(response: Response<Bytes>, method: &Method) -> Response<Bytes> {
+    let (mut parts, body) = response.into_parts();
+    if *method != Method::HEAD || body.is_empty() {
+        return Response::from_parts(parts, body);
+    }
+    parts.headers.insert(CONTENT_LENGTH, body.len().into());
+    Response::from_parts(parts, Bytes::new())
 }
 
 /// The client did not read the response in time.
@@ -269,6 +279,16 @@ mod tests {
                 drop(response);
                 assert_eq!(memory.in_use(), 0);
             }
+        }
+    }
+
+    #[test]
+    fn head_gets_the_length_alone() {
+        for (method, length) in [(Method::HEAD, 0), (Method::GET, 3)] {
+            let response = head_only(Response::new(Bytes::from("abc")), &method);
+            assert_eq!(response.body().len(), length);
+            let told = response.headers().get(CONTENT_LENGTH);
+            assert_eq!(told.is_some_and(|told| told == "3"), method == Method::HEAD);
         }
     }
 

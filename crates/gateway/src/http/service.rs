@@ -28,7 +28,7 @@ use super::{
     problem::Problem,
     rate_limit::{RateLimits, domain_of},
     request_body::RequestReader,
-    response::{ResponseBody, ResponseMemory, UnsentResponse},
+    response::{ResponseBody, ResponseMemory, UnsentResponse, head_only},
     route,
     target::{make_absolute, without_prefix},
 };
@@ -247,7 +247,7 @@ impl Service {
             let answer = internal.answer(request.method(), path, request.headers(), &id);
             if let Some(mut response) = answer.instrument(span.clone()).await {
                 response.headers_mut().insert(REQUEST_ID, id.header());
-                return response.map(UnsentResponse::from);
+                return head_only(response, request.method()).map(UnsentResponse::from);
             }
         }
         let path = request.uri().path();
@@ -264,12 +264,13 @@ impl Service {
             let metrics = &self.observer().metrics;
             let mut access = Access::new(&request, (method, route), metrics, &observed);
             request.extensions_mut().insert(Arc::clone(&observed));
+            let asked = request.method().clone();
             let mut response = match self.handle(request, caller, &observed).await {
                 Ok(response) => response,
                 Err(problem) => {
                     let mut response = problem.into_response(&id);
                     page.let_read(response.headers_mut(), &self.settings());
-                    response.map(UnsentResponse::from)
+                    head_only(response, &asked).map(UnsentResponse::from)
                 }
             };
             response.headers_mut().insert(REQUEST_ID, id.header());

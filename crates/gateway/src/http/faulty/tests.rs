@@ -30,11 +30,11 @@ impl Answer for Answers {
         connection: Arc<Connection>,
     ) -> Result<Response<FaultyBody>, Disconnected> {
         let unsent = UnsentResponse::from(Bytes::from(vec![b'x'; SIZE]));
-        let body = FaultyBody::whole(unsent.send(connection.begin(), request.version()));
+        let body = unsent.send(connection.begin(), request.version());
         match request.uri().path() {
             "/after" => Err(Disconnected),
-            "/halfway" => Ok(Response::new(body.cut())),
-            _ => Ok(Response::new(body)),
+            "/halfway" => Ok(Response::new(FaultyBody::half(body))),
+            _ => Ok(Response::new(FaultyBody::whole(body))),
         }
     }
 }
