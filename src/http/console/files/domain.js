@@ -33,14 +33,18 @@ export class DomainView extends Component {
 
   async load(signal, asked) {
     const { api, name } = this.props;
+    const page = (ask, pages) =>
+      pages.load((after) => ask.call(api, name, { after, limit: PAGE, signal }));
     const [{ domain, entityTag }, members, blocked] = await Promise.all([
       api.domain(name, signal),
-      api.members(name, { after: this.members.after, limit: PAGE, signal }),
-      api.blocked(name, { after: this.blocked.after, limit: PAGE, signal }),
+      page(api.members, this.members),
+      page(api.blocked, this.blocked),
     ]);
-    // Keys never change, only their certificates may be signed again: not worth a look each time.
+    // Keys of a domain never change, only their certificates may be signed again: not worth a look
+    // each time. Another domain of the same name has another tag.
     const { shown } = this.state;
-    const isKnown = !asked && shown?.domain.keyVersion === domain.keyVersion;
+    const isKnown =
+      !asked && shown?.entityTag === entityTag && shown.domain.keyVersion === domain.keyVersion;
     const keys = isKnown ? shown.keys : await api.keys(name, signal);
     return { domain, entityTag, members, blocked, keys };
   }
@@ -52,13 +56,13 @@ export class DomainView extends Component {
 
   close = () => this.setState({ question: null });
 
-  done = (question) => {
+  done = (question, result) => {
     const { say, home } = this.props;
     this.setState({ question: null }, () => {
       // What had the focus may be gone.
       document.getElementById(question.focus)?.focus();
     });
-    question.after?.();
+    question.after?.(result);
     if (question.leaves) {
       say(question.said, home);
       return;
@@ -81,7 +85,11 @@ export class DomainView extends Component {
       ${
         question &&
         html`
-          <${Confirm} ...${question} close=${this.close} done=${() => this.done(question)} />
+          <${Confirm}
+            ...${question}
+            close=${this.close}
+            done=${(result) => this.done(question, result)}
+          />
         `
       }
     `;
@@ -91,8 +99,14 @@ export class DomainView extends Component {
     const { api } = this.props;
     const ask = (make) => (machine, after) =>
       this.ask({ ...make(api, domain, machine), after });
-    const save = (settings, tag, sentences, after) =>
-      this.ask(questions.replace(api, domain, { settings, tag, sentences, after }));
+    // What was saved is shown as the server answered, before anything is asked for again: whatever is
+    // edited from now on begins with that.
+    const saved = (forget) => (described) => {
+      this.setState({ shown: { ...this.state.shown, ...described } });
+      forget();
+    };
+    const save = (settings, tag, sentences, forget) =>
+      this.ask(questions.replace(api, domain, { settings, tag, sentences, after: saved(forget) }));
     const block = ask(questions.block);
     return html`
       <${Overview} domain=${domain} />

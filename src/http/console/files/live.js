@@ -9,6 +9,7 @@ export class Live {
   #timer;
   #running = null;
   #paused = false;
+  #stopped = false;
   #problem = null;
 
   /**
@@ -25,7 +26,9 @@ export class Live {
     this.refresh();
   }
 
+  /** For good: what is asked for later is not loaded. */
   stop() {
+    this.#stopped = true;
     document.removeEventListener("visibilitychange", this);
     clearTimeout(this.#timer);
     this.#running?.abort();
@@ -59,6 +62,9 @@ export class Live {
   }
 
   async #run(asked) {
+    if (this.#stopped) {
+      return;
+    }
     clearTimeout(this.#timer);
     this.#running?.abort();
     const running = new AbortController();

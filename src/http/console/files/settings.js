@@ -102,10 +102,25 @@ export function changes(domain, settings) {
   return sentences;
 }
 
+const areSame = (one, other) =>
+  one.authenticationRequired === other.authenticationRequired &&
+  one.authNamespace === other.authNamespace &&
+  one.maxMembership === other.maxMembership;
+
 /** The settings of a domain. They follow the server until they are edited here. */
 export class SettingsForm extends Component {
   /** What the fields hold, of which domain, under which entity tag; `null` if not edited. */
   state = { edited: null };
+
+  /**
+   * An edit that the server has now is none any more, as after a save whose answer was lost. (As long
+   * as the server has what it began with, a field that was set back is still being edited.)
+   */
+  static getDerivedStateFromProps({ domain, entityTag }, { edited }) {
+    const isThere =
+      edited && edited.entityTag !== entityTag && areSame(readSettings(edited.fields), domain);
+    return isThere ? { edited: null } : null;
+  }
 
   change = (changed) => {
     const { domain, entityTag } = this.props;
