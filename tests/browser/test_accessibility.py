@@ -75,7 +75,11 @@ def test_axe_finds_nothing_and_nothing_is_cut_off(console_of, homes, picture, wi
 
     def look(name: str | None = None):
         fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-        assert page.evaluate(fits)
+        # Where tables begin to be tables there is least room for them.
+        for tried in {width, 740, 940} if width > 940 else {width}:
+            page.set_viewport_size({**size, "width": tried})
+            assert page.evaluate(fits), tried
+        page.set_viewport_size(size)
         assert_accessible(console)
         if name and (width, scheme) == (1100, "light"):
             picture(page, name)

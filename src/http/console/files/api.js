@@ -25,12 +25,12 @@ export class Problem extends Error {
       return new Problem(await response.json(), retryAfter);
     }
     const title = `The server answered ${response.status}`;
-    const detail = "The answer has no problem document: it may be a proxy's.";
+    const detail = "it has no problem document, so it may be a proxy that answered";
     return new Problem({ title, detail, status: response.status }, retryAfter);
   }
 
   static unreachable() {
-    const detail = "It may be restarting, or the network is down.";
+    const detail = "it may be restarting, or the network is down";
     return new Problem({ title: "The server does not answer", detail });
   }
 }

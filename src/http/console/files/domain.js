@@ -77,7 +77,10 @@ export class DomainView extends Component {
       <nav aria-label="Where this is"><a href=${home}>All domains</a></nav>
       <div class="heading">
         <h1 tabindex="-1">${name}</h1>
-        ${!isGone && html`<${Freshness} live=${this.live} updated=${updated} />`}
+        ${
+          !isGone &&
+          html`<${Freshness} live=${this.live} updated=${updated} problem=${problem} />`
+        }
       </div>
       ${problem && html`<${ProblemBox} problem=${problem} />`}
       ${!shown && !problem && html`<p class="fine">Loading…</p>`}
@@ -110,6 +113,7 @@ export class DomainView extends Component {
     const block = ask(questions.block);
     return html`
       <${Overview} domain=${domain} />
+      <${Contents} />
       <section class="card" aria-labelledby="members">
         <h2 id="members" tabindex="-1">Members <${Count} domain=${domain} /></h2>
         <${Members}
@@ -151,6 +155,30 @@ export class DomainView extends Component {
       </section>
     `;
   }
+}
+
+const SECTIONS = [
+  ["members", "Members"],
+  ["settings", "Settings"],
+  ["keys", "Key versions"],
+  ["blocked", "Blocked machines"],
+  ["delete", "Delete"],
+];
+
+/** Leads to what is further down. Addresses name views, so these are no links. */
+function Contents() {
+  const go = (id) => () => {
+    const heading = document.getElementById(id);
+    heading.focus({ preventScroll: true });
+    heading.scrollIntoView();
+  };
+  return html`
+    <nav class="contents" aria-label="On this page">
+      ${SECTIONS.map(
+        ([id, title]) => html`<button class="quiet" onClick=${go(id)}>${title}</button>`,
+      )}
+    </nav>
+  `;
 }
 
 function Count({ domain: { memberCount, maxMembership } }) {

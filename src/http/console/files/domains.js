@@ -142,7 +142,7 @@ export class DomainsView extends Component {
             onInput=${this.type}
           />
         </div>
-        <${Freshness} live=${this.live} updated=${updated} />
+        <${Freshness} live=${this.live} updated=${updated} problem=${problem} />
       </div>
       ${problem && html`<${ProblemBox} problem=${problem} />`} ${this.renderList(list)}
       ${

@@ -8,7 +8,10 @@ export function ProblemBox({ problem, children }) {
   const named = [problem.error, problem.status && `HTTP ${problem.status}`].filter(Boolean);
   return html`
     <div class="problem" role="alert">
-      <p><strong>${problem.message}.</strong> ${problem.detail}</p>
+      <p>
+        <strong>${problem.message}${problem.detail ? ":" : "."}</strong>
+        ${problem.detail && ` ${problem.detail}.`}
+      </p>
       ${children}
       ${named.length > 0 && html`<p class="fine">${named.join(", ")}</p>`}
       ${problem.instance && html`<p class="fine">Request <code>${problem.instance}</code></p>`}
@@ -113,11 +116,12 @@ export function Facts({ of, ...attributes }) {
 }
 
 /** How fresh a view is. Who reads slowly, or follows a screen reader, can hold it. */
-export function Freshness({ live, updated }) {
+export function Freshness({ live, updated, problem }) {
+  const state = problem ? "Out of date" : live.paused ? "Paused" : "Live";
   return html`
     <p class="freshness">
       <span>
-        ${live.paused ? "Paused" : "Live"}${updated && html`, as of <time>${shownClock(updated)}</time>`}
+        ${state}${updated && html`, as of <time>${shownClock(updated)}</time>`}
       </span>
       <button class="quiet" onClick=${() => live.pause(!live.paused)}>
         ${live.paused ? "Resume updates" : "Pause updates"}
