@@ -115,6 +115,10 @@ def test_axe_finds_nothing_where_nothing_is_and_where_something_is_wrong(console
     expect(console.heading("No domain yet")).to_be_visible()
     expect(console.page.get_by_text("domain-device --dir television join")).to_be_visible()
     assert_accessible(console)
+    console.page.get_by_label("Search by name").fill("any")
+    expect(console.page.get_by_text("No domain's name contains “any”.")).to_be_visible()
+    console.page.get_by_label("Search by name").clear()
+    expect(console.heading("No domain yet")).to_be_visible()
     console.expected = {404}
     console.open("#/domains/nobodys")
     expect(console.alert).to_contain_text("UNKNOWN_DOMAIN")

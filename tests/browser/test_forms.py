@@ -87,6 +87,20 @@ def test_a_change_after_a_save_stays_when_what_was_saved_is_read_again(console, 
     expect(maximum).to_have_value("6")
 
 
+def test_what_was_wrong_and_discarded_does_not_hinder(console, admin, domain):
+    admin.set(domain)
+    console.sign_in_to(domain)
+    settings = console.section("Settings")
+    settings.get_by_label("Maximum of members").fill("a few")
+    console.button("Save…").click()
+    expect(console.dialog).to_have_count(0)
+    console.button("Discard changes").click()
+    settings.get_by_label("Authentication namespace").fill("right")
+    console.button("Save…").click()
+    console.confirm("Save", "namespace “right”")
+    assert saved(admin, domain) == (None, "right")
+
+
 def test_a_save_without_an_answer_loses_nothing(console, admin, domain):
     """Neither if the server has not acted, nor if it has."""
     admin.set(domain)
@@ -186,24 +200,36 @@ def test_a_search_says_what_it_has_searched_and_goes_on(console):
         route.fulfill(body=json.dumps(page), content_type="application/json")
 
     console.page.route("**/admin/v1/domains?*", answer)
+    console.page.clock.install()
     page = console.sign_in().page
+    expect(page.get_by_text("Live, as of")).to_be_visible()
     search = page.get_by_label("Search by name")
     search.fill("-0999")
+    page.clock.fast_forward(1000)
     expect(page.get_by_text("No name contains “-0999” among those")).to_be_visible()
     expect(page.get_by_text("0 found. Searched: the first 5,000 domains")).to_be_visible()
     go_on = console.button("Search the next 5,000")
     go_on.click()
     expect(page.get_by_text("10 found. Searched: the first 10,000 domains")).to_be_visible()
+    # It is not searched again each time: that it says.
+    freshness = page.get_by_text("Not live, as of")
+    was = freshness.inner_text()
+    console.wait_a_while()
+    console.wait_a_while()
+    expect(freshness).to_have_text(was)
     console.button("Refresh now").click()
+    expect(freshness).not_to_have_text(was)
     expect(page.get_by_text("10 found. Searched: the first 10,000 domains")).to_be_visible()
     go_on.click()
     expect(page.get_by_text("10 found.", exact=True)).to_be_visible()
     expect(go_on).to_have_count(0)
     # What begins with it is found at once.
     search.fill("d-1199")
+    page.clock.fast_forward(1000)
     expect(page.get_by_text("10 found. Searched: the first 5,000 domains, and all")).to_be_visible()
     # So many that they are asked for in pages.
     search.fill("d-")
+    page.clock.fast_forward(1000)
     for number in range(1, 11):
         expect(page.get_by_text(f"The first {25 * number:,} found.")).to_be_visible()
         console.button("Show more").click()

@@ -29,6 +29,11 @@ export class Problem extends Error {
     return new Problem({ title, detail, status: response.status }, retryAfter);
   }
 
+  static cutOff() {
+    const detail = "the connection was lost while it came";
+    return new Problem({ title: "The server's answer is incomplete", detail });
+  }
+
   static unreachable() {
     const detail = "it may be restarting, or the network is down";
     return new Problem({ title: "The server does not answer", detail });
@@ -84,7 +89,15 @@ export class Api {
   }
 
   async #get(path, query, signal) {
-    return (await this.#send("GET", path, { query, signal })).json();
+    return this.#read(await this.#send("GET", path, { query, signal }));
+  }
+
+  async #read(response) {
+    try {
+      return await response.json();
+    } catch {
+      throw Problem.cutOff();
+    }
   }
 
   /** A page of domains by name, without their members' numbers. */
@@ -112,7 +125,7 @@ export class Api {
   }
 
   async #described(response) {
-    return { domain: await response.json(), entityTag: response.headers.get("ETag") };
+    return { domain: await this.#read(response), entityTag: response.headers.get("ETag") };
   }
 
   delete(name) {

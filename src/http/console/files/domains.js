@@ -142,7 +142,12 @@ export class DomainsView extends Component {
             onInput=${this.type}
           />
         </div>
-        <${Freshness} live=${this.live} updated=${updated} problem=${problem} />
+        <${Freshness}
+          live=${this.live}
+          updated=${updated}
+          problem=${problem}
+          once=${list?.quick === false}
+        />
       </div>
       ${problem && html`<${ProblemBox} problem=${problem} />`} ${this.renderList(list)}
       ${

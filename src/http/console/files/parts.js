@@ -115,9 +115,12 @@ export function Facts({ of, ...attributes }) {
   `;
 }
 
-/** How fresh a view is. Who reads slowly, or follows a screen reader, can hold it. */
-export function Freshness({ live, updated, problem }) {
-  const state = problem ? "Out of date" : live.paused ? "Paused" : "Live";
+/**
+ * How fresh a view is. Who reads slowly, or follows a screen reader, can hold it. `once` is for what is
+ * not loaded again by itself.
+ */
+export function Freshness({ live, updated, problem, once }) {
+  const state = problem ? "Out of date" : live.paused ? "Paused" : once ? "Not live" : "Live";
   return html`
     <p class="freshness">
       <span>

@@ -59,7 +59,7 @@ export class Search {
    */
   async run(api, signal) {
     const isEnough = () => this.#names === null || this.#found.size > this.#limit;
-    if (this.#lookedAt === 0) {
+    if (this.#names && this.#lookedAt === 0) {
       await this.#lookAtNames(api, signal);
     }
     const quick = this.#names === null && this.#lookedAt <= PAGE;
@@ -78,15 +78,22 @@ export class Search {
     return { text: this.text, domains, more, lookedAt, quick };
   }
 
+  async #list(api, { after }, signal) {
+    const page = await api.domains({ after, limit: PAGE, signal });
+    // Another run may have begun since.
+    signal.throwIfAborted();
+    return page;
+  }
+
   async #lookAtNames(api, signal) {
-    const { domains, next } = await api.domains({ ...this.#names, limit: PAGE, signal });
+    const { domains, next } = await this.#list(api, this.#names, signal);
     this.#keep(domains);
     this.#lookedAt += domains.length;
     this.#names = next && { after: next };
   }
 
   async #lookAtBeginnings(api, signal) {
-    const { domains, next } = await api.domains({ ...this.#beginnings, limit: PAGE, signal });
+    const { domains, next } = await this.#list(api, this.#beginnings, signal);
     const beginning = domains.filter(({ domain }) => domain.startsWith(this.text));
     this.#keep(beginning);
     const isLast = beginning.length < domains.length;
