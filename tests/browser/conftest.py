@@ -1,8 +1,11 @@
 """Fixtures: Debian's Chromium, gateways, and the console in one of them."""
 
-import itertools
 import os
 import shutil
+import subprocess
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -10,27 +13,17 @@ from playwright.sync_api import Locator, Page, sync_playwright
 
 from admin import Admin
 from console import Console
-from gateway import Gateway, Programs
+from gateway import USUAL, Gateway
+from spin import Spin
+
+pytest_plugins = ["shared"]
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
-# EC keys, so that a new domain costs a test nothing.
-USUAL = {"domain_key_type": "EC-P256"}
-
 # Settings that are not for a command line.
 SECRETS = {"admin_token", "admin_read_token"}
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def programs() -> Programs:
-    try:
-        return Programs.from_environment()
-    except ValueError as missing:
-        pytest.fail(str(missing), pytrace=False)
 
 
 def secret_file(path: Path, secret: str) -> str:
@@ -51,31 +44,29 @@ def browser():
 
 @pytest.fixture(scope="session")
 def gateway_with(programs, tmp_path_factory):
-    """Starts a gateway of its own with some flags and settings.
+    """Starts a gateway of its own with some flags and settings, or a Spin if there is one to test.
 
-    What the first has compiled the others take.
+    What the first gateway has compiled the others take.
     """
     started: list[Gateway] = []
+    host = Spin if programs.spin else Gateway
 
     def start(*flags: str, **settings: str) -> Gateway:
+        # The gateway takes the prefix from requests' paths, Spin does not.
+        if programs.spin and (flags or "public_path_prefix" in settings):
+            pytest.skip("about the gateway itself")
         state = tmp_path_factory.mktemp("state")
         for name in SECRETS & settings.keys():
             settings[name] = secret_file(state / name, settings[name])
-        if started:
+        if started and host is Gateway:
             shutil.copytree(started[0].state / "cache", state / "cache")
-        gateway = Gateway(programs, state, {**USUAL, **settings}, flags=flags)
+        gateway = host(programs, state, {**USUAL, **settings}, flags=flags)
         started.append(gateway.start())
         return gateway
 
     yield start
     for gateway in started:
         gateway.close()
-
-
-@pytest.fixture(scope="session")
-def server(gateway_with) -> Gateway:
-    """The gateway that most tests share: each uses domains of its own."""
-    return gateway_with()
 
 
 @pytest.fixture(scope="session")
@@ -89,19 +80,22 @@ def fleet(gateway_with) -> Gateway:
 
 
 @pytest.fixture
-def client(server):
-    return server.client
+def devices(tmp_path):
+    """The origin of a server of the SDK's page of devices, with the SDK as it is now."""
+    sdk = Path(__file__).parents[2] / "sdk" / "js"
+    compiler = sdk / "node_modules" / ".bin" / "tsc"
+    subprocess.run([compiler, "--project", sdk, "--outDir", tmp_path / "dist"], check=True)
+    shutil.copytree(sdk / "examples", tmp_path / "examples")
 
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
 
-@pytest.fixture
-def admin(server) -> Admin:
-    return Admin(server.client, server.admin_token)
-
-
-@pytest.fixture
-def domain() -> str:
-    """A domain name that no other test has."""
-    return f"Home-{next(_numbers)}.of_tests"
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from admin import Admin
 from client import Client
-from conftest import USUAL
-from gateway import Gateway, Programs
+from gateway import USUAL, Gateway, Programs
 from proxies import Nginx, free_port
 from redis_server import RedisServer
 from waiting import until

@@ -1,21 +1,16 @@
-"""Fixtures: the gateway with usual settings, others by their settings, and the store's guard."""
+"""Fixtures: gateways by their settings, and the store's guard; the others are in shared.py."""
 
-import itertools
 import os
 from contextlib import contextmanager
 
 import pytest
 
-from admin import Admin
 from behind_nginx import BehindNginx
-from gateway import Gateway, Programs, difference
+from gateway import USUAL, Gateway, Programs, difference
 from on_postgres import OnPostgres
 from spin import Spin
 
-# EC keys, so that a new domain costs a test nothing; the key types have a test of their own.
-USUAL = {"domain_key_type": "EC-P256"}
-
-_numbers = itertools.count(1)
+pytest_plugins = ["shared"]
 
 
 def pytest_collection_modifyitems(items):
@@ -28,14 +23,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("of_the_gateway"):
             item.add_marker(pytest.mark.skip(reason="about the gateway itself"))
-
-
-@pytest.fixture(scope="session")
-def programs() -> Programs:
-    try:
-        return Programs.from_environment()
-    except ValueError as missing:
-        pytest.fail(str(missing), pytrace=False)
 
 
 def host(programs: Programs) -> type[Gateway]:
@@ -86,29 +73,6 @@ def own_gateway(programs, tmp_path):
     yield start
     for gateway in started:
         gateway.close()
-
-
-@pytest.fixture(scope="session")
-def server(gateway_with) -> Gateway:
-    """The gateway that most tests share: each uses domains of its own."""
-    return gateway_with()
-
-
-@pytest.fixture
-def client(server):
-    return server.client
-
-
-@pytest.fixture
-def admin(server) -> Admin:
-    """The operator of the gateway that most tests share."""
-    return Admin(server.client, server.admin_token)
-
-
-@pytest.fixture
-def domain() -> str:
-    """A domain name that no other test has."""
-    return f"Domain-{next(_numbers)}.of_tests"
 
 
 @pytest.fixture

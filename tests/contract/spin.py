@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from gateway import HEALTH_ROW, START_S, Gateway
 from redis_server import RedisServer
 
-MANIFEST = Path(__file__).parents[2] / "spin.toml"
+MANIFEST = Path(__file__).resolve().parents[2] / "spin.toml"
 
 # What the gateway makes for itself, and Spin's operator must: the setting, and its file.
 SECRETS = {

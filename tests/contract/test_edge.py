@@ -18,8 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from admin import Admin
 from client import Client
-from conftest import USUAL
-from gateway import Gateway
+from gateway import USUAL, Gateway
 from machines import Machine, ec_key
 from tokens import NAMESPACE, TokenKey, jwks
 from waiting import WAIT_S, until

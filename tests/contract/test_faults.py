@@ -20,8 +20,7 @@ from pathlib import Path
 import pytest
 
 from client import ERRORS, Answer, open_keys
-from conftest import USUAL
-from gateway import HEALTH_ROW, Gateway, Programs
+from gateway import HEALTH_ROW, USUAL, Gateway, Programs
 from machines import Machine
 from test_server import at_once
 from waiting import until

@@ -9,8 +9,7 @@ from contextlib import closing
 import pytest
 
 from admin import Admin
-from conftest import USUAL
-from gateway import Gateway
+from gateway import USUAL, Gateway
 from machines import Machine
 from redis_server import RedisServer
 from test_server import at_once

@@ -16,8 +16,7 @@ import pytest
 
 import held
 from admin import Admin
-from conftest import USUAL
-from gateway import Gateway
+from gateway import USUAL, Gateway
 from held import Secret
 from life import TIMEOUT_S, Life, names, settings
 from machines import Machine, b64url

@@ -9,8 +9,7 @@ from collections.abc import Callable
 import pytest
 from admin import Admin
 from certificates import check_ca
-from conftest import USUAL
-from gateway import Gateway
+from gateway import USUAL, Gateway
 from machines import Machine
 from postgres_server import PostgresServer
 from redis_server import RedisCluster, RedisServer

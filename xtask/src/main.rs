@@ -52,7 +52,11 @@ enum Task {
     /// Serves on a free port, in a temporary directory that is removed at the end. Each step prints
     /// the device's command, what went over the wire, and what the command says.
     #[command(verbatim_doc_comment)]
-    Demo,
+    Demo {
+        /// Serve the console and a page of three devices instead, to try it in a browser
+        #[arg(long)]
+        browser: bool,
+    },
     /// Builds the component and the gateway, and serves until interrupted
     ///
     /// Listens on 127.0.0.1:3000 unless the gateway's own `--listen` says otherwise.
@@ -255,7 +259,8 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<()> {
     let workspace = Workspace::find(cli.install)?;
     match cli.command {
-        Task::Demo => demo::run(&workspace),
+        Task::Demo { browser: false } => demo::run(&workspace),
+        Task::Demo { browser: true } => demo::run_in_browser(&workspace),
         Task::Serve { gateway_args } => serve::run(&workspace, &gateway_args),
         Task::Stress { stress_args } => stress::run(&workspace, &stress_args),
         Task::Soak { soak_args } => soak::run(&workspace, &soak_args),

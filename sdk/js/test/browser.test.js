@@ -9,7 +9,7 @@ import { after, before, test } from "node:test";
 
 import { chromium } from "playwright-core";
 
-import { nameOf, serve, startGateway } from "./gateway.js";
+import { nameOf, serve, startServer } from "./server.js";
 import { seal } from "./seal.js";
 
 const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
@@ -36,7 +36,7 @@ before(async () => {
   // Chromium does not run as root in its sandbox.
   const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
   const started = [
-    startGateway({
+    startServer({
       cors_origins: `https://tv.example, ${television.origin}`,
       domain_key_type: "RSA-2048",
       max_domains: 1,

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { Device, IndexedDbStorage, MemoryStorage, TextStorage, isRefusal } from "../dist/index.js";
-import { faultyProxy, nameOf, newIssuer, serve, startGateway } from "./gateway.js";
+import { faultyProxy, nameOf, newIssuer, serve, startServer } from "./server.js";
 import { caExtensions, mint, newKey } from "./mint.js";
 import { seal } from "./seal.js";
 
@@ -24,7 +24,7 @@ before(async () => {
   const other = { subject: "Domain CA", key: await newKey() };
   const der = await mint({ ...other, issuer: other, extensions: caExtensions() });
   otherCa = new X509Certificate(der).toString();
-  gateway = await startGateway({ auth_jwks: issuer.jwks });
+  gateway = await startServer({ auth_jwks: issuer.jwks });
 });
 
 after(() => gateway?.stop());

@@ -25,12 +25,17 @@ export class Problem extends Error {
       return new Problem(await response.json(), retryAfter);
     }
     const title = `The server answered ${response.status}`;
-    const detail = "The answer has no problem document: it may be a proxy's.";
+    const detail = "it has no problem document, so it may be a proxy that answered";
     return new Problem({ title, detail, status: response.status }, retryAfter);
   }
 
+  static cutOff() {
+    const detail = "the connection was lost while it came";
+    return new Problem({ title: "The server's answer is incomplete", detail });
+  }
+
   static unreachable() {
-    const detail = "It may be restarting, or the network is down.";
+    const detail = "it may be restarting, or the network is down";
     return new Problem({ title: "The server does not answer", detail });
   }
 }
@@ -84,7 +89,15 @@ export class Api {
   }
 
   async #get(path, query, signal) {
-    return (await this.#send("GET", path, { query, signal })).json();
+    return this.#read(await this.#send("GET", path, { query, signal }));
+  }
+
+  async #read(response) {
+    try {
+      return await response.json();
+    } catch {
+      throw Problem.cutOff();
+    }
   }
 
   /** A page of domains by name, without their members' numbers. */
@@ -112,7 +125,7 @@ export class Api {
   }
 
   async #described(response) {
-    return { domain: await response.json(), entityTag: response.headers.get("ETag") };
+    return { domain: await this.#read(response), entityTag: response.headers.get("ETag") };
   }
 
   delete(name) {

@@ -39,21 +39,30 @@ export class Dialog extends Component {
 /**
  * Says what will happen, and does it if that is meant. If it cannot be done, says why.
  *
- * `typed` is what must be typed first. `run` does it; `done` is called after.
+ * `typed` is what must be typed first. `run` does it; `done` is called after, with what that gave, but
+ * not if who was asked has left the page meanwhile.
  */
 export class Confirm extends Component {
   state = { busy: false, problem: null, typed: "" };
+  isShown = true;
+
+  componentWillUnmount() {
+    this.isShown = false;
+  }
 
   submit = async (event) => {
     event.preventDefault();
     this.setState({ busy: true, problem: null });
+    let result;
     try {
-      await this.props.run();
+      result = await this.props.run();
     } catch (problem) {
       this.setState({ busy: false, problem });
       return;
     }
-    this.props.done();
+    if (this.isShown) {
+      this.props.done(result);
+    }
   };
 
   render({ title, what, action, danger, typed, close }, state) {

@@ -33,14 +33,18 @@ export class DomainView extends Component {
 
   async load(signal, asked) {
     const { api, name } = this.props;
+    const page = (ask, pages) =>
+      pages.load((after) => ask.call(api, name, { after, limit: PAGE, signal }));
     const [{ domain, entityTag }, members, blocked] = await Promise.all([
       api.domain(name, signal),
-      api.members(name, { after: this.members.after, limit: PAGE, signal }),
-      api.blocked(name, { after: this.blocked.after, limit: PAGE, signal }),
+      page(api.members, this.members),
+      page(api.blocked, this.blocked),
     ]);
-    // Keys never change, only their certificates may be signed again: not worth a look each time.
+    // Keys of a domain never change, only their certificates may be signed again: not worth a look
+    // each time. Another domain of the same name has another tag.
     const { shown } = this.state;
-    const isKnown = !asked && shown?.domain.keyVersion === domain.keyVersion;
+    const isKnown =
+      !asked && shown?.entityTag === entityTag && shown.domain.keyVersion === domain.keyVersion;
     const keys = isKnown ? shown.keys : await api.keys(name, signal);
     return { domain, entityTag, members, blocked, keys };
   }
@@ -52,13 +56,13 @@ export class DomainView extends Component {
 
   close = () => this.setState({ question: null });
 
-  done = (question) => {
+  done = (question, result) => {
     const { say, home } = this.props;
     this.setState({ question: null }, () => {
       // What had the focus may be gone.
       document.getElementById(question.focus)?.focus();
     });
-    question.after?.();
+    question.after?.(result);
     if (question.leaves) {
       say(question.said, home);
       return;
@@ -73,7 +77,10 @@ export class DomainView extends Component {
       <nav aria-label="Where this is"><a href=${home}>All domains</a></nav>
       <div class="heading">
         <h1 tabindex="-1">${name}</h1>
-        ${!isGone && html`<${Freshness} live=${this.live} updated=${updated} />`}
+        ${
+          !isGone &&
+          html`<${Freshness} live=${this.live} updated=${updated} problem=${problem} />`
+        }
       </div>
       ${problem && html`<${ProblemBox} problem=${problem} />`}
       ${!shown && !problem && html`<p class="fine">Loading…</p>`}
@@ -81,7 +88,11 @@ export class DomainView extends Component {
       ${
         question &&
         html`
-          <${Confirm} ...${question} close=${this.close} done=${() => this.done(question)} />
+          <${Confirm}
+            ...${question}
+            close=${this.close}
+            done=${(result) => this.done(question, result)}
+          />
         `
       }
     `;
@@ -91,11 +102,18 @@ export class DomainView extends Component {
     const { api } = this.props;
     const ask = (make) => (machine, after) =>
       this.ask({ ...make(api, domain, machine), after });
-    const save = (settings, tag, sentences, after) =>
-      this.ask(questions.replace(api, domain, { settings, tag, sentences, after }));
+    // What was saved is shown as the server answered, before anything is asked for again: whatever is
+    // edited from now on begins with that.
+    const saved = (forget) => (described) => {
+      this.setState({ shown: { ...this.state.shown, ...described } });
+      forget();
+    };
+    const save = (settings, tag, sentences, forget) =>
+      this.ask(questions.replace(api, domain, { settings, tag, sentences, after: saved(forget) }));
     const block = ask(questions.block);
     return html`
       <${Overview} domain=${domain} />
+      <${Contents} />
       <section class="card" aria-labelledby="members">
         <h2 id="members" tabindex="-1">Members <${Count} domain=${domain} /></h2>
         <${Members}
@@ -137,6 +155,30 @@ export class DomainView extends Component {
       </section>
     `;
   }
+}
+
+const SECTIONS = [
+  ["members", "Members"],
+  ["settings", "Settings"],
+  ["keys", "Key versions"],
+  ["blocked", "Blocked machines"],
+  ["delete", "Delete"],
+];
+
+/** Leads to what is further down. Addresses name views, so these are no links. */
+function Contents() {
+  const go = (id) => () => {
+    const heading = document.getElementById(id);
+    heading.focus({ preventScroll: true });
+    heading.scrollIntoView();
+  };
+  return html`
+    <nav class="contents" aria-label="On this page">
+      ${SECTIONS.map(
+        ([id, title]) => html`<button class="quiet" onClick=${go(id)}>${title}</button>`,
+      )}
+    </nav>
+  `;
 }
 
 function Count({ domain: { memberCount, maxMembership } }) {

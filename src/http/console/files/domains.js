@@ -4,8 +4,8 @@ import { Confirm } from "./confirm.js";
 import { shownNumber } from "./format.js";
 import { Joining } from "./joining.js";
 import { Live } from "./live.js";
-import { Freshness, Pager, Pages, ProblemBox, Table, Time } from "./parts.js";
-import { search } from "./search.js";
+import { Freshness, Pager, Pages, ProblemBox, Table, Time, isFirst } from "./parts.js";
+import { MOST, Search } from "./search.js";
 import { SettingsFields, readSettings } from "./settings.js";
 import { Component, html } from "./view.js";
 
@@ -15,9 +15,9 @@ const PAGE = 25;
 const TYPED_MS = 250;
 
 export class DomainsView extends Component {
-  state = { list: null, problem: null, updated: null, text: "", isCreating: false };
+  state = { list: null, problem: null, updated: null, text: "", goesOn: false, isCreating: false };
   pages = new Pages();
-  found = PAGE;
+  search = null;
   live = new Live(
     (signal, asked) => this.load(signal, asked),
     ({ data: list = this.state.list, ...rest }) => this.setState({ list, ...rest }),
@@ -34,28 +34,37 @@ export class DomainsView extends Component {
 
   async load(signal, asked) {
     const { api } = this.props;
-    const text = this.state.text.trim();
-    if (!text) {
-      return api.domains({ after: this.pages.after, limit: PAGE, signal });
+    if (!this.search) {
+      return this.pages.load((after) => api.domains({ after, limit: PAGE, signal }));
     }
-    const { list } = this.state;
-    if (!asked && list?.text === text && !list.quick) {
+    const { list, goesOn } = this.state;
+    const wanted = this.search;
+    const isNew = list?.search !== wanted;
+    if (!asked && !isNew && !goesOn && !list.quick) {
       return list;
     }
-    return { text, ...(await search(api, text, { limit: this.found, signal })) };
+    const search = isNew || goesOn ? wanted : wanted.again();
+    const found = await search.run(api, signal);
+    if (this.search === wanted) {
+      this.search = search;
+      this.setState({ goesOn: false });
+    }
+    return { ...found, search };
   }
 
   type = (event) => {
-    this.setState({ text: event.target.value });
+    const text = event.target.value;
+    this.setState({ text, goesOn: false });
     this.pages = new Pages();
-    this.found = PAGE;
+    this.search = text.trim() ? new Search(text.trim(), PAGE) : null;
     clearTimeout(this.typing);
     this.typing = setTimeout(() => this.live.refresh(), TYPED_MS);
   };
 
-  more = () => {
-    this.found += PAGE;
-    this.live.refresh();
+  /** Has the search go on. */
+  go = (on) => {
+    on(this.search);
+    this.setState({ goesOn: true }, () => this.live.refresh());
   };
 
   renderList(list) {
@@ -63,7 +72,7 @@ export class DomainsView extends Component {
       return this.state.problem ? null : html`<p class="fine">Loading…</p>`;
     }
     const { domains, text } = list;
-    if (domains.length === 0 && !text && this.pages.number === 1) {
+    if (domains.length === 0 && !text && isFirst(list)) {
       return html`
         <div class="card empty">
           <h2>No domain yet</h2>
@@ -76,25 +85,36 @@ export class DomainsView extends Component {
       ${
         domains.length > 0
           ? html`<${DomainTable} domains=${domains} addressOf=${this.props.addressOf} />`
-          : html`<p>${text ? `No domain's name contains “${text}”.` : "No more domains."}</p>`
+          : html`<p>${text ? nothingFound(list) : "No more domains."}</p>`
       }
       ${text ? this.renderFound(list) : this.renderPager(list)}
     `;
   }
 
-  renderPager({ next }) {
+  renderPager(list) {
     const turned = () => this.live.refresh();
-    return html`<${Pager} pages=${this.pages} next=${next} of="domains" turned=${turned} />`;
+    return html`<${Pager} pages=${this.pages} page=${list} of="domains" turned=${turned} />`;
   }
 
-  renderFound({ domains, more, lookedAt }) {
+  renderFound({ domains, more, lookedAt, text }) {
+    const found = `${more ? "The first " : ""}${shownNumber(domains.length)} found.`;
+    const searched =
+      lookedAt === null
+        ? ""
+        : ` Searched: the first ${shownNumber(lookedAt)} domains, and all that begin with “${text}”.`;
+    const { goesOn, problem } = this.state;
+    const isSearching = (goesOn || this.state.text.trim() !== text) && !problem;
     return html`
-      <p class="fine" role="status">
-        ${more ? "The first " : ""}${shownNumber(domains.length)} found${
-          lookedAt ? `, among the first ${shownNumber(lookedAt)} names and all that begin so` : ""
-        }.
-      </p>
-      ${more && html`<button onClick=${this.more}>Show more</button>`}
+      <p class="fine" role="status">${isSearching ? "Searching…" : `${found}${searched}`}</p>
+      ${more && html`<button onClick=${() => this.go((search) => search.more())}>Show more</button>`}
+      ${
+        lookedAt !== null &&
+        html`
+          <button onClick=${() => this.go((search) => search.goOn())}>
+            Search the next ${shownNumber(MOST)}
+          </button>
+        `
+      }
     `;
   }
 
@@ -122,7 +142,12 @@ export class DomainsView extends Component {
             onInput=${this.type}
           />
         </div>
-        <${Freshness} live=${this.live} updated=${updated} />
+        <${Freshness}
+          live=${this.live}
+          updated=${updated}
+          problem=${problem}
+          once=${list?.quick === false}
+        />
       </div>
       ${problem && html`<${ProblemBox} problem=${problem} />`} ${this.renderList(list)}
       ${
@@ -138,6 +163,11 @@ export class DomainsView extends Component {
     `;
   }
 }
+
+const nothingFound = ({ text, lookedAt }) =>
+  lookedAt === null
+    ? `No domain's name contains “${text}”.`
+    : `No name contains “${text}” among those that were searched.`;
 
 function DomainTable({ domains, addressOf }) {
   const columns = [
@@ -186,7 +216,7 @@ class NewDomain extends Component {
       <${SettingsFields}
         id="new"
         fields=${fields}
-        changed=${(changed) => this.setState({ fields: { ...fields, ...changed } })}
+        changed=${(changed) => this.setState({ fields: { ...this.state.fields, ...changed } })}
       />
     `;
     return html`

@@ -48,7 +48,7 @@ class Certificate extends Component {
     const facts = [["Name", html`<code>${of.kid}</code>`], ...(read ?? []).filter(Boolean)];
     return html`
       <${Facts} of=${facts} />
-      <pre aria-label="Certificate in PEM">${pem(of.x5c[0])}</pre>
+      <pre class="pem" role="region" tabindex="0" aria-label="Certificate in PEM">${pem(of.x5c[0])}</pre>
       <p class="fine">${counted(of.x5c.length - 1, "certificate")} above it in its chain.</p>
     `;
   }

@@ -9,11 +9,13 @@ export class Live {
   #timer;
   #running = null;
   #paused = false;
+  #stopped = false;
   #problem = null;
+  #data;
 
   /**
-   * `load` gets a signal and whether this was asked for. `show` gets its result as `data`, or why
-   * there is none as `problem`.
+   * `load` gets a signal and whether this was asked for. `show` gets its result as `data`, and when it
+   * was `updated` if it is another than before; or why there is none as `problem`.
    */
   constructor(load, show) {
     this.#load = load;
@@ -25,7 +27,9 @@ export class Live {
     this.refresh();
   }
 
+  /** For good: what is asked for later is not loaded. */
   stop() {
+    this.#stopped = true;
     document.removeEventListener("visibilitychange", this);
     clearTimeout(this.#timer);
     this.#running?.abort();
@@ -59,6 +63,9 @@ export class Live {
   }
 
   async #run(asked) {
+    if (this.#stopped) {
+      return;
+    }
     clearTimeout(this.#timer);
     this.#running?.abort();
     const running = new AbortController();
@@ -67,7 +74,8 @@ export class Live {
     let result;
     try {
       const data = await this.#load(running.signal, asked);
-      result = { data, problem: null, updated: new Date() };
+      const updated = data === this.#data ? {} : { updated: new Date() };
+      result = { data, problem: null, ...updated };
     } catch (problem) {
       // The same again is not news, though its request has another name.
       const isSame = !asked && problem.message === this.#problem?.message;
@@ -78,6 +86,7 @@ export class Live {
       return;
     }
     this.#problem = result.problem;
+    this.#data = result.data ?? this.#data;
     this.#show(result);
     // What is gone does not come back by itself.
     const isGone = result.problem?.status === 404;

@@ -1,6 +1,6 @@
 // The machines of a domain: its members, and those that may not be.
 
-import { Pager, Table, Time } from "./parts.js";
+import { Pager, Table, Time, isFirst } from "./parts.js";
 import { html } from "./view.js";
 
 const machine = {
@@ -22,8 +22,8 @@ function Act({ on, what, act }) {
 
 export function Members({ page, pages, turned, remove, block }) {
   if (page.members.length === 0) {
-    return html`<p>${pages.number === 1 ? "No machine is a member." : "No more members."}</p>
-      <${Pager} pages=${pages} next=${page.next} of="members" turned=${turned} />`;
+    return html`<p>${isFirst(page) ? "No machine is a member." : "No more members."}</p>
+      <${Pager} pages=${pages} page=${page} of="members" turned=${turned} />`;
   }
   const columns = [
     machine,
@@ -44,7 +44,7 @@ export function Members({ page, pages, turned, remove, block }) {
   ];
   return html`
     <${Table} label="Members" columns=${columns} rows=${page.members} id=${id} />
-    <${Pager} pages=${pages} next=${page.next} of="members" turned=${turned} />
+    <${Pager} pages=${pages} page=${page} of="members" turned=${turned} />
   `;
 }
 
@@ -63,9 +63,9 @@ export function Blocked({ page, pages, turned, unblock, block }) {
     ${
       page.blocked.length > 0
         ? html`<${Table} label="Blocked machines" columns=${columns} rows=${page.blocked} id=${id} />`
-        : html`<p>${pages.number === 1 ? "No machine is blocked." : "No more blocked machines."}</p>`
+        : html`<p>${isFirst(page) ? "No machine is blocked." : "No more blocked machines."}</p>`
     }
-    <${Pager} pages=${pages} next=${page.next} of="blocked machines" turned=${turned} />
+    <${Pager} pages=${pages} page=${page} of="blocked machines" turned=${turned} />
     <form class="row end" onSubmit=${submit}>
       <div class="field grow">
         <label for="machine">Block a machine by its GUID</label>

@@ -8,7 +8,10 @@ export function ProblemBox({ problem, children }) {
   const named = [problem.error, problem.status && `HTTP ${problem.status}`].filter(Boolean);
   return html`
     <div class="problem" role="alert">
-      <p><strong>${problem.message}.</strong> ${problem.detail}</p>
+      <p>
+        <strong>${problem.message}${problem.detail ? ":" : "."}</strong>
+        ${problem.detail && ` ${problem.detail}.`}
+      </p>
       ${children}
       ${named.length > 0 && html`<p class="fine">${named.join(", ")}</p>`}
       ${problem.instance && html`<p class="fine">Request <code>${problem.instance}</code></p>`}
@@ -53,30 +56,34 @@ export function Table({ label, columns, rows, id }) {
   `;
 }
 
-/** Where one is in a list that comes in pages: what each page so far comes after. */
+/** Which page of a list is wanted, by what each page up to it comes after. */
 export class Pages {
   #afters = [null];
 
-  get after() {
-    return this.#afters.at(-1);
+  /** Loads that page with `ask`, which gets what it comes after. It remembers where it is. */
+  async load(ask) {
+    const afters = this.#afters;
+    return { ...(await ask(afters.at(-1))), afters };
   }
 
-  get number() {
-    return this.#afters.length;
+  /** The page after the one that is shown, which may be another than the one that is wanted. */
+  forward({ afters, next }) {
+    this.#afters = [...afters, next];
   }
 
-  forward(next) {
-    this.#afters.push(next);
-  }
-
-  back() {
-    this.#afters.pop();
+  /** The page before the one that is shown. */
+  back({ afters }) {
+    this.#afters = afters.slice(0, -1);
   }
 }
 
+/** Whether a page is its list's first. */
+export const isFirst = ({ afters }) => afters.length === 1;
+
 /** Leads through a list's pages, if it has several. */
-export function Pager({ pages, next, of, turned }) {
-  if (pages.number === 1 && next === null) {
+export function Pager({ pages, page, of, turned }) {
+  const { afters, next } = page;
+  if (isFirst(page) && next === null) {
     return null;
   }
   const turn = (step) => () => {
@@ -85,9 +92,9 @@ export function Pager({ pages, next, of, turned }) {
   };
   return html`
     <nav class="pager" aria-label="Pages of ${of}">
-      <button disabled=${pages.number === 1} onClick=${turn(() => pages.back())}>Previous</button>
-      <span aria-current="page">Page ${shownNumber(pages.number)}</span>
-      <button disabled=${next === null} onClick=${turn(() => pages.forward(next))}>Next</button>
+      <button disabled=${isFirst(page)} onClick=${turn(() => pages.back(page))}>Previous</button>
+      <span aria-current="page">Page ${shownNumber(afters.length)}</span>
+      <button disabled=${next === null} onClick=${turn(() => pages.forward(page))}>Next</button>
     </nav>
   `;
 }
@@ -108,12 +115,16 @@ export function Facts({ of, ...attributes }) {
   `;
 }
 
-/** How fresh a view is. Who reads slowly, or follows a screen reader, can hold it. */
-export function Freshness({ live, updated }) {
+/**
+ * How fresh a view is. Who reads slowly, or follows a screen reader, can hold it. `once` is for what is
+ * not loaded again by itself.
+ */
+export function Freshness({ live, updated, problem, once }) {
+  const state = problem ? "Out of date" : live.paused ? "Paused" : once ? "Not live" : "Live";
   return html`
     <p class="freshness">
       <span>
-        ${live.paused ? "Paused" : "Live"}${updated && html`, as of <time>${shownClock(updated)}</time>`}
+        ${state}${updated && html`, as of <time>${shownClock(updated)}</time>`}
       </span>
       <button class="quiet" onClick=${() => live.pause(!live.paused)}>
         ${live.paused ? "Resume updates" : "Pause updates"}

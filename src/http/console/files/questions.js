@@ -2,7 +2,7 @@
 //
 // Each gives what the confirmation needs: `title`, `what` happens, the name of the `action`, how to
 // `run` it, what is `said` when it is done, and what gets the `focus`. Who asks may add what is to be
-// done `after`.
+// done `after`, with what running it gave.
 
 import { counted } from "./format.js";
 import { html } from "./view.js";

@@ -17,25 +17,27 @@ export const readSettings = ({ authentication, namespace, maximum }) => ({
   maxMembership: maximum.trim() === "" ? null : Number(maximum),
 });
 
+const isMaximum = (text) => /^\s*\d*\s*$/.test(text) && Number.isSafeInteger(Number(text));
+
 /** The fields, which belong to the nearest form. */
 export function SettingsFields({ id, fields, changed }) {
-  const maximum = (event) => {
-    const text = event.target.value;
-    const isRight = /^\s*\d*\s*$/.test(text) && Number.isSafeInteger(Number(text));
-    event.target.setCustomValidity(isRight ? "" : "A whole number from 0, or nothing");
-    changed({ maximum: text });
-  };
+  // Each time, since a field is also filled without its user.
+  const check = (input) =>
+    input?.setCustomValidity(
+      isMaximum(fields.maximum) ? "" : "A whole number from 0, or nothing",
+    );
   return html`
     <div class="field">
       <label for="${id}-maximum">Maximum of members</label>
       <input
         id="${id}-maximum"
         class="short"
+        ref=${check}
         inputmode="numeric"
         autocomplete="off"
         value=${fields.maximum}
         aria-describedby="${id}-maximum-help"
-        onInput=${maximum}
+        onInput=${(event) => changed({ maximum: event.target.value })}
       />
       <p class="fine" id="${id}-maximum-help">Empty: no maximum. 0: nobody new.</p>
     </div>
@@ -102,10 +104,25 @@ export function changes(domain, settings) {
   return sentences;
 }
 
+const areSame = (one, other) =>
+  one.authenticationRequired === other.authenticationRequired &&
+  one.authNamespace === other.authNamespace &&
+  one.maxMembership === other.maxMembership;
+
 /** The settings of a domain. They follow the server until they are edited here. */
 export class SettingsForm extends Component {
   /** What the fields hold, of which domain, under which entity tag; `null` if not edited. */
   state = { edited: null };
+
+  /**
+   * An edit that the server has now is none any more, as after a save whose answer was lost. (As long
+   * as the server has what it began with, a field that was set back is still being edited.)
+   */
+  static getDerivedStateFromProps({ domain, entityTag }, { edited }) {
+    const isThere =
+      edited && edited.entityTag !== entityTag && areSame(readSettings(edited.fields), domain);
+    return isThere ? { edited: null } : null;
+  }
 
   change = (changed) => {
     const { domain, entityTag } = this.props;

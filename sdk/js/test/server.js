@@ -1,4 +1,4 @@
-// The real gateway as a child process, its operator, and an issuer of tokens.
+// The real server as a child process, its operator, and an issuer of tokens.
 
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -6,6 +6,8 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+
+import { prepareSpin } from "./spin.js";
 
 function program(name) {
   const variable = `ANONYMOUS_DOMAINS_${name}`;
@@ -16,30 +18,44 @@ function program(name) {
   return path;
 }
 
-/** Starts a gateway on a free port with these settings of the component. */
-export async function startGateway(settings = {}, flags = []) {
+/**
+ * Starts a gateway on a free port with these settings of the component; or a Spin, if
+ * ANONYMOUS_DOMAINS_SPIN names one.
+ */
+export async function startServer(settings = {}) {
   const state = await mkdtemp(join(tmpdir(), "anonymous-domains-"));
   const all = { domain_key_type: "EC-P256", ...settings };
-  const child = spawn(
-    program("GATEWAY"),
-    [
-      ...["--listen", "127.0.0.1:0", "--state", state, "--component", program("COMPONENT")],
-      ...Object.entries(all).flatMap(([name, value]) => ["--set", `${name}=${value}`]),
-      ...flags,
-    ],
-    { stdio: ["ignore", "pipe", "pipe"] },
-  );
+  const component = program("COMPONENT");
+  const isSpin = Boolean(process.env.ANONYMOUS_DOMAINS_SPIN);
+  const args = isSpin
+    ? await prepareSpin(state, component, all)
+    : [
+        ...["--listen", "127.0.0.1:0", "--state", state, "--component", component],
+        ...Object.entries(all).flatMap(([name, value]) => ["--set", `${name}=${value}`]),
+      ];
+  // Spin in a group of its own: what serves is a child of `spin up`.
+  const options = { stdio: ["ignore", "pipe", "pipe"], detached: isSpin };
+  const child = spawn(program(isSpin ? "SPIN" : "GATEWAY"), args, options);
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  const stop = async () => {
+    if (child.exitCode === null && child.signalCode === null) {
+      process.kill(isSpin ? -child.pid : child.pid);
+    }
+    await ended;
+    await rm(state, { recursive: true });
+  };
   let log = "";
   child.stderr.on("data", (data) => (log += data));
   const origin = await new Promise((resolve, reject) => {
     createInterface({ input: child.stdout }).on("line", (line) => {
-      const found = /^listening on (http:\S+?)\/?$/.exec(line);
+      // Spin says where it serves at the latest when it does.
+      const found = /(?:^listening on|^Serving) (http:\S+?)\/?$/.exec(line);
       if (found) {
         resolve(found[1]);
       }
     });
     child.once("error", reject);
-    child.once("exit", () => reject(new Error(`the gateway did not start:\n${log}`)));
+    ended.then(() => reject(new Error(`the server did not start:\n${log}`)));
   });
   const token = (await readFile(join(state, "admin-token"), "utf8")).trim();
   let domains = 0;
@@ -61,12 +77,7 @@ export async function startGateway(settings = {}, flags = []) {
       }
       return text === "" ? undefined : JSON.parse(text);
     },
-    async stop() {
-      const ended = new Promise((resolve) => child.once("exit", resolve));
-      child.kill();
-      await ended;
-      await rm(state, { recursive: true });
-    },
+    stop,
   };
 }
 
@@ -121,6 +132,8 @@ export async function faultyProxy(origin, faults) {
       request.socket.destroy();
       return;
     }
+    // Some engines send a request again by themselves when a connection that was kept open is lost.
+    response.shouldKeepAlive = false;
     if (fault !== undefined && fault !== "lost") {
       response.writeHead(fault.status, fault.headers);
       response.end(fault.body);

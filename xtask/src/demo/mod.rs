@@ -1,19 +1,20 @@
 //! `cargo xtask demo`: a domain at work, for someone who has never seen one.
 
+mod browser;
+mod server;
+
+pub use browser::run as run_in_browser;
+
 use std::{
     fs,
-    io::{BufRead, BufReader, Lines},
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::Command,
 };
 
 use anyhow::{Context, Result, bail};
+use server::{Server, Temporary, make_private, start_gateway};
 
-use crate::{
-    native::{self, Programs},
-    needs, process, python, serve,
-    workspace::Workspace,
-};
+use crate::{native::Programs, needs, process, python, serve, workspace::Workspace};
 
 /// Serves in a temporary directory, and plays the life of two devices in one domain, for which a
 /// licence server packages films.
@@ -30,9 +31,10 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     )
     .context("cannot prepare the licence server's Python")?;
 
-    let temporary = Temporary::new()?;
+    let name = format!("anonymous-domains-demo-{}", std::process::id());
+    let temporary = Temporary::new(std::env::temp_dir().join(name))?;
     say("A gateway starts on a free port, and makes a domain CA of its own.");
-    let gateway = start_gateway(&programs, &component.path, &temporary.0)?;
+    let gateway = start_gateway(&programs, &component.path, &temporary.0, &[])?;
     println!("    listening on {}", gateway.url);
     println!("    With --trace, devices show what they send (>) and receive (<).");
     let demo = Demo {
@@ -85,7 +87,9 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     drop(gateway);
     drop(temporary);
     say("Done; the servers have ended and the temporary directory is gone.");
-    println!("To keep one running: cargo xtask serve");
+    println!(
+        "In a browser: cargo xtask demo --browser. To keep a server running: cargo xtask serve"
+    );
     Ok(())
 }
 
@@ -187,60 +191,6 @@ fn forget_device(command: &mut Command) {
     }
 }
 
-/// A running server, which is killed if the demo ends without stopping it.
-struct Server {
-    process: Child,
-    url: String,
-    /// Kept open: a server that prints more must not fail at it.
-    _stdout: Lines<BufReader<ChildStdout>>,
-}
-
-/// Starts a gateway with a state directory under `directory`.
-fn start_gateway(programs: &Programs, component: &Path, directory: &Path) -> Result<Server> {
-    let mut command = Command::new(&programs.gateway);
-    native::forget_settings(&mut command);
-    command
-        .args(["--listen", "127.0.0.1:0", "--log", "warn", "--component"])
-        .arg(component)
-        .arg("--state")
-        .arg(directory.join("state"));
-    Server::start(command)
-}
-
-impl Server {
-    /// Starts a server, and waits until it says where it listens.
-    fn start(mut command: Command) -> Result<Self> {
-        let shown = process::shown(&command);
-        let mut process = command
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start `{shown}`"))?;
-        let stdout = process.stdout.take().context("it has no output")?;
-        let mut lines = BufReader::new(stdout).lines();
-        for line in lines.by_ref().map_while(Result::ok) {
-            if let Some(url) = line.strip_prefix("listening on ") {
-                return Ok(Self {
-                    process,
-                    url: url.trim_end_matches('/').to_owned(),
-                    _stdout: lines,
-                });
-            }
-        }
-        bail!(
-            "`{shown}` ended before it could serve ({})",
-            process.wait()?
-        )
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Its state is thrown away, so there is nothing to end in order.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 /// Copies a directory and what is in it.
 fn copy_directory(from: &Path, to: &Path) -> Result<()> {
     make_private(to)?;
@@ -254,32 +204,4 @@ fn copy_directory(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Makes a directory for its owner's eyes.
-fn make_private(directory: &Path) -> Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(directory)
-        .with_context(|| format!("cannot make {}", directory.display()))
-}
-
-/// A directory for this demo alone, and for its owner's eyes, removed at the end.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new() -> Result<Self> {
-        let name = format!("anonymous-domains-demo-{}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        make_private(&directory)?;
-        Ok(Self(directory))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
