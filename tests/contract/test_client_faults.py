@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from client import ERRORS, JOSE, Client, Joined
-from conftest import USUAL, host
+from admin import Admin
+from client import ERRORS, JOSE, Answer, Client, Joined
+from conftest import host
 from device import Device
+from gateway import USUAL
 from machines import Machine
+from waiting import until
 
 pytestmark = pytest.mark.of_the_gateway
 
@@ -59,17 +62,44 @@ def test_every_error_can_be_had_and_has_no_effect(faulty, domain):
     )
 
 
-def test_an_error_that_the_protocol_has_no_name_for(faulty, domain):
+def test_an_error_of_a_proxy(faulty, domain):
     answer = ask(faulty.client, domain, Machine.ec(), "status=502")
-    assert (answer.status, answer.media_type) == (502, "application/problem+json")
-    assert answer.json()["type"] == "about:blank" and "error" not in answer.json()
+    assert (answer.status, answer.media_type) == (502, "text/html")
+    assert b"502 Bad Gateway" in answer.body
+    assert faulty.client.describe(domain).refused("UNKNOWN_DOMAIN")
 
 
-def test_a_delay(faulty, domain):
+def test_a_delay_after_the_effect(faulty, domain):
+    client, machine = faulty.client, Machine.ec()
     before = time.monotonic()
-    answer = ask(faulty.client, domain, Machine.ec(), "delay=300ms")
+    answer = ask(client, domain, machine, "delay=300ms")
     assert time.monotonic() - before >= 0.3
     assert answer.ok()["newMember"] and answer.header("test-fault") == "delay=300ms"
+
+    # A client that does not wait has left when the request has taken effect.
+    impatient = Machine.ec()
+    target = client.path(domain, "register")
+    connection = client.connection()
+    headers = {"Content-Type": JOSE, "Test-Fault": "delay=10min"}
+    connection.request("POST", target, impatient.request(client.url(target)), headers)
+    admin = Admin(client, faulty.admin_token)
+    until(lambda: admin.get(domain).ok()["memberCount"] == 2)
+    connection.close()
+    assert not client.join(domain, impatient).new_member
+
+
+def test_a_connection_goes_on_after_an_error(faulty, domain):
+    connection = faulty.client.connection()
+    target = faulty.client.path(domain, "register")
+    for fault in ("error=STORE_UNAVAILABLE", "status=503", "error=RATE_LIMITED"):
+        for method in ("POST", "HEAD"):
+            body = b"x" * 1000 if method == "POST" else None
+            connection.request(method, target, body, {"Test-Fault": fault})
+            answer = Answer.of(connection.getresponse())
+            assert answer.status in (429, 503) and answer.header("retry-after") == "1"
+            length = int(answer.header("content-length"))
+            assert length > 0 and len(answer.body) == (0 if method == "HEAD" else length)
+    connection.close()
 
 
 def test_a_connection_that_ends_before_the_request_takes_effect(faulty, domain):
@@ -96,23 +126,32 @@ def test_an_answer_that_ends_halfway(faulty, domain):
     assert partial.partial.startswith(b'{"domain"')
     assert abs(len(partial.partial) - partial.expected) <= 1
     assert not client.join(domain, machine).new_member
+    # Of an answer without a body there is no half.
+    target = f"/admin/v1/domains/{domain}/blocked/{machine.guid}"
+    headers = {"Authorization": f"Bearer {faulty.admin_token}", "Test-Fault": "disconnect=halfway"}
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        client.send("PUT", target, b"", headers)
+    client.register(domain, machine).refused("DOM_REG_DENIED")
 
 
 def test_an_old_key_set(faulty, domain):
     client, machine, other = faulty.client, Machine.ec(), Machine.ec()
-    client.join(domain, machine)
+    first = client.join(domain, machine).body
     answer = ask(client, domain, machine, "old-key-set")
-    first = answer.ok()
-    assert first["keyVersion"] == 1 and not answer.header("test-fault")
+    assert answer.ok()["keyVersion"] == 1 and not answer.header("test-fault")
     client.join(domain, other)
     client.leave(domain, other)
     # The server has a second key from now on, which this device does not see yet.
     answer = ask(client, domain, machine, "old-key-set")
     assert answer.header("test-fault") == "old-key-set"
-    assert answer.ok() == first and Joined(first, machine).versions == [1]
+    joined = Joined(answer.ok(), machine)
+    assert joined.versions == [1] and not joined.new_member
+    assert joined.credentials == first["credentials"]
     assert client.describe(domain).ok()["keyVersion"] == 2
     assert client.join(domain, machine).versions == [1, 2]
-    assert ask(client, domain, machine, "old-key-set", knownKeyVersion=2).ok() == first
+    for known in (1, 2):
+        old = ask(client, domain, machine, "old-key-set", knownKeyVersion=known).ok()
+        assert (old["keyVersion"], old["credentials"], old["encryptedKeys"]) == (1, [], None)
 
 
 def test_a_fault_that_there_is_not_is_refused(faulty, domain):

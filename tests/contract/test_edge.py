@@ -84,29 +84,48 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_http_2_is_agreed_on(own_gateway, version):
-    gateway = own_gateway("--tls-self-signed")
-    context = ssl.create_default_context(cafile=gateway.certificate)
-    context.minimum_version = context.maximum_version = version
+def http_2(gateway, context: ssl.SSLContext, method: bytes, path: bytes) -> list[tuple[int, bytes]]:
+    """The frames of the answer to one request, each with its type; `method` is a field of HPACK."""
     context.set_alpn_protocols(["h2", "http/1.1"])
     port = int(gateway.address.rsplit(":", 1)[1])
     raw = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)
     with context.wrap_socket(raw, server_hostname="localhost") as connection:
         assert connection.selected_alpn_protocol() == "h2"
-        path, authority = b"/healthz", gateway.address.encode()
-        fields = b"\x82\x87" + b"\x04" + bytes([len(path)]) + path
+        authority = gateway.address.encode()
+        fields = method + b"\x87" + b"\x04" + bytes([len(path)]) + path
         fields += b"\x01" + bytes([len(authority)]) + authority
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b""))
         connection.sendall(frame(1, 0x05, 1, fields))
         stream = connection.makefile("rb")
-        while True:
+        frames, is_open = [], True
+        while is_open:
             head = stream.read(9)
             payload = stream.read(int.from_bytes(head[:3], "big"))
-            if head[3] == 1:
-                break
-        # The first field, from the static table: ":status: 200".
-        assert payload[0] == 0x88
+            if head[5:] == bytes([0, 0, 0, 1]):
+                frames.append((head[3], payload))
+                is_open = not head[4] & 1
+        return frames
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_http_2_is_agreed_on(own_gateway, version):
+    gateway = own_gateway("--tls-self-signed")
+    context = ssl.create_default_context(cafile=gateway.certificate)
+    context.minimum_version = context.maximum_version = version
+    get = b"\x82"
+    (kind, fields), *body = http_2(gateway, context, get, b"/healthz")
+    # The first field, from the static table: ":status: 200".
+    assert kind == 1 and fields[0] == 0x88
+    assert b'"status":"ok"' in b"".join(payload for _, payload in body)
+
+
+def test_head_over_http_2_has_no_body(own_gateway):
+    gateway = own_gateway("--tls-self-signed", "--internal-listen", "127.0.0.1:0")
+    context = ssl.create_default_context(cafile=gateway.certificate)
+    # One answer is the component's, the other the gateway's own: a 404.
+    for path in (b"/healthz", b"/admin/v1/domains"):
+        frames = http_2(gateway, context, b"\x02\x04HEAD", path)
+        assert [kind for kind, payload in frames if kind == 1 or payload] == [1], path
 
 
 def test_a_changed_certificate_is_served_and_a_bad_one_is_not(own_gateway, tmp_path):

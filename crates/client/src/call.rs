@@ -55,7 +55,7 @@ pub struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
-    attempts: u32,
+    after_lost_answer: bool,
 }
 
 /// The request was not granted. The text is a sentence or two for people.
@@ -66,7 +66,7 @@ pub enum Failure {
     Refused {
         /// What the server answered.
         problem: Box<Problem>,
-        /// Whether the server may have acted on an earlier attempt whose answer was lost.
+        /// Whether the server may have acted on an earlier attempt, whose answer was lost.
         after_lost_answer: bool,
     },
     /// The server could not be reached, or did not answer in any attempt.
@@ -84,6 +84,8 @@ enum Attempt {
     Again {
         why: Failure,
         after: Option<Duration>,
+        /// Whether the server may have acted on it.
+        is_lost: bool,
     },
     Failed(Failure),
 }
@@ -127,12 +129,18 @@ impl Client {
     ) -> Result<Result<Answer, Failure>, E> {
         let retry = self.options.retry;
         let mut attempt = 1;
+        let mut after_lost_answer = false;
         loop {
-            match self.attempt(request()?, attempt) {
+            match self.attempt(request()?, after_lost_answer) {
                 Attempt::Granted(answer) => return Ok(Ok(answer)),
                 Attempt::Failed(failure) => return Ok(Err(failure)),
                 Attempt::Again { why, .. } if attempt >= retry.attempts => return Ok(Err(why)),
-                Attempt::Again { why, after } => {
+                Attempt::Again {
+                    why,
+                    after,
+                    is_lost,
+                } => {
+                    after_lost_answer |= is_lost;
                     let wait = retry.delay(attempt, after);
                     if let Some(notice) = &self.options.notice {
                         notice(&format!(
@@ -147,7 +155,7 @@ impl Client {
         }
     }
 
-    fn attempt(&self, mut request: Request<Option<String>>, attempt: u32) -> Attempt {
+    fn attempt(&self, mut request: Request<Option<String>>, after_lost_answer: bool) -> Attempt {
         let url = request.uri().to_string();
         let headers = request.headers_mut();
         headers.insert(
@@ -174,7 +182,7 @@ impl Client {
                 status: response.status(),
                 headers: std::mem::take(response.headers_mut()),
                 body,
-                attempts: attempt,
+                after_lost_answer,
             })
         });
         match read {
@@ -186,7 +194,11 @@ impl Client {
                 let why =
                     Failure::Unreachable(format!("{url} cannot be reached: {}.", cause(&error)));
                 if may_pass(&error) {
-                    Attempt::Again { why, after: None }
+                    Attempt::Again {
+                        why,
+                        after: None,
+                        is_lost: true,
+                    }
                 } else {
                     Attempt::Failed(why)
                 }
@@ -232,7 +244,7 @@ impl Answer {
     }
 }
 
-/// Sorts an answer. A client that asked too often may ask again if it has to wait no longer than
+/// Sorts an answer. A client that asked too often may ask again if it has to wait, and no longer than
 /// `max_delay`.
 fn judge(answer: Answer, max_delay: Duration) -> Attempt {
     let Answer { url, status, .. } = &answer;
@@ -252,7 +264,7 @@ fn judge(answer: Answer, max_delay: Duration) -> Attempt {
     let why = match problem {
         Some(problem) => Failure::Refused {
             problem: Box::new(problem),
-            after_lost_answer: answer.attempts > 1,
+            after_lost_answer: answer.after_lost_answer,
         },
         None if matches!(status, 502..=504) => {
             // What /healthz says of itself.
@@ -271,9 +283,15 @@ fn judge(answer: Answer, max_delay: Duration) -> Attempt {
         .header("retry-after")
         .and_then(|seconds| seconds.trim().parse().ok())
         .map(Duration::from_secs);
-    let soon = after.is_some_and(|after| !after.is_zero() && after <= max_delay);
-    if unavailable || matches!(status, 502..=504) || (status == 429 && soon) {
-        Attempt::Again { why, after }
+    // An attempt to which a proxy answers, or a server without its store, may have had its effect.
+    let is_lost = unavailable || matches!(status, 502..=504);
+    let is_soon = after.is_some_and(|after| !after.is_zero() && after <= max_delay);
+    if is_lost || (status == 429 && is_soon) {
+        Attempt::Again {
+            why,
+            after,
+            is_lost,
+        }
     } else {
         Attempt::Failed(why)
     }
@@ -316,7 +334,7 @@ mod tests {
                 (header::RETRY_AFTER, "7".parse().unwrap()),
             ]),
             body: body.as_bytes().to_vec(),
-            attempts: 2,
+            after_lost_answer: true,
         }
     }
 
@@ -353,6 +371,7 @@ mod tests {
                 Attempt::Again {
                     why: Failure::Unreachable(_),
                     after,
+                    is_lost: true,
                 } => assert_eq!(after, Some(Duration::from_secs(7))),
                 _ => panic!("{status}"),
             }
@@ -376,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn every_refusal_but_one_is_final() {
+    fn refusals_are_final_but_for_an_unavailable_store() {
         for error in ErrorName::ALL {
             let unavailable = *error == ErrorName::StoreUnavailable;
             match problem(*error, SHORT) {
@@ -401,8 +420,24 @@ mod tests {
     fn who_asked_too_often_asks_again_if_that_is_soon() {
         let seven = Duration::from_secs(7);
         match problem(ErrorName::RateLimited, seven) {
-            Attempt::Again { after, .. } => assert_eq!(after, Some(seven)),
+            Attempt::Again { after, is_lost, .. } => {
+                assert_eq!(after, Some(seven));
+                assert!(!is_lost, "it had no effect");
+            }
             _ => panic!(),
+        }
+        for wait in [None, Some("0"), Some("8")] {
+            let mut answer = answer(429, "");
+            answer.headers.remove(header::RETRY_AFTER);
+            if let Some(wait) = wait {
+                answer
+                    .headers
+                    .insert(header::RETRY_AFTER, wait.parse().unwrap());
+            }
+            assert!(
+                matches!(judge(answer, seven), Attempt::Failed(_)),
+                "{wait:?}"
+            );
         }
     }
 }

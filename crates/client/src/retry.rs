@@ -6,8 +6,8 @@ use getrandom::rand_core::{Rng as _, UnwrapErr};
 
 /// How often and when a request is retried.
 ///
-/// Retries follow network errors and HTTP 502, 503 and 504; and 429 if the server asks for no longer wait
-/// than `max_delay`. The wait before attempt n is random,
+/// Retries follow network errors and HTTP 502, 503 and 504; and 429 if the server asks for a wait
+/// with Retry-After that is not longer than `max_delay`. The wait before attempt n is random,
 /// from zero to `base_delay` times 2^(n-2). It is at least what the server asks for with
 /// Retry-After, and at most `max_delay`.
 #[derive(Debug, Clone, Copy)]

@@ -130,12 +130,13 @@ impl Device {
         let known = held
             .as_ref()
             .filter(|_| options.update)
-            .and_then(Membership::newest_version);
+            .and_then(Membership::known_version);
         let mut answer = self.register(url, &identity, held.as_ref(), known)?;
         let mut credentials = Vec::new();
         if let (Some(known), Some(held)) = (known, &held) {
             if continues(&answer, held, known) {
-                credentials.clone_from(&held.credentials);
+                let is_known = |held: &&HeldCredential| held.credential.key_version <= known;
+                credentials.extend(held.credentials.iter().filter(is_known).cloned());
             } else {
                 // The stored versions are of an earlier domain with the same name.
                 answer = self.register(url, &identity, Some(held), None)?;
@@ -147,7 +148,7 @@ impl Device {
             let later = later_versions(held, &credentials);
             warnings.extend(later.iter().map(|held| {
                 let version = held.credential.key_version;
-                format!("version {version}: the server no longer has it")
+                format!("version {version}: the server's answer does not have it")
             }));
             credentials.extend(later);
         }
@@ -181,6 +182,7 @@ impl Device {
                 .map(|der| base64url::encode_standard(der))
                 .collect(),
             credentials,
+            server_key_version: Some(answer.key_version),
         };
         self.state.save(url, &membership)?;
         Ok(Joined {
@@ -228,6 +230,7 @@ impl Device {
                     registered_at: registered_at.map(str::to_owned),
                     ca_certificates: Vec::new(),
                     credentials: Vec::new(),
+                    server_key_version: None,
                 },
             )?;
         }
@@ -425,19 +428,21 @@ fn continues(answer: &RegisterResponse, held: &Membership, known: u64) -> bool {
             .is_none_or(|credential| credential.key_version == known + 1)
 }
 
-/// What `held` has after the last of `credentials`, if that is the same key there: the server then
+/// What `held` has after the last of `credentials`, if both have a key in common: the server then
 /// answered as it was before, perhaps from a restored copy, and what these keys open would be lost
 /// without them. Otherwise the domain is another one of the same name.
 fn later_versions(held: &Membership, credentials: &[HeldCredential]) -> Vec<HeldCredential> {
-    let Some(last) = credentials.last() else {
-        return Vec::new();
+    let version = |held: &HeldCredential| held.credential.key_version;
+    let is_same = |held: &HeldCredential| {
+        let mut credentials = credentials.iter();
+        credentials.any(|one| version(one) == version(held) && one.private_key == held.private_key)
     };
-    let version = last.credential.key_version;
-    let mut held = held.credentials.iter();
-    match held.find(|held| held.credential.key_version == version) {
-        Some(same) if same.private_key == last.private_key => held.cloned().collect(),
-        _ => Vec::new(),
+    if !held.credentials.iter().any(is_same) {
+        return Vec::new();
     }
+    let last = credentials.last().map_or(0, version);
+    let later = held.credentials.iter().filter(|held| version(held) > last);
+    later.cloned().collect()
 }
 
 fn cannot_sign(error: &SignError) -> DeviceError {

@@ -33,6 +33,9 @@ pub struct Membership {
     pub ca_certificates: Vec<String>,
     /// The credentials, by ascending version.
     pub credentials: Vec<HeldCredential>,
+    /// The newest version that the server last said it has: credentials of later ones may be kept.
+    #[serde(default)]
+    pub server_key_version: Option<u64>,
 }
 
 /// A domain credential with its private key.
@@ -52,6 +55,13 @@ impl Membership {
             .iter()
             .map(|held| held.credential.key_version)
             .collect()
+    }
+
+    /// The newest stored version that the server is known to have too.
+    pub fn known_version(&self) -> Option<u64> {
+        let of_server = self.server_key_version.unwrap_or(u64::MAX);
+        let versions = self.key_versions();
+        versions.into_iter().rfind(|version| *version <= of_server)
     }
 
     /// The newest stored version.

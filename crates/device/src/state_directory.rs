@@ -287,6 +287,7 @@ mod tests {
             registered_at: None,
             ca_certificates: Vec::new(),
             credentials: Vec::new(),
+            server_key_version: None,
         }
     }
 

@@ -22,7 +22,7 @@ import {
 } from "./errors.js";
 import { RETRY, type Sending, send } from "./http.js";
 import { JweFault, jweHeader, open as openJwe, sign } from "./jose.js";
-import { type Identity, type KeyType, createIdentity } from "./keys.js";
+import { type Identity, type KeyType, createIdentity, fits } from "./keys.js";
 import type {
   CallOptions,
   DeviceOptions,
@@ -82,13 +82,12 @@ export class Device {
   private async joinAt(url: DomainUrl, options: JoinOptions): Promise<Joined> {
     const identity = await this.identity();
     const held = await this.kept(this.storage.membership(url.href));
-    const newest = held?.credentials[held.credentials.length - 1]?.keyVersion;
-    const known = options.update === true ? newest : undefined;
+    const known = options.update === true ? knownVersion(held) : undefined;
     let answer = await this.register(url, identity, held, known, options);
     let kept: HeldCredential[] = [];
     if (known !== undefined && held !== undefined) {
       if (continues(answer, held, known)) {
-        kept = held.credentials;
+        kept = held.credentials.filter(({ keyVersion }) => keyVersion <= known);
       } else {
         // What is held is of an earlier domain with the same name.
         answer = await this.register(url, identity, held, undefined, options);
@@ -112,6 +111,10 @@ export class Device {
       }
       warnings.push(...(await this.dateFaults(credential)));
     }
+    for (const later of await laterVersions(held, all)) {
+      all.push(later);
+      warnings.push(`version ${later.keyVersion}: the server's answer does not have it`);
+    }
     const membership: Membership = {
       url: url.href,
       domain: url.domain,
@@ -119,6 +122,7 @@ export class Device {
       registeredAt: answer.registeredAt,
       caCertificates: anchors,
       credentials: all,
+      serverKeyVersion: answer.keyVersion,
     };
     await this.kept(this.storage.putMembership(membership));
     return { machineGuid: identity.guid, newMember: answer.newMember, membership, warnings };
@@ -387,6 +391,36 @@ function trusted(pem: string): string[] {
     }
   }
   throw new UsageError("trustedCa has no certificates in PEM, or malformed ones.");
+}
+
+/** The newest version that is held and that the server is known to have too. */
+function knownVersion(held: Membership | undefined): number | undefined {
+  const ofServer = held?.serverKeyVersion ?? Infinity;
+  const known = held?.credentials.filter(({ keyVersion }) => keyVersion <= ofServer) ?? [];
+  return known[known.length - 1]?.keyVersion;
+}
+
+/**
+ * What `held` has after the last of `checked`, if both have a key in common: the server then answered as
+ * it was before, perhaps from a restored copy, and what these keys open would be lost without them.
+ * Otherwise the domain is another one of the same name.
+ */
+async function laterVersions(
+  held: Membership | undefined,
+  checked: HeldCredential[],
+): Promise<HeldCredential[]> {
+  const last = checked[checked.length - 1]?.keyVersion ?? 0;
+  const later = held?.credentials.filter(({ keyVersion }) => keyVersion > last) ?? [];
+  if (later.length === 0) {
+    return [];
+  }
+  for (const { keyVersion, privateKey } of held!.credentials) {
+    const other = checked.find((one) => one.keyVersion === keyVersion);
+    if (other !== undefined && (await fits(privateKey, Chain.parse(other.x5c).key))) {
+      return later;
+    }
+  }
+  return [];
 }
 
 /**

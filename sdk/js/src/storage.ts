@@ -45,6 +45,8 @@ export interface Membership {
   caCertificates: string[];
   /** By ascending version. */
   credentials: HeldCredential[];
+  /** The newest version that the server last said it has: later ones may be kept. */
+  serverKeyVersion?: number;
 }
 
 /**

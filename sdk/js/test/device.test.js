@@ -108,6 +108,43 @@ describe("joining", () => {
     assert.notEqual(one, another);
   });
 
+  for (const update of [false, true]) {
+    test(`later versions stay when the server has an older state (update: ${update})`, async () => {
+      const faults = [];
+      const proxy = await faultyProxy(gateway.origin, faults);
+      try {
+        const url = gateway.newDomain().replace(gateway.origin, proxy.origin);
+        const [device, leaver] = [newDevice(), newDevice()];
+        await device.join(url);
+        const old = { ...JSON.parse(proxy.answers[0]), newMember: false };
+        await leaver.join(url);
+        await leaver.leave(url);
+        const before = await device.join(url, { update });
+        assert.deepEqual(versions(before.membership), [1, 2]);
+
+        const answer = (body) => ({
+          status: 200,
+          headers: { "Content-Type": "application/json" },
+          body: JSON.stringify(body),
+        });
+        faults.push(...(update ? [answer({ ...old, credentials: [], encryptedKeys: null })] : []));
+        faults.push(answer(old));
+        const { membership, warnings } = await device.join(url, { update });
+        assert.deepEqual(membership.credentials, before.membership.credentials);
+        assert.deepEqual(warnings, ["version 2: the server's answer does not have it"]);
+
+        // What the server has after that is asked for again.
+        const after = await device.join(url, { update: true });
+        assert.deepEqual(versions(after.membership), [1, 2]);
+        assert.deepEqual(after.warnings, []);
+        assert.deepEqual((await device.verify(url))[0].faults, []);
+        assert.deepEqual(versions(JSON.parse(proxy.answers[proxy.answers.length - 1])), [2]);
+      } finally {
+        await proxy.stop();
+      }
+    });
+  }
+
   test("at the same time, with one storage, is one machine", async () => {
     const device = newDevice();
     const urls = [gateway.newDomain(), gateway.newDomain(), gateway.newDomain()];

@@ -123,6 +123,7 @@ export async function serve(handler) {
 /**
  * A proxy before `origin`. While `faults` has any, a request gets the first of them and takes it away: an
  * answer `{ status, headers, body }`, `"reset"`, or `"lost"`, where the server acts and the answer is lost.
+ * `answers` are the texts of the server's own answers that it passed on.
  */
 export async function faultyProxy(origin, faults) {
   const proxy = await serve(async (request, body, response) => {
@@ -148,9 +149,11 @@ export async function faultyProxy(origin, faults) {
       request.socket.destroy();
       return;
     }
+    proxy.answers.push(text);
     response.writeHead(answer.status, { "Content-Type": answer.headers.get("content-type") });
     response.end(text);
   });
   proxy.requests = 0;
+  proxy.answers = [];
   return proxy;
 }

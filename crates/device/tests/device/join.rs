@@ -126,23 +126,39 @@ fn an_update_of_a_domain_that_was_created_again_within_a_second_takes_everything
 fn later_versions_are_kept_when_the_server_has_an_older_state() {
     for options in [JoinOptions::default(), UPDATE] {
         let setup = Setup::new(1);
-        for _ in 0..3 {
+        let other = tempfile::tempdir().unwrap();
+        let other = device(&other, 1);
+        let join = || setup.device.join(&setup.url, options).unwrap();
+        for _ in 0..4 {
             setup.server.state().rollover = true;
-            setup.join();
+            join();
         }
         let keys = private_keys(&setup);
         setup.server.state().keys.truncate(1);
-        let joined = setup.device.join(&setup.url, options).unwrap();
-        assert_eq!(joined.membership.key_versions(), [1, 2, 3]);
-        assert_eq!(joined.warnings.len(), 2, "{:?}", joined.warnings);
-        assert!(joined.warnings[0].contains("version 2: the server no longer has it"));
+        let joined = join();
+        assert_eq!(joined.membership.key_versions(), [1, 2, 3, 4]);
+        assert_eq!(joined.warnings.len(), 3, "{:?}", joined.warnings);
+        let warning = "version 2: the server's answer does not have it";
+        assert_eq!(joined.warnings[0], warning);
         assert_eq!(private_keys(&setup), keys);
-        assert_eq!(setup.verified(), [1, 2, 3]);
+        assert_eq!(setup.verified(), [1, 2, 3, 4]);
 
-        // Where the server makes a version again, that is the one.
-        setup.server.state().rollover = true;
-        assert_eq!(setup.join(), [1, 2]);
-        assert_ne!(private_keys(&setup)[1], keys[1]);
+        // What the server makes again takes the place of what it had.
+        for newest in 2..=4 {
+            setup.server.state().rollover = true;
+            if newest == 3 {
+                // The device does not ask between this one and the next.
+                other.join(&setup.url, JoinOptions::default()).unwrap();
+                continue;
+            }
+            assert_eq!(join().membership.key_versions(), [1, 2, 3, 4]);
+            let now = private_keys(&setup);
+            for (version, (now, before)) in (1..).zip(now.iter().zip(&keys)) {
+                let is_made_again = version > 1 && version <= newest;
+                assert_eq!(now != before, is_made_again, "{version} of {newest}");
+            }
+        }
+        assert_eq!(setup.verified(), [1, 2, 3, 4]);
     }
 }
 

@@ -27,9 +27,11 @@ fn the_documented_flags_are_those_there_are() {
         let names = argument.get_value_names().filter(|_| takes_value);
         let names = names.unwrap_or_default().iter();
         let value: String = names.map(|name| format!(" {name}")).collect();
-        let mut values: Vec<_> = argument
-            .get_possible_values()
-            .iter()
+        // In the environment such a flag takes a value.
+        let has_value = takes_value || argument.get_env().is_some();
+        let possible = argument.get_possible_values();
+        let possible = possible.iter().filter(|_| has_value);
+        let mut values: Vec<_> = possible
             .map(|value| format!("`{}`", value.get_name()))
             .collect();
         for default in argument.get_default_values() {
