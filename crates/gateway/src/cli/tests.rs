@@ -1,8 +1,16 @@
+use anonymous_domains_testkit::examples_amiss;
+
 use super::*;
 
 #[test]
 fn the_command_line_is_consistent() {
     CommandLine::command().debug_assert();
+}
+
+#[test]
+fn the_examples_of_the_help_are_true() {
+    let amiss = examples_amiss(&CommandLine::command(), &[]);
+    assert!(amiss.is_empty(), "{}", amiss.join("\n"));
 }
 
 const PAGE: &str = concat!(
