@@ -184,7 +184,7 @@ impl Client {
             }
             Err(error) => {
                 let why =
-                    Failure::Unreachable(format!("{url} cannot be reached: {}.", cause(&error)));
+                    Failure::Unreachable(format!("{url} cannot be reached: {}", cause(&error)));
                 if may_pass(&error) {
                     Attempt::Again { why, after: None }
                 } else {
@@ -291,14 +291,38 @@ fn may_pass(error: &ureq::Error) -> bool {
     }
 }
 
-/// The cause, for people.
+/// The cause and what to do, for people.
 fn cause(error: &ureq::Error) -> String {
-    match error {
+    let text = match error {
         ureq::Error::Io(error) => error.to_string(),
-        ureq::Error::ConnectionFailed => "nothing listens there".to_owned(),
-        ureq::Error::HostNotFound => "there is no host with that name".to_owned(),
         error => error.to_string(),
-    }
+    };
+    let is_refused = match error {
+        ureq::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+        error => matches!(error, ureq::Error::ConnectionFailed),
+    };
+    // What TLS found is in the text alone.
+    let advice = match error {
+        _ if is_refused => {
+            return "nothing listens there. Is the server running, and is this its port?"
+                .to_owned();
+        }
+        ureq::Error::HostNotFound => {
+            return "there is no host with that name. Check the URL.".to_owned();
+        }
+        ureq::Error::Timeout(_) => return format!("there was no answer in time ({text})."),
+        ureq::Error::Protocol(_) => " Is this its port, or does it want https://?",
+        _ if text.contains("InvalidContentType") => " Is this its port, or does it want http://?",
+        _ if text.contains("UnknownIssuer") => {
+            " If it has a CA of its own, name that CA's certificate with --tls-ca-file."
+        }
+        _ if text.contains("CaUsedAsEndEntity") => {
+            " The server has a CA's certificate as its own: it needs one without CA:TRUE."
+        }
+        _ if text.starts_with("failed to lookup") => " Check the URL.",
+        _ => "",
+    };
+    format!("{text}.{advice}")
 }
 
 #[cfg(test)]

@@ -255,7 +255,7 @@ impl Device {
         match self.state.membership(url)? {
             Some(membership) => Ok(vec![membership]),
             None => Err(DeviceError::Local(format!(
-                "This device holds nothing of {url}."
+                "This device holds nothing of {url}: domain-device show lists its domains."
             ))),
         }
     }

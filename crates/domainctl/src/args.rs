@@ -62,7 +62,12 @@ pub struct Arguments {
     pub token_file: Option<PathBuf>,
 
     /// Trust these CA certificates (PEM) for https, instead of the public ones
-    #[arg(long, global = true, value_name = "FILE", alias = "tls-ca-file")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        visible_alias = "tls-ca-file"
+    )]
     pub ca_file: Option<PathBuf>,
 
     /// Print one JSON object instead of text

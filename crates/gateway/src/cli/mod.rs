@@ -2,6 +2,7 @@
 
 mod config_file;
 mod limits;
+mod mistakes;
 mod store;
 mod tls;
 mod units;
@@ -27,7 +28,7 @@ use config_file::ConfigFile;
 pub use limits::LimitArguments;
 pub use store::StoreArguments;
 pub use tls::{TlsArguments, TlsSource};
-use units::{duration, size};
+use units::{address, duration, size};
 pub use watching::WatchArguments;
 
 /// Serves the Anonymous Domains component over HTTP, with its tables in a SQLite file, a
@@ -132,7 +133,7 @@ pub struct Arguments {
 
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, env = "ANONYMOUS_DOMAINS_LISTEN", value_name = "ADDR:PORT")]
-    #[arg(default_value = "127.0.0.1:3000")]
+    #[arg(default_value = "127.0.0.1:3000", value_parser = address)]
     pub listen: SocketAddr,
 
     /// TLS
@@ -269,7 +270,8 @@ impl Arguments {
     ) -> Result<(Action, Self), Unusable> {
         let mut words: Vec<OsString> = words.into_iter().map(Into::into).collect();
         let mut command = CommandLine::command();
-        let matches = command.try_get_matches_from_mut(&words)?;
+        let matches = command.try_get_matches_from_mut(&words);
+        let matches = matches.map_err(mistakes::explained)?;
         let (given, flags_begin) = match matches.subcommand() {
             Some((_, given)) => (given, 2),
             None => (&matches, 1),
