@@ -393,14 +393,13 @@ def at_a_terminal(command: list[str], **environment: str) -> str:
 
 def test_the_log_has_colours_only_at_a_terminal(programs, tmp_path, monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
-    # A store with which nothing starts, and that is logged.
-    (tmp_path / "store.db").write_text("no database, but a text that is long enough\n")
-    component = ["--component", str(programs.component)]
-    command = [str(programs.gateway), "--listen", "127.0.0.1:0", "--state", str(tmp_path), *component]
+    # It logs which settings it has, and then finds no component.
+    command = [str(programs.gateway), "--listen", "127.0.0.1:0", "--state", str(tmp_path / "state")]
+    command += ["--component", str(tmp_path / "nowhere")]
     for environment in ({}, {"NO_COLOR": ""}):
-        assert "\x1b[31mERROR\x1b[0m" in at_a_terminal(command, **environment)
+        assert "\x1b[32m INFO\x1b[0m" in at_a_terminal(command, **environment)
     for environment in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         told = at_a_terminal(command, **environment)
-        assert "ERROR" in told and "\x1b" not in told, told
+        assert "INFO" in told and "\x1b" not in told, told
     piped = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert "ERROR" in piped.stderr and "\x1b" not in piped.stderr
+    assert "INFO" in piped.stderr and "\x1b" not in piped.stderr

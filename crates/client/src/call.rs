@@ -1,6 +1,6 @@
 //! Requests, one at a time, with safe retries.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use anonymous_domains_protocol::{
     problem::{ErrorName, Problem},
@@ -13,7 +13,13 @@ use ureq::{
     tls::{Certificate, RootCerts, TlsConfig},
 };
 
-use crate::{retry::RetryPolicy, text::printable, token::Token, trace};
+use crate::{
+    cause::{cause, may_pass},
+    retry::RetryPolicy,
+    text::printable,
+    token::Token,
+    trace,
+};
 
 /// The largest answer that is read, in bytes: thousands of key versions.
 const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
@@ -275,54 +281,6 @@ fn judge(answer: Answer) -> Attempt {
     } else {
         Attempt::Failed(why)
     }
-}
-
-/// Whether a retry may succeed: after errors of the network, but not of TLS or this program.
-fn may_pass(error: &ureq::Error) -> bool {
-    match error {
-        // rustls reports a certificate that is not trusted as invalid data.
-        ureq::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
-        ureq::Error::Timeout(_)
-        | ureq::Error::HostNotFound
-        | ureq::Error::ConnectionFailed
-        | ureq::Error::BodyStalled
-        | ureq::Error::Protocol(_) => true,
-        _ => false,
-    }
-}
-
-/// The cause and what to do, for people.
-fn cause(error: &ureq::Error) -> String {
-    let text = match error {
-        ureq::Error::Io(error) => error.to_string(),
-        error => error.to_string(),
-    };
-    let is_refused = match error {
-        ureq::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
-        error => matches!(error, ureq::Error::ConnectionFailed),
-    };
-    // What TLS found is in the text alone.
-    let advice = match error {
-        _ if is_refused => {
-            return "nothing listens there. Is the server running, and is this its port?"
-                .to_owned();
-        }
-        ureq::Error::HostNotFound => {
-            return "there is no host with that name. Check the URL.".to_owned();
-        }
-        ureq::Error::Timeout(_) => return format!("there was no answer in time ({text})."),
-        ureq::Error::Protocol(_) => " Is this its port, or does it want https://?",
-        _ if text.contains("InvalidContentType") => " Is this its port, or does it want http://?",
-        _ if text.contains("UnknownIssuer") => {
-            " If it has a CA of its own, name that CA's certificate with --tls-ca-file."
-        }
-        _ if text.contains("CaUsedAsEndEntity") => {
-            " The server has a CA's certificate as its own: it needs one without CA:TRUE."
-        }
-        _ if text.starts_with("failed to lookup") => " Check the URL.",
-        _ => "",
-    };
-    format!("{text}.{advice}")
 }
 
 #[cfg(test)]

@@ -56,3 +56,33 @@ fn check_watching(watching: &WatchArguments) -> anyhow::Result<()> {
     };
     opened.with_context(|| format!("cannot write the audit log {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_operators_watch_is_checked_and_not_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("audit.log");
+        let check = |log: &Path, endpoint: &str| {
+            let (log, endpoint) = (log.display(), endpoint.to_owned());
+            let words = [
+                format!("--audit-log={log}"),
+                format!("--otlp-endpoint={endpoint}"),
+            ];
+            let words = ["gateway".to_owned()].into_iter().chain(words);
+            let (_, arguments) = Arguments::from_words(words).unwrap();
+            check_watching(&arguments.watching).map_err(|error| error.to_string())
+        };
+        let endpoint = "http://localhost:4318";
+        check(&log, endpoint).unwrap();
+        assert!(!log.exists());
+        let told = check(&directory.path().join("nowhere/audit.log"), endpoint).unwrap_err();
+        assert!(told.starts_with("cannot write the audit log "), "{told}");
+        let told = check(directory.path(), endpoint).unwrap_err();
+        assert!(told.starts_with("cannot write the audit log "), "{told}");
+        let told = check(&log, "nonsense").unwrap_err();
+        assert!(told.contains("such as http://localhost:4318"), "{told}");
+    }
+}

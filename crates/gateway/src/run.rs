@@ -305,4 +305,18 @@ mod tests {
         let builder = builder(&arguments, Settings::default()).unwrap();
         assert_eq!(format!("{builder:?}"), format!("{:?}", Domains::builder()));
     }
+
+    #[test]
+    fn an_address_in_use_is_told_with_what_may_use_it() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 3000));
+        let told = cannot_listen(address, &ErrorKind::AddrInUse.into()).to_string();
+        assert!(
+            told.starts_with("cannot listen on 127.0.0.1:3000: "),
+            "{told}"
+        );
+        assert!(
+            told.ends_with("; another program does, perhaps another gateway"),
+            "{told}"
+        );
+    }
 }

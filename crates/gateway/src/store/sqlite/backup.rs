@@ -112,9 +112,13 @@ pub fn backup(from: &Path, to: &Path, watch: Watch<'_>) -> Result<Backup, Backup
         return Err(BackupError::ReadOnlyCopy(to.to_owned()));
     }
     let copy = copy.map_err(file("cannot write there"))?;
-    watched(copy.path(), from, watch, || write(from, copy.path()))?;
-    watch(Step::Checking);
-    let keys = check(copy.path())?;
+    let copying = || Step::Copying {
+        bytes: length(copy.path()),
+        // What is only in the log yet is little beside it.
+        of: length(from),
+    };
+    watched(watch, copying, || write(from, copy.path()))?;
+    let keys = watched(watch, || Step::Checking, || check(copy.path()))?;
     let synced = File::open(copy.path()).and_then(|file| {
         file.sync_all()?;
         file.metadata()
@@ -131,23 +135,24 @@ pub fn backup(from: &Path, to: &Path, watch: Watch<'_>) -> Result<Backup, Backup
     Ok(Backup { keys, bytes })
 }
 
-/// Does `copying`, and tells meanwhile how long the copy is.
-fn watched<T>(copy: &Path, from: &Path, watch: Watch<'_>, copying: impl FnOnce() -> T) -> T {
-    let length = |path: &Path| path.metadata().map_or(0, |file| file.len());
-    // What is only in the log yet is little beside it.
-    let of = length(from);
+/// Does something, and tells meanwhile which step it is.
+fn watched<T>(watch: Watch<'_>, step: impl Fn() -> Step + Send, work: impl FnOnce() -> T) -> T {
     let (working, is_done) = mpsc::channel::<()>();
     thread::scope(|scope| {
         scope.spawn(move || {
             while is_done.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                let bytes = length(copy);
-                watch(Step::Copying { bytes, of });
+                watch(step());
             }
         });
-        let result = copying();
+        let result = work();
         drop(working);
         result
     })
+}
+
+/// The length of a file in bytes, as far as it can be known.
+fn length(path: &Path) -> u64 {
+    path.metadata().map_or(0, |file| file.len())
 }
 
 /// Whether something was not done because of a read-only file system.
