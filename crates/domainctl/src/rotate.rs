@@ -10,25 +10,27 @@ use crate::{
     args::Domains,
     certificate::{self, Role},
     progress::part,
-    report::{Report, Stop},
+    report::{Report, Stop, many},
 };
 
 /// `key-encryption-key reseal`.
 pub fn reseal(admin: &Admin, report: &Report) -> Result<(), Stop> {
     let line = Progress::start(report.is_json());
-    let mut total = None;
-    let done = admin.reseal(|progress| {
-        // How many there are is known from the first page on, as far as that came.
-        let total = *total.get_or_insert(progress.remaining);
-        let done = total.saturating_sub(progress.remaining);
-        line.show(|| part(done, Some(total), "domain"));
+    let done = admin.reseal(|so_far| {
+        line.show(|| {
+            let remaining = many(so_far.remaining, "domain");
+            format!(
+                "{remaining} to go, {} resealed",
+                many(so_far.resealed, "key")
+            )
+        });
     });
     drop(line);
     let done = done?;
     report.say(
         &format!(
-            "resealed {} keys; nothing remains, and the server needs its first key-encryption key alone",
-            done.resealed
+            "resealed {}; nothing remains, and the server needs its first key-encryption key alone",
+            many(done.resealed, "key")
         ),
         json!({ "resealed": done.resealed, "remaining": done.remaining }),
     )
@@ -64,7 +66,11 @@ pub fn reissue(admin: &Admin, domains: &Domains, report: &Report) -> Result<(), 
     }
     drop(line);
     report.say(
-        &format!("reissued {reissued} certificates of {looked_at} domains"),
+        &format!(
+            "reissued {} of {}",
+            many(reissued, "certificate"),
+            many(looked_at, "domain")
+        ),
         json!({ "domains": looked_at, "reissued": reissued }),
     )
 }
