@@ -1,7 +1,10 @@
 """What an operator can watch: metrics, readiness, request ids, the audit log, traces, the log."""
 
+import contextlib
 import hashlib
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -371,3 +374,32 @@ def test_a_join_is_one_trace(own_gateway, domain, monkeypatch):
 
     until(logged, "the log does not have the trace's id")
     collector.shutdown()
+
+
+def at_a_terminal(command: list[str], **environment: str) -> str:
+    """What a command writes to a terminal, which its standard error is."""
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"TERM": "xterm"} | environment
+    with subprocess.Popen(command, stderr=theirs, env=environment):
+        os.close(theirs)
+        written = b""
+        # Once nobody has the other end, reading is an error.
+        with contextlib.suppress(OSError):
+            while more := os.read(ours, 4096):
+                written += more
+    os.close(ours)
+    return written.decode()
+
+
+def test_the_log_has_colours_only_at_a_terminal(programs, tmp_path, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    # It logs which settings it has, and then finds no component.
+    command = [str(programs.gateway), "--listen", "127.0.0.1:0", "--state", str(tmp_path / "state")]
+    command += ["--component", str(tmp_path / "nowhere")]
+    for environment in ({}, {"NO_COLOR": ""}):
+        assert "\x1b[32m INFO\x1b[0m" in at_a_terminal(command, **environment)
+    for environment in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        told = at_a_terminal(command, **environment)
+        assert "INFO" in told and "\x1b" not in told, told
+    piped = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert "INFO" in piped.stderr and "\x1b" not in piped.stderr

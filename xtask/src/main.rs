@@ -36,7 +36,13 @@ use workspace::Workspace;
 ///
 /// New here? Run `cargo xtask demo`, then `cargo xtask serve`.
 #[derive(Parser)]
-#[command(bin_name = "cargo xtask")]
+#[command(
+    bin_name = "cargo xtask",
+    after_help = "Examples:\n  \
+    cargo xtask demo\n  \
+    cargo xtask serve\n  \
+    cargo xtask test --install"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Task,
@@ -51,6 +57,7 @@ enum Task {
     ///
     /// Serves on a free port, in a temporary directory that is removed at the end. Each step prints
     /// the device's command, what went over the wire, and what the command says.
+    #[command(after_help = "Examples:\n  cargo xtask demo\n  cargo xtask demo --browser")]
     #[command(verbatim_doc_comment)]
     Demo {
         /// Serve the console and a page of three devices instead, to try it in a browser
@@ -62,7 +69,7 @@ enum Task {
     /// Listens on 127.0.0.1:3000 unless the gateway's own `--listen` says otherwise.
     #[command(after_help = "Examples:\n  cargo xtask serve\n  \
         cargo xtask serve -- --listen 127.0.0.1:8080 --state /tmp/state\n  \
-        cargo xtask serve -- --help    the gateway's own options")]
+        cargo xtask serve -- --help    # the gateway's own options")]
     Serve {
         /// Arguments for the gateway
         #[arg(last = true, value_name = "GATEWAY ARGS")]
@@ -78,10 +85,7 @@ enum Task {
         override_usage = "cargo xtask stress [STRESS ARGS]",
         after_help = "Examples:\n  \
         cargo xtask stress\n  \
-        cargo xtask stress --url http://127.0.0.1:3000 --admin-token-file state/admin-token\n  \
-        cargo xtask stress --kill 100\n  \
-        cargo xtask stress --failover 10\n  \
-        cargo xtask stress --help    its own options"
+        cargo xtask stress --help    # its own options, and more examples"
     )]
     Stress {
         /// Arguments for the stress test
@@ -100,9 +104,7 @@ enum Task {
         override_usage = "cargo xtask soak [SOAK ARGS]",
         after_help = "Examples:\n  \
         cargo xtask soak\n  \
-        cargo xtask soak --minutes 10 --gateway PROGRAM --component FILE\n  \
-        cargo xtask soak --write docs/security.md\n  \
-        cargo xtask soak --help    its own options"
+        cargo xtask soak --help    # its own options, and more examples"
     )]
     Soak {
         /// Arguments for the soak
@@ -121,9 +123,7 @@ enum Task {
         override_usage = "cargo xtask siege [SIEGE ARGS]",
         after_help = "Examples:\n  \
         cargo xtask siege\n  \
-        cargo xtask siege smuggling h2-rapid-reset --seconds 10\n  \
-        cargo xtask siege --write docs/security.md\n  \
-        cargo xtask siege --help    its own options"
+        cargo xtask siege --help    # its own options, and more examples"
     )]
     Siege {
         /// Arguments for the siege
@@ -142,9 +142,7 @@ enum Task {
         override_usage = "cargo xtask bench [BENCH ARGS]",
         after_help = "Examples:\n  \
         cargo xtask bench\n  \
-        cargo xtask bench --spin ~/bin/spin    Spin 4.1 or later too\n  \
-        cargo xtask bench --only steady --quick\n  \
-        cargo xtask bench --help    its own options"
+        cargo xtask bench --help    # its own options, and more examples"
     )]
     Bench {
         /// Arguments for the bench
@@ -161,6 +159,7 @@ enum Task {
     /// component's builds and their sizes; the builds of the checks of stores and of cryptography;
     /// all Rust tests (the end-to-end tests run the real components in the real gateway); and the
     /// black-box contract tests in Python, with each build.
+    #[command(after_help = "Examples:\n  cargo xtask test --install\n  cargo xtask test --quick")]
     #[command(verbatim_doc_comment)]
     Test {
         /// Leave out clippy and the documentation
@@ -173,8 +172,9 @@ enum Task {
     /// docs/internals/simulation.md says what is simulated.
     #[command(
         disable_help_flag = true,
-        after_help = "Examples:\n  cargo xtask simulate --schedules 1000000 --seed 2\n  \
-            cargo xtask simulate --help    the simulation's own options"
+        after_help = "Examples:\n  \
+        cargo xtask simulate\n  \
+        cargo xtask simulate --help    # its own options, and more examples"
     )]
     Simulate {
         /// Arguments for the simulation
@@ -207,6 +207,9 @@ enum Task {
     ///
     /// Each patch in crates/simulation/mutants names the guarantee that it breaks. Those that are
     /// caught are recorded there, in caught.txt: commit it.
+    #[command(after_help = "Examples:\n  \
+        cargo xtask mutants\n  \
+        cargo xtask mutants any-owner any-split")]
     Mutants {
         /// Patches to try, without `.patch`; all by default
         #[arg(value_name = "NAME")]
@@ -214,23 +217,30 @@ enum Task {
     },
     /// Builds the component for wasm32-wasip2: with WASI 0.3, with WASI 0.3 and wide arithmetic, and
     /// with WASI 0.2; prints the paths, sizes and interfaces
+    #[command(after_help = "Examples:\n  cargo xtask component")]
     #[command(verbatim_doc_comment)]
     Component,
     /// Builds the component that tells whether a host's store is safe: with WASI 0.3, and with WASI
     /// 0.2; prints the paths, sizes and interfaces
     ///
     /// crates/store-check/README.md says how to run it.
+    #[command(after_help = "Examples:\n  cargo xtask store-check")]
     StoreCheck,
     /// Builds the program that does P-256, RSA and AES-256-GCM in WebAssembly: with 32-bit limbs, and with
     /// wide arithmetic; prints the paths, sizes and interfaces
     ///
     /// crates/bench/tests/crypto runs it.
+    #[command(after_help = "Examples:\n  cargo xtask crypto-check")]
     #[command(name = "crypto-check")]
     CryptoCheck,
     /// Makes what is released, in target/dist: an archive, a Debian package, their bill of materials
     ///
     /// The programs are those that the tests run, stripped. All files follow from the sources and
     /// the time of the last commit (or SOURCE_DATE_EPOCH).
+    #[command(after_help = "Examples:\n  \
+        cargo xtask dist\n  \
+        cargo xtask dist --check\n  \
+        cargo xtask dist --try    # as root")]
     Dist {
         /// Build it once more in another directory, and compare every byte
         #[arg(long)]
@@ -242,6 +252,7 @@ enum Task {
     /// Builds the documentation as a site with search, in target/docs/site
     ///
     /// The first run builds mdBook too, in target/tools, which takes a minute or two.
+    #[command(after_help = "Examples:\n  cargo xtask docs")]
     Docs,
 }
 
@@ -298,4 +309,23 @@ fn show<'a>(components: impl IntoIterator<Item = &'a Component>) -> anyhow::Resu
         println!("  imports {}\n", interfaces.imports.join(", "));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use anonymous_domains_testkit::examples_amiss;
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_examples_of_the_help_are_true() {
+        let amiss = examples_amiss(&Cli::command(), &[("cargo xtask", "xtask")]);
+        assert!(amiss.is_empty(), "{}", amiss.join("\n"));
+    }
 }

@@ -13,6 +13,12 @@ use clap::{Parser, Subcommand};
 
 /// Measures the server side by side with other programs.
 #[derive(Parser)]
+#[command(
+    name = "bench",
+    after_help = "Examples:\n  \
+    cargo xtask bench\n  \
+    bench seed --state state --domains 100000"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -21,6 +27,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serves the component's crate natively, without the sandbox, until it is killed
+    #[command(after_help = "Examples:\n  bench native --listen 127.0.0.1:3001 --state state")]
     Native {
         /// Address and port to listen on; port 0 selects a free one
         #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR:PORT")]
@@ -30,6 +37,9 @@ enum Command {
         state: PathBuf,
     },
     /// Fills an empty store, and prints how large its rows are
+    #[command(after_help = "Examples:\n  \
+        bench seed --state state --members 1000000\n  \
+        bench seed --state state --domains 100000 --store postgres://localhost/domains")]
     Seed {
         /// The state directory, as for the gateway
         #[arg(long, value_name = "DIR")]
@@ -40,6 +50,10 @@ enum Command {
         seed: seed::Seed,
     },
     /// Measures the comparisons of docs/benchmarks.md
+    #[command(after_help = "Examples:\n  \
+        cargo xtask bench\n  \
+        cargo xtask bench --spin ~/bin/spin    # Spin 4.1 or later too\n  \
+        cargo xtask bench --only steady --quick")]
     Report {
         /// The gateway
         #[arg(long, value_name = "FILE")]
@@ -74,6 +88,9 @@ enum Command {
         write: Option<PathBuf>,
     },
     /// Joins a domain repeatedly, and prints the rate and the latencies
+    #[command(
+        after_help = "Examples:\n  bench join http://127.0.0.1:3000/flashaccess/domainserver/living-room --seconds 10"
+    )]
     Join {
         /// The domain's URL, without the slash at the end
         url: String,
@@ -163,5 +180,30 @@ fn main() -> anyhow::Result<()> {
             );
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anonymous_domains_testkit::examples_amiss;
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_examples_of_the_help_are_true() {
+        let amiss = examples_amiss(
+            &Cli::command(),
+            &[(
+                "cargo xtask bench",
+                "bench report --gateway GATEWAY --components COMPONENTS",
+            )],
+        );
+        assert!(amiss.is_empty(), "{}", amiss.join("\n"));
     }
 }

@@ -1,6 +1,6 @@
 //! Requests, one at a time, with safe retries.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use anonymous_domains_protocol::{
     problem::{ErrorName, Problem},
@@ -13,7 +13,13 @@ use ureq::{
     tls::{Certificate, RootCerts, TlsConfig},
 };
 
-use crate::{retry::RetryPolicy, text::printable, token::Token, trace};
+use crate::{
+    cause::{cause, may_pass},
+    retry::RetryPolicy,
+    text::printable,
+    token::Token,
+    trace,
+};
 
 /// The largest answer that is read, in bytes: thousands of key versions.
 const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
@@ -192,7 +198,7 @@ impl Client {
             }
             Err(error) => {
                 let why =
-                    Failure::Unreachable(format!("{url} cannot be reached: {}.", cause(&error)));
+                    Failure::Unreachable(format!("{url} cannot be reached: {}", cause(&error)));
                 if may_pass(&error) {
                     Attempt::Again {
                         why,
@@ -294,30 +300,6 @@ fn judge(answer: Answer, max_delay: Duration) -> Attempt {
         }
     } else {
         Attempt::Failed(why)
-    }
-}
-
-/// Whether a retry may succeed: after errors of the network, but not of TLS or this program.
-fn may_pass(error: &ureq::Error) -> bool {
-    match error {
-        // rustls reports a certificate that is not trusted as invalid data.
-        ureq::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
-        ureq::Error::Timeout(_)
-        | ureq::Error::HostNotFound
-        | ureq::Error::ConnectionFailed
-        | ureq::Error::BodyStalled
-        | ureq::Error::Protocol(_) => true,
-        _ => false,
-    }
-}
-
-/// The cause, for people.
-fn cause(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::Io(error) => error.to_string(),
-        ureq::Error::ConnectionFailed => "nothing listens there".to_owned(),
-        ureq::Error::HostNotFound => "there is no host with that name".to_owned(),
-        error => error.to_string(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::{
     io::{self, Write as _},
 };
 
+use anonymous_domains_terminal::aside;
 use serde_json::Value;
 
 use crate::{call::Notice, error::CommandError};
@@ -34,10 +35,10 @@ impl Console {
     /// The error of the write.
     pub fn say(self, text: &str, json: &Value) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
-        match self.json {
+        aside(|| match self.json {
             true => writeln!(stdout, "{json}"),
             false => writeln!(stdout, "{text}"),
-        }
+        })
     }
 
     /// Prints why the command failed: JSON to standard output, text to standard error.
@@ -64,7 +65,7 @@ impl Console {
 
     /// Prints a warning to standard error.
     pub fn warn(self, text: &str) {
-        eprintln!("{}: {text}", self.program);
+        aside(|| eprintln!("{}: {text}", self.program));
     }
 
     /// Warns that the token can be read by others on the way to `url`.
@@ -81,6 +82,6 @@ impl Console {
 
     /// Prints what a client exchanges to standard error.
     pub fn trace(self) -> Notice {
-        Box::new(|text| eprintln!("{text}"))
+        Box::new(|text| aside(|| eprintln!("{text}")))
     }
 }

@@ -54,7 +54,12 @@ pub fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, String> {
         })
         .ok()
         .filter(|ders| !ders.is_empty())
-        .ok_or_else(|| format!("{} contains no certificates in PEM.", path.display()))
+        .ok_or_else(|| {
+            format!(
+                "{} contains no certificates in PEM (-----BEGIN CERTIFICATE-----).",
+                path.display()
+            )
+        })
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, String> {

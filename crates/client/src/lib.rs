@@ -7,13 +7,14 @@
 //! and a [`Console`] prints text or JSON.
 //!
 //! Each module uses only modules before it: `text`, `token`, `retry`, `url`, `files`, `error`,
-//! `trace`, `call`, `console`.
+//! `trace`, `cause`, `call`, `console`.
 
 #![forbid(unsafe_code)]
 
 pub mod files;
 
 mod call;
+mod cause;
 mod console;
 mod error;
 mod retry;

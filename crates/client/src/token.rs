@@ -12,8 +12,14 @@ pub struct Token(Zeroizing<String>);
 
 /// The text is not a token. The error does not repeat it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the token is empty or has characters that are not allowed in tokens")]
-pub struct InvalidToken;
+pub enum InvalidToken {
+    /// There is nothing but white space.
+    #[error("there is no token")]
+    Empty,
+    /// There is more than one word, or something else than visible ASCII characters.
+    #[error("the token is not one word of visible ASCII characters")]
+    Characters,
+}
 
 impl Token {
     /// Parses a text, and ignores white space around the token.
@@ -23,8 +29,11 @@ impl Token {
     /// [`InvalidToken`] for an empty text, and for one with anything but visible ASCII characters.
     pub fn parse(text: &str) -> Result<Self, InvalidToken> {
         let text = text.trim();
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(InvalidToken);
+        if text.is_empty() {
+            return Err(InvalidToken::Empty);
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(InvalidToken::Characters);
         }
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
@@ -57,8 +66,11 @@ mod tests {
             format!("{token:?} {:?}", token.header()),
             "Token(..) Sensitive"
         );
-        for text in ["", " ", "a b", "a\nb", "é", "a\0"] {
-            assert_eq!(Token::parse(text).unwrap_err(), InvalidToken, "{text:?}");
+        for text in ["", " \n"] {
+            assert_eq!(Token::parse(text).unwrap_err(), InvalidToken::Empty);
+        }
+        for text in ["a b", "a\nb", "é", "a\0"] {
+            assert_eq!(Token::parse(text).unwrap_err(), InvalidToken::Characters);
         }
     }
 }

@@ -3,11 +3,11 @@
 use std::{env, path::PathBuf};
 
 use anonymous_domains_device::error::DeviceError;
-use anonymous_domains_manual::Manual;
+use anonymous_domains_manual::{Manual, examples};
 use anonymous_domains_protocol::jwk::KeyType;
 use clap::{Parser, Subcommand};
 
-const EXIT_CODES: &str = "\
+const AFTER_HELP: &str = "\
 Exit codes:
   0  success
   1  the server refused
@@ -18,7 +18,12 @@ Exit codes:
 
 Environment:
   DOMAIN_DEVICE_DIR    same as --dir
-  DOMAIN_DEVICE_TOKEN  the token itself, instead of --token-file";
+  DOMAIN_DEVICE_TOKEN  the token itself, instead of --token-file
+
+Examples:
+  domain-device join https://example.org/flashaccess/domainserver/living-room/
+  domain-device show
+  domain-device leave https://example.org/flashaccess/domainserver/living-room/";
 
 const ABOUT: &str = "\
 Joins and leaves domains as a device, and keeps their credentials
@@ -27,7 +32,8 @@ URL is a domain server URL: https://example.org/flashaccess/domainserver/living-
 
 /// The whole command line; its help texts are the doc comments.
 #[derive(Parser)]
-#[command(name = "domain-device", version, about = ABOUT, long_about = None, after_help = EXIT_CODES)]
+#[command(name = "domain-device", version, about = ABOUT, long_about = None, after_help = AFTER_HELP)]
+#[command(mut_subcommand("completions", Manual::examples_of("domain-device")))]
 pub struct Arguments {
     /// What to do
     #[command(subcommand)]
@@ -79,6 +85,11 @@ pub enum Command {
 #[derive(Subcommand)]
 pub enum DeviceCommand {
     /// Join a domain, or fetch its credentials again
+    #[command(after_help = examples![
+        "domain-device join https://example.org/flashaccess/domainserver/living-room/",
+        "domain-device join https://example.org/flashaccess/domainserver/living-room/ --token-file token",
+        "domain-device join https://example.org/flashaccess/domainserver/living-room/ --update"
+    ])]
     Join {
         /// The domain server URL
         url: String,
@@ -87,6 +98,10 @@ pub enum DeviceCommand {
         update: bool,
     },
     /// Leave a domain: ask, delete its credentials, and then be removed by the server
+    #[command(after_help = examples![
+        "domain-device leave https://example.org/flashaccess/domainserver/living-room/ --preview",
+        "domain-device leave https://example.org/flashaccess/domainserver/living-room/"
+    ])]
     Leave {
         /// The domain server URL
         url: String,
@@ -98,16 +113,28 @@ pub enum DeviceCommand {
         forget: bool,
     },
     /// Show the device's identity and its domains; works offline
+    #[command(after_help = examples![
+        "domain-device show",
+        "domain-device show --json | jq -r .machineGuid"
+    ])]
     Show {
         /// Only this domain
         url: Option<String>,
     },
     /// Verify the credentials: chain, dates, and that each private key fits; works offline
+    #[command(after_help = examples![
+        "domain-device verify",
+        "domain-device verify https://example.org/flashaccess/domainserver/living-room/ --ca-file ca.pem"
+    ])]
     Verify {
         /// Only this domain
         url: Option<String>,
     },
     /// Decrypt what was encrypted to a domain's key, a compact JWE, to standard output; works offline
+    #[command(after_help = examples![
+        "domain-device decrypt film.jwe > film.key",
+        "cat film.jwe | domain-device decrypt - https://example.org/flashaccess/domainserver/living-room/"
+    ])]
     Decrypt {
         /// The file with the JWE; - for standard input
         file: PathBuf,
@@ -129,5 +156,24 @@ impl Arguments {
             .or_else(|| env::home_dir().map(|home| home.join(".local/share")))
             .map(|data| data.join("domain-device"))
             .ok_or_else(|| DeviceError::Usage("There is no home directory: use --dir.".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anonymous_domains_testkit::examples_amiss;
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_examples_of_the_help_are_true() {
+        let amiss = examples_amiss(&Arguments::command(), &[]);
+        assert!(amiss.is_empty(), "{}", amiss.join("\n"));
     }
 }

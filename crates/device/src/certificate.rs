@@ -61,7 +61,10 @@ pub enum CertificateFault {
     #[error("a certificate has the critical extension {0}, which is unknown")]
     UnknownCriticalExtension(ObjectIdentifier),
     /// The chain does not end at a trusted CA certificate.
-    #[error("the chain does not end at the domain CA that this device trusts for the domain")]
+    #[error(
+        "the chain does not end at the domain CA that this device trusts for the domain; --ca-file \
+         names others, if the operator has them"
+    )]
     UntrustedRoot,
     /// The certificate does not match the protocol's profile; the text names the part.
     #[error("the certificate's {0} does not match the protocol")]

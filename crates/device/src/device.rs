@@ -206,9 +206,10 @@ impl Device {
     pub fn leave(&self, url: &DomainUrl, preview: bool) -> Result<Left, DeviceError> {
         let _lock = self.state.lock()?;
         let identity = self.state.identity()?.ok_or_else(|| {
-            DeviceError::Local(
-                "This device has never joined a domain, so there is nothing to leave.".to_owned(),
-            )
+            DeviceError::Local(format!(
+                "In {} there is no device that has ever joined a domain, so there is nothing to leave. Name its directory with --dir.",
+                self.state.path().display()
+            ))
         })?;
         let held = self.state.membership(url)?;
         let registered_at = held.as_ref().and_then(|held| held.registered_at.clone());
@@ -267,7 +268,7 @@ impl Device {
         match self.state.membership(url)? {
             Some(membership) => Ok(vec![membership]),
             None => Err(DeviceError::Local(format!(
-                "This device holds nothing of {url}."
+                "This device holds nothing of {url}: domain-device show lists its domains."
             ))),
         }
     }

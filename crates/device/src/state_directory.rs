@@ -66,8 +66,14 @@ impl StateDirectory {
     /// [`DeviceError::Local`].
     pub fn lock(&self) -> Result<DirectoryLock, DeviceError> {
         let path = self.path.join(LOCK_FILE);
-        make_directory(&self.path)
-            .and_then(|()| private_file(OpenOptions::new().create(true).append(true)).open(&path))
+        make_directory(&self.path).map_err(|error| {
+            DeviceError::Local(format!(
+                "{} cannot be the state directory: {error}. Name another one with --dir.",
+                self.path.display()
+            ))
+        })?;
+        private_file(OpenOptions::new().create(true).append(true))
+            .open(&path)
             .and_then(|file| file.lock().map(|()| DirectoryLock(file)))
             .map_err(|error| local(&path, "cannot be locked", &error))
     }

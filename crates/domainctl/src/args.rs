@@ -1,11 +1,14 @@
 //! The command line.
 
+mod parts;
+
 use std::path::PathBuf;
 
-use anonymous_domains_domainctl::{Paging, ServerUrl, SettingsChange};
-use anonymous_domains_manual::Manual;
-use anonymous_domains_protocol::ids::{DomainName, MachineGuid};
+use anonymous_domains_domainctl::ServerUrl;
+use anonymous_domains_manual::{Manual, examples};
+use anonymous_domains_protocol::ids::DomainName;
 use clap::{Args, Parser, Subcommand};
+pub use parts::{Domains, Machine, Part, SettingsArguments};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -24,13 +27,19 @@ has it: all must answer, and no other may have it. Other commands are for one se
 Environment:
   DOMAINCTL_SERVER      same as --server; several with spaces between them
   DOMAINCTL_TOKEN       the admin token itself, instead of --token-file
-  DOMAINCTL_TOKEN_FILE  same as --token-file, if DOMAINCTL_TOKEN is not set";
+  DOMAINCTL_TOKEN_FILE  same as --token-file, if DOMAINCTL_TOKEN is not set
+
+Examples:
+  domainctl --token-file state/admin-token domain list
+  domainctl --server https://domains.example --token-file admin-token domain list
+  DOMAINCTL_TOKEN_FILE=admin-token domainctl domain set living-room --max-membership 5";
 
 /// Administers a domain server: its domains, their members and their keys
 ///
 /// Uses the server's /admin/v1, which requires an admin token.
 #[derive(Parser)]
 #[command(name = "domainctl", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(mut_subcommand("completions", Manual::examples_of("domainctl")))]
 pub struct Arguments {
     /// What to do
     #[command(subcommand)]
@@ -53,7 +62,12 @@ pub struct Arguments {
     pub token_file: Option<PathBuf>,
 
     /// Trust these CA certificates (PEM) for https, instead of the public ones
-    #[arg(long, global = true, value_name = "FILE", alias = "tls-ca-file")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        visible_alias = "tls-ca-file"
+    )]
     pub ca_file: Option<PathBuf>,
 
     /// Print one JSON object instead of text
@@ -65,18 +79,32 @@ pub struct Arguments {
 #[derive(Subcommand)]
 pub enum Command {
     /// Domains: list, show, create, change and delete them
+    #[command(after_help = examples![
+        "domainctl domain list",
+        "domainctl domain show living-room",
+        "domainctl domain set living-room --max-membership 5"
+    ])]
     #[command(subcommand)]
     Domain(DomainCommand),
     /// Members: list, remove and block them
+    #[command(after_help = examples![
+        "domainctl member list living-room",
+        "domainctl member block living-room 1601d547-aa97-4429-a699-fa6b0d991983"
+    ])]
     #[command(subcommand)]
     Member(MemberCommand),
     /// Show the versions of a domain's key, never a private one
+    #[command(after_help = examples![
+        "domainctl keys living-room",
+        "domainctl keys living-room --json | jq -r '.keys[-1].kid'"
+    ])]
     Keys {
         /// The domain
         #[arg(value_parser = DomainName::parse)]
         domain: DomainName,
     },
     /// Have a new key made for the domain at the next registration
+    #[command(after_help = examples!["domainctl rollover living-room"])]
     Rollover {
         /// The domain
         #[arg(value_parser = DomainName::parse)]
@@ -90,20 +118,34 @@ pub enum Command {
     ///
     /// Machines may join and leave meanwhile. Who joins a domain during its export may be missing;
     /// where a member has left, the other server makes a new key for the domain.
+    #[command(after_help = examples![
+        "domainctl export > domains.jsonl",
+        "domainctl export living-room kitchen > two.jsonl"
+    ])]
     Export(ExportArguments),
     /// Import domains that were exported from another store
     ///
     /// Nothing is imported from a file that was cut off or changed, and no domain that is there
     /// already. Nobody can use a domain before all of it is imported. After an interruption, run the
     /// same command again: it goes on where it stopped.
+    #[command(after_help = examples![
+        "domainctl import domains.jsonl",
+        "domainctl import domains.jsonl living-room --replace"
+    ])]
     Import(ImportArguments),
     /// The keys under which the server seals domain keys in its store
+    #[command(after_help = examples!["domainctl key-encryption-key reseal"])]
     #[command(subcommand)]
     KeyEncryptionKey(KeyEncryptionKeyCommand),
     /// The domain CA, which signs the certificates
+    #[command(after_help = examples![
+        "domainctl ca show",
+        "domainctl ca reissue --all"
+    ])]
     #[command(subcommand)]
     Ca(CaCommand),
     /// Check an audit log of a gateway; needs no server
+    #[command(after_help = examples!["domainctl audit verify audit.log"])]
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Check the store: read all of it, and print what is wrong
@@ -111,6 +153,11 @@ pub enum Command {
     /// One finding a line, and exit code 1 if something is wrong. Every row must be there and
     /// readable, private keys must open and fit their certificates, certificates must chain to a
     /// configured CA, and the members must be as many as were counted.
+    #[command(after_help = examples![
+        "domainctl check",
+        "domainctl check --mend",
+        "domainctl check --json | jq .findings"
+    ])]
     Check {
         /// Finish what was left unfinished, and count members again where the number is wrong; no key
         /// and no member is ever deleted
@@ -118,6 +165,10 @@ pub enum Command {
         mend: bool,
     },
     /// Ask once whether the server can work; needs no token
+    #[command(after_help = examples![
+        "domainctl health",
+        "domainctl health --server https://domains.example --json"
+    ])]
     Health,
     /// What this command says of itself
     #[command(flatten)]
@@ -154,6 +205,10 @@ pub enum AuditCommand {
     /// Prints the number and the hash of the last record. Note them elsewhere: what was cut off at
     /// the end later shows only with --expect-seq or --expect-hash. The exit code is 1 if the chain
     /// breaks.
+    #[command(after_help = examples![
+        "domainctl audit verify audit.log.2 audit.log.1 audit.log",
+        "domainctl audit verify audit.log --expect-seq 1200 --expect-hash \"$(cat noted)\""
+    ])]
     Verify {
         /// The log's files, the oldest first
         #[arg(required = true)]
@@ -171,11 +226,20 @@ pub enum AuditCommand {
 #[derive(Subcommand)]
 pub enum DomainCommand {
     /// List the domains by name
+    #[command(after_help = examples![
+        "domainctl domain list",
+        "domainctl domain list --limit 100 --after kitchen",
+        "domainctl domain list --json | jq -r '.domains[].domain'"
+    ])]
     List {
         #[command(flatten)]
         part: Part,
     },
     /// Show a domain
+    #[command(after_help = examples![
+        "domainctl domain show living-room",
+        "domainctl domain show living-room --json | jq .memberCount"
+    ])]
     Show {
         /// The domain
         #[arg(value_parser = DomainName::parse)]
@@ -184,6 +248,10 @@ pub enum DomainCommand {
     /// Create a domain, or change the given settings
     ///
     /// Nothing is written if someone else changes the domain at the same moment.
+    #[command(after_help = examples![
+        "domainctl domain set living-room --max-membership 5",
+        "domainctl domain set living-room --authentication-required true --auth-namespace home"
+    ])]
     Set {
         /// The domain
         #[arg(value_parser = DomainName::parse)]
@@ -195,6 +263,10 @@ pub enum DomainCommand {
         force: bool,
     },
     /// Delete a domain with its members and keys; devices keep their credentials
+    #[command(after_help = examples![
+        "domainctl domain delete living-room",
+        "domainctl domain delete living-room --yes"
+    ])]
     Delete {
         /// The domain
         #[arg(value_parser = DomainName::parse)]
@@ -209,6 +281,10 @@ pub enum DomainCommand {
 #[derive(Subcommand)]
 pub enum MemberCommand {
     /// List a domain's members
+    #[command(after_help = examples![
+        "domainctl member list living-room",
+        "domainctl member list living-room --blocked"
+    ])]
     List {
         /// The domain
         #[arg(value_parser = DomainName::parse)]
@@ -220,10 +296,19 @@ pub enum MemberCommand {
         part: Part,
     },
     /// Remove a member; the domain gets a new key, and the machine may join again
+    #[command(after_help = examples![
+        "domainctl member remove living-room 1601d547-aa97-4429-a699-fa6b0d991983"
+    ])]
     Remove(Machine),
     /// Block a machine: remove it if it is a member, and refuse it from then on
+    #[command(after_help = examples![
+        "domainctl member block living-room 1601d547-aa97-4429-a699-fa6b0d991983"
+    ])]
     Block(Machine),
     /// Let a blocked machine join again
+    #[command(after_help = examples![
+        "domainctl member unblock living-room 1601d547-aa97-4429-a699-fa6b0d991983"
+    ])]
     Unblock(Machine),
 }
 
@@ -246,6 +331,7 @@ pub enum KeyEncryptionKeyCommand {
     ///
     /// When it has succeeded, the server needs its other key-encryption keys no more. One that was
     /// interrupted goes on where it stopped.
+    #[command(after_help = examples!["domainctl key-encryption-key reseal"])]
     Reseal,
 }
 
@@ -253,96 +339,22 @@ pub enum KeyEncryptionKeyCommand {
 #[derive(Subcommand)]
 pub enum CaCommand {
     /// Show its certificates, and that of the CA that is announced to replace it
+    #[command(after_help = examples![
+        "domainctl ca show",
+        "domainctl ca show --json | jq -r '.certificates[].notAfter'"
+    ])]
     Show,
     /// Have the certificates of domains signed again by the domain CA of now
+    #[command(after_help = examples![
+        "domainctl ca reissue living-room",
+        "domainctl ca reissue --all"
+    ])]
     Reissue(Domains),
-}
-
-/// One domain, or all.
-#[derive(Args)]
-pub struct Domains {
-    /// The domain
-    #[arg(value_parser = DomainName::parse, required_unless_present = "all")]
-    #[arg(conflicts_with_all = ["all", "after"])]
-    pub domain: Option<DomainName>,
-    /// All domains
-    #[arg(long)]
-    pub all: bool,
-    /// Only the domains after this one, as an interrupted command printed at its end
-    #[arg(long, value_name = "DOMAIN", requires = "all")]
-    pub after: Option<String>,
-}
-
-/// One machine in a domain.
-#[derive(Args)]
-pub struct Machine {
-    /// The domain
-    #[arg(value_parser = DomainName::parse)]
-    pub domain: DomainName,
-    /// The machine's GUID
-    #[arg(value_name = "GUID", value_parser = MachineGuid::parse)]
-    pub machine: MachineGuid,
-}
-
-/// The part of a list to print.
-#[derive(Args)]
-pub struct Part {
-    /// List at most this many, instead of all
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    limit: Option<u64>,
-    /// Start after this, which an earlier list with --limit printed at its end
-    #[arg(long, value_name = "NEXT")]
-    after: Option<String>,
-}
-
-impl From<&Part> for Paging {
-    fn from(part: &Part) -> Self {
-        Self {
-            limit: part.limit,
-            after: part.after.clone(),
-        }
-    }
-}
-
-/// What to change of a domain's settings.
-#[derive(Args)]
-pub struct SettingsArguments {
-    /// Whether devices need a token to join and to leave [new domains: false]
-    #[arg(long, value_name = "BOOL")]
-    authentication_required: Option<bool>,
-    /// The namespace that tokens must have [new domains: any]
-    #[arg(long, value_name = "NS", conflicts_with = "no_auth_namespace")]
-    auth_namespace: Option<String>,
-    /// Accept tokens of any namespace
-    #[arg(long)]
-    no_auth_namespace: bool,
-    /// How many machines may be members; 0 admits none. Existing members stay [new domains: any
-    /// number]
-    #[arg(long, value_name = "N", conflicts_with = "no_maximum")]
-    max_membership: Option<u64>,
-    /// Allow any number of members
-    #[arg(long)]
-    no_maximum: bool,
-}
-
-impl From<&SettingsArguments> for SettingsChange {
-    fn from(arguments: &SettingsArguments) -> Self {
-        Self {
-            authentication_required: arguments.authentication_required,
-            auth_namespace: match &arguments.auth_namespace {
-                Some(namespace) => Some(Some(namespace.clone())),
-                None => arguments.no_auth_namespace.then_some(None),
-            },
-            max_membership: match arguments.max_membership {
-                Some(maximum) => Some(Some(maximum)),
-                None => arguments.no_maximum.then_some(None),
-            },
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use anonymous_domains_testkit::examples_amiss;
     use clap::CommandFactory as _;
 
     use super::*;
@@ -350,5 +362,11 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_examples_of_the_help_are_true() {
+        let amiss = examples_amiss(&Arguments::command(), &[]);
+        assert!(amiss.is_empty(), "{}", amiss.join("\n"));
     }
 }

@@ -114,15 +114,32 @@ struct Link {
     prev: String,
 }
 
-/// Checks the log in these files, the oldest first.
+/// How often a check says how far it is, in records.
+const STEP: u64 = 1000;
+
+/// Checks the log in these files, the oldest first. Now and then calls `watch` with how many records
+/// and bytes were read.
 ///
 /// # Errors
 ///
 /// If a file cannot be read, with its name.
-pub fn verify(files: &[PathBuf], noted: &Noted) -> Result<Verdict, (PathBuf, io::Error)> {
+pub fn verify(
+    files: &[PathBuf],
+    noted: &Noted,
+    mut watch: impl FnMut(u64, u64),
+) -> Result<Verdict, (PathBuf, io::Error)> {
     let mut check = Check::new(noted);
+    let mut bytes = 0;
     for file in files {
-        check.file(file).map_err(|error| (file.clone(), error))?;
+        let watch = |check: &Check<'_>, more| {
+            bytes += more;
+            if check.verdict.records % STEP == 1 {
+                watch(check.verdict.records, bytes);
+            }
+        };
+        check
+            .file(file, watch)
+            .map_err(|error| (file.clone(), error))?;
     }
     Ok(check.end(files.last().map(PathBuf::as_path)))
 }
@@ -151,12 +168,13 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn file(&mut self, path: &Path) -> io::Result<()> {
+    fn file(&mut self, path: &Path, mut watch: impl FnMut(&Self, u64)) -> io::Result<()> {
         let mut reader = BufReader::new(File::open(path)?);
         let mut line = Vec::new();
         for number in 1.. {
             line.clear();
-            if reader.read_until(b'\n', &mut line)? == 0 {
+            let read = reader.read_until(b'\n', &mut line)?;
+            if read == 0 {
                 break;
             }
             if line.pop_if(|byte| *byte == b'\n').is_none() {
@@ -164,6 +182,7 @@ impl<'a> Check<'a> {
                 break;
             }
             self.line(&line, path, number);
+            watch(self, read as u64);
         }
         Ok(())
     }

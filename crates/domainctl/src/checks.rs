@@ -5,18 +5,16 @@ use std::io::{self, Write as _};
 use anonymous_domains_client::{Client, CommandError as _, printable};
 use anonymous_domains_domainctl::{Admin, ServerUrl, check, error::AdminError};
 use anonymous_domains_protocol::{check::Finding, response::Health};
+use anonymous_domains_terminal::{Progress, aside};
 use serde_json::{Value, json};
 
-use crate::{
-    progress::Progress,
-    report::{Listed, Report, Stop, many},
-};
+use crate::report::{Listed, Report, Stop, many};
 
 /// Checks the stores, and prints one finding a line. One that cannot be checked to its end is told
 /// after the others.
 pub fn check(servers: &[Admin], mend: bool, report: &Report) -> Result<Listed, Stop> {
     let is_one = servers.len() == 1;
-    let progress = Progress::of_unknown_length();
+    let progress = Progress::start(report.is_json());
     let (mut findings, mut wrong) = (Vec::new(), 0_u64);
     let (mut domains, mut members) = (0, 0);
     let mut failed = None;
@@ -25,7 +23,7 @@ pub fn check(servers: &[Admin], mend: bool, report: &Report) -> Result<Listed, S
         let checked = check::check::<Stop>(server, mend, |page| {
             domains += page.domains;
             members += page.members;
-            progress.checked(domains, members);
+            progress.show(|| format!("{}, {}", many(domains, "domain"), many(members, "member")));
             for finding in page.findings {
                 wrong += u64::from(!finding.mended);
                 if report.is_json() {
@@ -37,7 +35,7 @@ pub fn check(servers: &[Admin], mend: bool, report: &Report) -> Result<Listed, S
                 } else {
                     let place = if is_one { "" } else { &format!("{url} ") };
                     let text = text(&finding);
-                    progress.aside(|| writeln!(io::stdout(), "{place}{text}"))?;
+                    aside(|| writeln!(io::stdout(), "{place}{text}"))?;
                 }
             }
             Ok(())

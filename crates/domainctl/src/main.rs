@@ -25,6 +25,7 @@ use anonymous_domains_protocol::{
     ids::{DomainName, MachineGuid},
     problem::ErrorName,
 };
+use anonymous_domains_terminal::Progress;
 use args::{
     Arguments, AuditCommand, CaCommand, Command, DomainCommand, KeyEncryptionKeyCommand,
     MemberCommand, SettingsArguments,
@@ -87,7 +88,17 @@ fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
                 seq: *expect_seq,
                 hash: expect_hash.clone(),
             };
-            let verdict = audit::verify(files, &noted).map_err(|(file, error)| {
+            let line = Progress::start(report.is_json());
+            let sizes = files.iter().flat_map(std::fs::metadata);
+            let size = sizes.map(|file| file.len()).sum();
+            let verdict = audit::verify(files, &noted, |records, bytes| {
+                line.show(|| {
+                    let records = report::many(records, "record");
+                    format!("{records}, {}", progress::percent(bytes, size))
+                });
+            });
+            drop(line);
+            let verdict = verdict.map_err(|(file, error)| {
                 AdminError::Usage(format!("{} cannot be read: {error}.", file.display()))
             })?;
             let text = report::audit_text(&verdict);

@@ -1,88 +1,86 @@
 //! How far a long command is, for a person at a terminal.
 
-use std::{cell::Cell, time::Duration};
+use std::cell::Cell;
 
 use anonymous_domains_domainctl::transfer::Event;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use anonymous_domains_terminal::{Progress, grouped};
 
-/// How often something moves, so that one sees that the command lives.
-const TICK: Duration = Duration::from_millis(120);
+use crate::report::many;
 
-/// A line on standard error, if that is a terminal.
-pub struct Progress {
-    bar: ProgressBar,
-    domains: Cell<u64>,
-    machines: Cell<u64>,
+/// So many of something, and of how many if that is known.
+pub fn part(done: u64, of: Option<u64>, what: &str) -> String {
+    match of {
+        Some(of) => format!("{} of {}", grouped(done), many(of, what)),
+        None => many(done, what),
+    }
 }
 
-impl Progress {
-    /// A line that says how much there was so far.
-    pub fn of_unknown_length() -> Self {
-        Self::new(
-            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()),
-            "{spinner} {elapsed} {msg}",
-        )
-    }
+/// How much of something with a known size is done.
+pub fn percent(done: u64, of: u64) -> String {
+    format!("{}%", done.saturating_mul(100) / of.max(1))
+}
 
-    /// A bar that is full after so many bytes.
-    pub fn of_bytes(bytes: u64) -> Self {
-        Self::new(
-            ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr()),
-            "{bar:30} {percent}% {eta} left, {msg}",
-        )
-    }
+/// How far an export or an import is.
+pub struct Transfer {
+    line: Progress,
+    domains: Cell<u64>,
+    machines: Cell<u64>,
+    bytes: Cell<u64>,
+    of_domains: Option<u64>,
+    of_bytes: Option<u64>,
+}
 
-    fn new(bar: ProgressBar, template: &str) -> Self {
-        // The templates here are good; with another, the bar would look otherwise.
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(TICK);
+impl Transfer {
+    /// One of so many domains and bytes, as far as that is known.
+    pub fn start(quiet: bool, of_domains: Option<u64>, of_bytes: Option<u64>) -> Self {
         Self {
-            bar,
+            line: Progress::start(quiet),
             domains: Cell::new(0),
             machines: Cell::new(0),
+            bytes: Cell::new(0),
+            of_domains,
+            of_bytes,
         }
     }
 
     /// Shows what happens.
     pub fn show(&self, event: Event<'_>) {
+        let add = |to: &Cell<u64>, more| to.set(to.get() + more);
         match event {
-            Event::Domain(name) => {
-                self.domains.set(self.domains.get() + 1);
-                self.bar.set_message(self.text(name.as_str()));
+            Event::Domain(_) => add(&self.domains, 1),
+            Event::Machines(more) => add(&self.machines, more),
+            Event::Bytes(more) => add(&self.bytes, more),
+            Event::Again(name) => {
+                self.line
+                    .show(|| format!("{name} was changed meanwhile: it is exported again"));
+                return;
             }
-            Event::Machines(more) => {
-                self.machines.set(self.machines.get() + more);
-                self.bar.set_message(self.text(""));
+        }
+        self.line.show(|| {
+            let mut text = part(self.domains.get(), self.of_domains, "domain");
+            if self.machines.get() > 0 {
+                text += &format!(", {}", many(self.machines.get(), "member"));
             }
-            Event::Bytes(more) => self.bar.inc(more),
-            Event::Again(name) => self.bar.set_message(format!("{name} changed: again")),
-        }
-    }
-
-    /// Shows how much of a store was checked.
-    pub fn checked(&self, domains: u64, members: u64) {
-        self.bar
-            .set_message(format!("{domains} domains, {members} members"));
-    }
-
-    /// Prints something while the line is out of the way.
-    pub fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
-        self.bar.suspend(print)
-    }
-
-    fn text(&self, domain: &str) -> String {
-        let (domains, machines) = (self.domains.get(), self.machines.get());
-        match machines {
-            0 => format!("domain {domains} {domain}"),
-            _ => format!("domain {domains}, {machines} members {domain}"),
-        }
+            if let Some(of) = self.of_bytes {
+                text += &format!(", {} of the file", percent(self.bytes.get(), of));
+            }
+            text
+        });
     }
 }
 
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_shown_with_what_is_known() {
+        assert_eq!(
+            part(12_300, Some(40_000), "domain"),
+            "12,300 of 40,000 domains"
+        );
+        assert_eq!(part(1, None, "domain"), "1 domain");
+        assert_eq!(percent(1, 3), "33%");
+        assert_eq!(percent(0, 0), "0%");
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
 use anonymous_domains_client::{CommandError as _, Console, printable};
 use anonymous_domains_domainctl::{List, audit::Verdict, cells::At, error::AdminError};
 use anonymous_domains_protocol::admin::Domain;
+use anonymous_domains_terminal::grouped;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -336,7 +337,7 @@ pub const DOMAIN_HEADER: [&str; 7] = [
 /// So many of something.
 pub fn many(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
+    format!("{} {what}{plural}", grouped(number))
 }
 
 fn namespace(domain: &Domain) -> String {

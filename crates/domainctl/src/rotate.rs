@@ -1,37 +1,36 @@
 //! The commands that replace the server's secrets.
 
-use std::io::{self, IsTerminal as _};
-
 use anonymous_domains_client::CommandError as _;
 use anonymous_domains_domainctl::{Admin, Paging, error::AdminError};
 use anonymous_domains_protocol::{ids::DomainName, problem::ErrorName};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use anonymous_domains_terminal::Progress;
 use serde_json::json;
 
 use crate::{
     args::Domains,
     certificate::{self, Role},
-    report::{Report, Stop},
+    progress::part,
+    report::{Report, Stop, many},
 };
 
 /// `key-encryption-key reseal`.
 pub fn reseal(admin: &Admin, report: &Report) -> Result<(), Stop> {
-    let bar = bar(report, 0);
-    let mut total = None;
-    let done = admin.reseal(|progress| {
-        // How many there are is known from the first page on, as far as that came.
-        let total = *total.get_or_insert(progress.remaining);
-        if total > 0 {
-            bar.set_length(total);
-            bar.set_position(total.saturating_sub(progress.remaining));
-        }
+    let line = Progress::start(report.is_json());
+    let done = admin.reseal(|so_far| {
+        line.show(|| {
+            let remaining = many(so_far.remaining, "domain");
+            format!(
+                "{remaining} to go, {} resealed",
+                many(so_far.resealed, "key")
+            )
+        });
     });
-    bar.finish_and_clear();
+    drop(line);
     let done = done?;
     report.say(
         &format!(
-            "resealed {} keys; nothing remains, and the server needs its first key-encryption key alone",
-            done.resealed
+            "resealed {}; nothing remains, and the server needs its first key-encryption key alone",
+            many(done.resealed, "key")
         ),
         json!({ "resealed": done.resealed, "remaining": done.remaining }),
     )
@@ -39,13 +38,14 @@ pub fn reseal(admin: &Admin, report: &Report) -> Result<(), Stop> {
 
 /// `ca reissue`.
 pub fn reissue(admin: &Admin, domains: &Domains, report: &Report) -> Result<(), Stop> {
+    let line = Progress::start(report.is_json());
     let names = match &domains.domain {
         Some(name) => vec![name.clone()],
-        None => names(admin, domains.after.clone())?,
+        None => names(admin, domains.after.clone(), &line)?,
     };
-    let bar = bar(report, names.len() as u64);
     let (mut reissued, mut looked_at) = (0, 0);
-    for name in &names {
+    for (done, name) in (0..).zip(&names) {
+        line.show(|| part(done, Some(names.len() as u64), "domain"));
         match admin.reissue(name) {
             Ok(certificates) => {
                 reissued += certificates;
@@ -54,7 +54,6 @@ pub fn reissue(admin: &Admin, domains: &Domains, report: &Report) -> Result<(), 
             // It was deleted meanwhile.
             Err(error) if domains.all && error.is_refusal(ErrorName::UnknownDomain) => {}
             Err(error) => {
-                bar.finish_and_clear();
                 if domains.all {
                     report.note(&resumption(
                         names.iter().take_while(|it| *it != name).last(),
@@ -64,11 +63,14 @@ pub fn reissue(admin: &Admin, domains: &Domains, report: &Report) -> Result<(), 
                 return Err(error.into());
             }
         }
-        bar.inc(1);
     }
-    bar.finish_and_clear();
+    drop(line);
     report.say(
-        &format!("reissued {reissued} certificates of {looked_at} domains"),
+        &format!(
+            "reissued {} of {}",
+            many(reissued, "certificate"),
+            many(looked_at, "domain")
+        ),
         json!({ "domains": looked_at, "reissued": reissued }),
     )
 }
@@ -82,7 +84,11 @@ fn resumption(last: Option<&DomainName>, domains: &Domains) -> String {
     }
 }
 
-fn names(admin: &Admin, after: Option<String>) -> Result<Vec<DomainName>, AdminError> {
+fn names(
+    admin: &Admin,
+    after: Option<String>,
+    line: &Progress,
+) -> Result<Vec<DomainName>, AdminError> {
     let unusable = |name: &str| {
         AdminError::UnusableAnswer(format!(
             "The server lists a domain {name:?}, which is no name."
@@ -90,7 +96,9 @@ fn names(admin: &Admin, after: Option<String>) -> Result<Vec<DomainName>, AdminE
     };
     admin
         .domains(Paging { limit: None, after })
-        .map(|domain| {
+        .zip(1..)
+        .map(|(domain, found)| {
+            line.show(|| format!("{} found", part(found, None, "domain")));
             let name = domain?.domain;
             DomainName::parse(&name).map_err(|_| unusable(&name))
         })
@@ -123,14 +131,4 @@ pub fn show(admin: &Admin, report: &Report) -> Result<(), Stop> {
         ],
         certificate::CaCertificate::cells,
     )
-}
-
-/// A bar on a terminal; nothing elsewhere, or where the output is for programs.
-fn bar(report: &Report, length: u64) -> ProgressBar {
-    if report.is_json() || !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} domains, {eta} left")
-        .expect("the template is one");
-    ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr()).with_style(style)
 }

@@ -92,7 +92,7 @@ fn check_only(arguments: &Arguments) -> Result<(), AdminError> {
 }
 
 fn none() -> AdminError {
-    AdminError::Usage("No server is named.".to_owned())
+    AdminError::Usage("No server is named: use --server, or DOMAINCTL_SERVER.".to_owned())
 }
 
 /// A client for what needs no token and is asked once, by those who ask again themselves.

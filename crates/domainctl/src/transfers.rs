@@ -1,6 +1,6 @@
 //! The commands that move domains.
 
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, IsTerminal as _};
 
 use anonymous_domains_domainctl::{
     Admin,
@@ -10,14 +10,17 @@ use serde_json::json;
 
 use crate::{
     args::{ExportArguments, ImportArguments},
-    progress::Progress,
+    progress::Transfer,
     report::{Listed, Report, Stop, many},
 };
 
 /// Exports to standard output.
 pub fn export(admin: &Admin, wanted: &ExportArguments, report: &Report) -> Result<Listed, Stop> {
     let mut out = BufWriter::new(io::stdout().lock());
-    let progress = Progress::of_unknown_length();
+    let named = wanted.domains.len() as u64;
+    // The lines of the export may go to the same terminal.
+    let quiet = report.is_json() || io::stdout().is_terminal();
+    let progress = Transfer::start(quiet, (named > 0).then_some(named), None);
     let exported = transfer::export::<Stop>(admin, &wanted.domains, &mut out, &|event| {
         progress.show(event);
     });
@@ -35,7 +38,8 @@ pub fn export(admin: &Admin, wanted: &ExportArguments, report: &Report) -> Resul
 /// Imports from a file.
 pub fn import(admin: &Admin, wanted: &ImportArguments, report: &Report) -> Result<Listed, Stop> {
     let mut file = ExportFile::open(&wanted.file)?;
-    let progress = Progress::of_bytes(file.bytes);
+    let of_domains = Some(file.trailer.domains);
+    let progress = Transfer::start(report.is_json(), of_domains, Some(file.bytes));
     let (domains, replace) = (&wanted.domains, wanted.replace);
     let imported = transfer::import(admin, &mut file, domains, replace, &|event| {
         progress.show(event);

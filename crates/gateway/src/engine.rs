@@ -15,6 +15,9 @@ use wasmtime_wasi_http::{handler::ProxyPre, p2, p3};
 
 use crate::host::{self, Instance};
 
+/// How every WebAssembly file begins.
+const WASM: &[u8] = b"\0asm";
+
 /// How often a guest that computes without a pause must yield.
 const EPOCH: Duration = Duration::from_millis(2);
 
@@ -110,7 +113,8 @@ fn prepare(
     file: &Path,
 ) -> anyhow::Result<ProxyPre<Instance>> {
     tracing::info!(component = %file.display(), "loading; the first time this compiles it");
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let bytes = std::fs::read(file)
+        .with_context(|| format!("cannot read the component {}", file.display()))?;
     compile(engine, linker, &bytes, &file.display().to_string())
 }
 
@@ -121,6 +125,9 @@ fn compile(
     bytes: &[u8],
     name: &str,
 ) -> anyhow::Result<ProxyPre<Instance>> {
+    if !bytes.starts_with(WASM) {
+        bail!("{name} is no component: it is no WebAssembly file");
+    }
     let component = Component::new(engine, bytes)
         .map_err(anyhow::Error::from)
         .with_context(|| format!("{name} is no component this host can run"))?;

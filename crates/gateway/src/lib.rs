@@ -78,7 +78,8 @@
 //! 15. [`limits`], [`settings`], [`store`], `client`: rates and networks, the component's settings
 //!     and its key-value store, what counts as one client
 //! 16. [`observation`]: what operators can watch
-//! 17. `disk`, `toml_file`: whether a disk can be written; files with names and values
+//! 17. `disk`, `toml_file`, `nearest`: whether a disk can be written; files with names and values; what
+//!     was meant by a name
 
 #![forbid(unsafe_code)]
 
@@ -96,6 +97,7 @@ pub mod http;
 mod idle_pool;
 pub mod jwks;
 pub mod limits;
+mod nearest;
 pub mod observation;
 mod reload;
 pub mod run;

@@ -1,14 +1,14 @@
 //! Connects the parts, and serves until a signal comes.
 
 use std::{
-    io::Write as _,
+    io::{self, ErrorKind, Write as _},
     net::{IpAddr, SocketAddr},
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::CommandFactory as _;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -54,9 +54,8 @@ pub async fn run(mut arguments: Arguments, log: LogFilter) -> anyhow::Result<()>
     // Before everything slow, so that no signal is lost.
     let mut shutdown = pin!(shutdown_signal()?);
     let hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
-    let listen_on = |address: SocketAddr| {
-        listen(address).with_context(|| format!("cannot listen on {address}"))
-    };
+    let listen_on =
+        |address: SocketAddr| listen(address).map_err(|error| cannot_listen(address, &error));
     let listener = listen_on(arguments.listen)?;
     let internal_listener = arguments.watching.internal_listen.map(listen_on);
     let internal_listener = internal_listener.transpose()?;
@@ -264,6 +263,16 @@ pub(crate) fn builder(arguments: &Arguments, configured: Settings) -> anyhow::Re
     Ok(builder)
 }
 
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> anyhow::Error {
+    let advice = match error.kind() {
+        ErrorKind::AddrInUse => "; another program does, perhaps another gateway",
+        ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        ErrorKind::PermissionDenied => "; ports below 1024 take root, or CAP_NET_BIND_SERVICE",
+        _ => "",
+    };
+    anyhow!("cannot listen on {address}: {error}{advice}")
+}
+
 /// Warns of environment variables that look like settings but are not used.
 fn warn_of_unknown_variables() {
     let command = Arguments::command();
@@ -308,5 +317,19 @@ mod tests {
         let (_, arguments) = Arguments::from_words(["gateway"]).unwrap();
         let builder = builder(&arguments, Settings::default()).unwrap();
         assert_eq!(format!("{builder:?}"), format!("{:?}", Domains::builder()));
+    }
+
+    #[test]
+    fn an_address_in_use_is_told_with_what_may_use_it() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 3000));
+        let told = cannot_listen(address, &ErrorKind::AddrInUse.into()).to_string();
+        assert!(
+            told.starts_with("cannot listen on 127.0.0.1:3000: "),
+            "{told}"
+        );
+        assert!(
+            told.ends_with("; another program does, perhaps another gateway"),
+            "{told}"
+        );
     }
 }

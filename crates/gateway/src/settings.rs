@@ -14,7 +14,10 @@ use std::{
 use anyhow::{Context as _, bail};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::toml_file::{self, Entry, Value};
+use crate::{
+    nearest::nearest,
+    toml_file::{self, Entry, Value},
+};
 
 /// The prefix of the environment variables' names.
 pub const ENVIRONMENT_PREFIX: &str = "ANONYMOUS_DOMAINS_";
@@ -171,7 +174,7 @@ impl Settings {
         let mut settings = Self::default();
         for argument in arguments {
             let Some((name, value)) = argument.split_once('=') else {
-                bail!("--set takes name=value or name=@file");
+                bail!("--set takes NAME=VALUE or NAME=@FILE, and this has no =");
             };
             let name = known(name)?;
             let value = match value.strip_prefix('@') {
@@ -303,11 +306,13 @@ pub fn environment_name(name: &str) -> String {
 fn known(name: &str) -> anyhow::Result<&'static str> {
     match NAMES.into_iter().find(|known| *known == name) {
         Some(name) => Ok(name),
-        None => bail!(
-            "there is no setting \"{}\"; there are {}",
-            name.escape_default(),
-            NAMES.join(", ")
-        ),
+        None => {
+            let hint = match nearest(name, NAMES) {
+                Some(near) => format!("is it {near}?"),
+                None => format!("there are {}", NAMES.join(", ")),
+            };
+            bail!("there is no setting \"{}\"; {hint}", name.escape_default())
+        }
     }
 }
 

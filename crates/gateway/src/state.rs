@@ -190,7 +190,10 @@ impl StateDirectory {
             }
         };
         if text.trim().is_empty() {
-            bail!("{} is empty", path.display());
+            bail!(
+                "{} is empty: put its content back, or remove it if it was never used",
+                path.display()
+            );
         }
         Ok(Some(Zeroizing::new(text.trim_end().to_owned())))
     }

@@ -104,7 +104,7 @@ pub async fn check(
                     .write(true)
                     .open(&path)
                     .with_context(|| format!("cannot write {}", path.display()))?;
-                SqliteStore::check(&path).context("cannot open the store")?;
+                SqliteStore::check(&path).with_context(|| cannot_open(&path))?;
             }
             complete(secrets.as_mut(), configured, in_use)
         }
@@ -130,6 +130,10 @@ pub async fn check(
     }
 }
 
+fn cannot_open(store: &Path) -> String {
+    format!("cannot open the store {}", store.display())
+}
+
 /// Opens the store in a file. The directory stays locked until the store's file exists: of gateways
 /// that start at the same time, the later ones find it, and create no secrets.
 fn open_file(
@@ -144,7 +148,7 @@ fn open_file(
         .then(|| format!("the store {}", path.display()));
     let settings = complete(locked.as_mut(), configured, in_use)?;
     // Half of a call's time to begin, after which it is certain that nothing was done; half to end.
-    let store = SqliteStore::open_with(path, call_limit / 2).context("cannot open the store")?;
+    let store = SqliteStore::open_with(path, call_limit / 2).with_context(|| cannot_open(path))?;
     drop(locked);
     Ok(Opened::new(Arc::new(store), settings, call_limit))
 }

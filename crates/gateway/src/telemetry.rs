@@ -2,9 +2,8 @@
 
 mod json;
 
-use std::io::IsTerminal as _;
-
-use anyhow::Context as _;
+use anonymous_domains_terminal::has_colours;
+use anyhow::{Context as _, anyhow};
 use tracing_subscriber::{
     EnvFilter, Registry,
     fmt::{self, format::JsonFields},
@@ -48,7 +47,8 @@ impl LogFilter {
 pub fn filter(text: &str) -> anyhow::Result<EnvFilter> {
     let mut filter = EnvFilter::builder()
         .parse(text)
-        .context("--log is no log filter")?;
+        // Its source says the same again.
+        .map_err(|error| anyhow!("--log is no log filter, such as info or debug: {error}"))?;
     for directive in NEVER_VERBOSE {
         filter = filter.add_directive(directive.parse()?);
     }
@@ -64,7 +64,7 @@ pub fn start(filter: EnvFilter, format: LogFormat) -> anyhow::Result<LogFilter> 
     let (filter, handle) = reload::Layer::new(filter);
     let layer = fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_ansi(has_colours(&std::io::stderr()));
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         LogFormat::Text => registry.with(layer).try_init(),

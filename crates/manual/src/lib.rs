@@ -34,7 +34,16 @@ use std::{
 use clap::{Command, Subcommand};
 use clap_complete::Shell;
 
-/// What a command can say of itself.
+/// The text of an `after_help`: lines for a shell, one example each.
+#[macro_export]
+macro_rules! examples {
+    ($($line:literal),+ $(,)?) => {
+        concat!("Examples:", $("\n  ", $line),+)
+    };
+}
+
+/// What a command can say of itself. With `#[command(mut_subcommand("completions", of("NAME")))]`,
+/// where `of` is [`Manual::examples_of`], its help has examples too.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Manual {
     /// Print a script that completes this command in a shell
@@ -51,6 +60,18 @@ pub enum Manual {
 }
 
 impl Manual {
+    /// Adds where shells look for their completions of `program`.
+    pub fn examples_of(program: &'static str) -> impl FnOnce(Command) -> Command {
+        move |completions| {
+            completions.after_help(format!(
+                "Examples:\n  \
+                 {program} completions bash > ~/.local/share/bash-completion/completions/{program}\n  \
+                 {program} completions fish > ~/.config/fish/completions/{program}.fish\n  \
+                 {program} completions zsh > \"${{fpath[1]}}/_{program}\""
+            ))
+        }
+    }
+
     /// Prints the completions of `command`, or writes its manual pages.
     ///
     /// # Errors
@@ -70,34 +91,47 @@ impl Manual {
                 }
             }
             Self::Man { directory } => {
-                let main = format!("{}.1", command.get_name());
-                clap_mangen::generate_to(command, directory)?;
-                let main = directory.join(main);
-                let page = std::fs::read_to_string(&main)?;
-                std::fs::write(main, with_lines_kept(&page))
+                // In a directory of its own, which has no other pages.
+                let pages = tempfile::tempdir_in(directory)?;
+                clap_mangen::generate_to(command, &pages)?;
+                for page in std::fs::read_dir(&pages)? {
+                    let page = page?;
+                    let text = std::fs::read_to_string(page.path())?;
+                    std::fs::write(directory.join(page.file_name()), with_lines_kept(&text))?;
+                }
+                Ok(())
             }
         }
     }
 }
 
-/// A page whose text after the options keeps its lines, as it does in the help: they are lists.
+/// A page whose text after the options keeps its lines, as it does in the help: they are lists. The
+/// examples get their own section.
 fn with_lines_kept(page: &str) -> String {
     let mut kept = String::with_capacity(page.len());
     let mut is_within = false;
-    for line in page.lines() {
+    let mut lines = page.lines().peekable();
+    while let Some(line) = lines.next() {
         if is_within && line.starts_with(".SH ") {
             kept += ".fi\n";
             is_within = false;
         }
-        kept += match line {
-            ".SH EXTRA" => ".SH NOTES",
-            line => line,
-        };
-        kept.push('\n');
         if line == ".SH EXTRA" {
-            kept += ".nf\n";
             is_within = true;
+            match lines.next_if_eq(&"Examples:") {
+                Some(_) => kept += ".SH EXAMPLES\n.nf\n",
+                None => kept += ".SH NOTES\n.nf\n",
+            }
+        } else if is_within && line == "Examples:" {
+            kept.truncate(kept.trim_end().len());
+            kept += "\n.fi\n.SH EXAMPLES\n.nf\n";
+        } else {
+            kept += line;
+            kept.push('\n');
         }
+    }
+    if is_within {
+        kept += ".fi\n";
     }
     kept
 }
@@ -116,9 +150,10 @@ mod tests {
 
     fn command() -> Command {
         let flag = Arg::new("loud").long("loud").env("LOUD");
-        let notes = "Exit codes:\n  0  success\n  1  failure";
+        let notes = "Exit codes:\n  0  success\n  1  failure\n\nExamples:\n  shout --loud";
         let command = Command::new("shout").version("1.2.3").arg(flag);
         Manual::augment_subcommands(command.after_help(notes))
+            .mut_subcommand("completions", Manual::examples_of("shout"))
     }
 
     fn page(directory: &std::path::Path, name: &str) -> String {
@@ -153,8 +188,18 @@ mod tests {
         manual.write(command()).unwrap();
         let main = page(directory.path(), "shout.1");
         let (_, notes) = main.split_once(".SH NOTES\n.nf\n").unwrap();
-        let (notes, _) = notes.split_once(".fi\n.SH VERSION\n").unwrap();
-        assert!(notes.contains("\n  0  success\n  1  failure\n"), "{notes}");
+        let (notes, examples) = notes.split_once(".fi\n.SH EXAMPLES\n.nf\n").unwrap();
+        assert!(notes.ends_with("\n  0  success\n  1  failure\n"), "{notes}");
+        assert!(
+            examples.starts_with("  shout \\-\\-loud\n.fi\n.SH VERSION\n"),
+            "{examples}"
+        );
+        let completions = page(directory.path(), "shout-completions.1");
+        let (_, examples) = completions.split_once(".SH EXAMPLES\n.nf\n").unwrap();
+        assert!(
+            examples.contains("\n  shout completions fish > "),
+            "{examples}"
+        );
     }
 
     #[test]

@@ -51,4 +51,28 @@ Exit status:
   0  no honest client had an error, no answer was wrong, and the gateway lives
   1  something of that was not so, and is printed
   2  the command line is invalid
-  3  the siege could not be held, such as when the gateway does not start";
+  3  the siege could not be held, such as when the gateway does not start
+
+Examples:
+  cargo xtask siege --list
+  cargo xtask siege smuggling h2-rapid-reset --seconds 10
+  cargo xtask siege --write docs/security.md";
+
+#[cfg(test)]
+mod tests {
+    use anonymous_domains_testkit::examples_amiss;
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_examples_of_the_help_are_true() {
+        let amiss = examples_amiss(&Arguments::command(), &[("cargo xtask siege", "siege")]);
+        assert!(amiss.is_empty(), "{}", amiss.join("\n"));
+    }
+}

@@ -14,6 +14,13 @@ use clap::Parser;
 /// Stops at the first schedule with a violation, prints its steps and the command that replays it,
 /// and exits with 1.
 #[derive(Parser)]
+#[command(
+    name = "simulate",
+    after_help = "Examples:\n  \
+    cargo xtask simulate --schedules 1000000 --seed 2\n  \
+    cargo xtask simulate --replay 4711 --store spin-redis\n  \
+    cargo xtask simulate --exhaustive \"two members: join, leave\""
+)]
 struct Cli {
     /// How many schedules to run
     #[arg(long, default_value_t = 100_000, value_name = "N")]
@@ -119,4 +126,23 @@ fn explore(name: &str, stores: &[StoreModel]) -> ExitCode {
         started.elapsed().as_secs_f64()
     );
     ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use anonymous_domains_testkit::examples_amiss;
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_examples_of_the_help_are_true() {
+        let amiss = examples_amiss(&Cli::command(), &[("cargo xtask simulate", "simulate")]);
+        assert!(amiss.is_empty(), "{}", amiss.join("\n"));
+    }
 }

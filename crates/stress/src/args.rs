@@ -97,4 +97,28 @@ Exit status:
   0  every guarantee held
   1  a guarantee did not hold: which one, and the requests that show it, are printed
   2  the command line is invalid
-  3  the test could not be run, such as when no server answers";
+  3  the test could not be run, such as when no server answers
+
+Examples:
+  cargo xtask stress --url http://127.0.0.1:3000 --admin-token-file state/admin-token
+  cargo xtask stress --kill 100 --gateways 2 --store redis
+  cargo xtask stress --failover 10";
+
+#[cfg(test)]
+mod tests {
+    use anonymous_domains_testkit::examples_amiss;
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_examples_of_the_help_are_true() {
+        let amiss = examples_amiss(&Arguments::command(), &[("cargo xtask stress", "stress")]);
+        assert!(amiss.is_empty(), "{}", amiss.join("\n"));
+    }
+}

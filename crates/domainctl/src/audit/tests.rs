@@ -24,7 +24,7 @@ fn verdict(files: &[&[String]], noted: &Noted) -> Verdict {
         path
     };
     let files: Vec<_> = files.iter().enumerate().map(write).collect();
-    verify(&files, noted).unwrap()
+    verify(&files, noted, |_, _| ()).unwrap()
 }
 
 /// The breaks: their kind, the records, and the line.
@@ -48,7 +48,7 @@ fn a_whole_log_says_how_far_it_reaches() {
     assert!(later.is_whole() && later.first_seq == Some(3));
     let none = verdict(&[&[]], &Noted::default());
     assert!(none.is_whole() && none.last_seq.is_none());
-    assert!(verify(&["/nothing/here".into()], &Noted::default()).is_err());
+    assert!(verify(&["/nothing/here".into()], &Noted::default(), |_, _| ()).is_err());
 }
 
 #[test]
@@ -133,7 +133,9 @@ fn a_line_without_an_end_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("audit.log");
     fs::write(&file, format!("{}\n{{\"seq\":2,", lines(1)[0])).unwrap();
-    let found = verify(&[file], &Noted::default()).unwrap().breaks;
+    let found = verify(&[file], &Noted::default(), |_, _| ())
+        .unwrap()
+        .breaks;
     assert_eq!(found.len(), 1);
     assert_eq!(
         (found[0].kind, found[0].seq, found[0].line),

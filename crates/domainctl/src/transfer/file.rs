@@ -162,7 +162,7 @@ fn parse_header(text: &str) -> Result<Header, &'static str> {
         format: String,
         version: u32,
     }
-    const NONE: &str = "is no export: its first line is another.";
+    const NONE: &str = "is no export: its first line is not that of a file from domainctl export.";
     let any: AnyHeader = serde_json::from_str(text).map_err(|_| NONE)?;
     if any.format != FORMAT {
         return Err(NONE);

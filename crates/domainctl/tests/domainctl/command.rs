@@ -1,15 +1,14 @@
 //! The command, as people and scripts run it.
 
-use std::{fs::File, io::Write as _, process::Output};
+use std::{io::Write as _, process::Output};
 
 use anonymous_domains_protocol::{ids::MachineGuid, problem::ErrorName};
-use rustix::pty;
 use serde_json::json;
 
 use crate::{
     Shell, help_directory,
     server::{Mishap, TOKEN},
-    text,
+    terminal, text,
 };
 
 #[test]
@@ -106,18 +105,9 @@ fn without_a_terminal_nothing_is_deleted_unasked() {
 
 /// Runs the command on a terminal on which `typed` was typed.
 fn at_a_terminal(shell: &Shell, arguments: &[&str], typed: &str) -> Output {
-    let master = pty::openpt(pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY).unwrap();
-    pty::grantpt(&master).unwrap();
-    pty::unlockpt(&master).unwrap();
-    let name = pty::ptsname(&master, Vec::new()).unwrap();
-    let slave = File::options()
-        .read(true)
-        .write(true)
-        .open(name.to_str().unwrap())
-        .unwrap();
-    let mut master = File::from(master);
-    master.write_all(typed.as_bytes()).unwrap();
-    shell.command(arguments).stdin(slave).output().unwrap()
+    let (mut person, terminal) = terminal::open();
+    person.write_all(typed.as_bytes()).unwrap();
+    shell.command(arguments).stdin(terminal).output().unwrap()
 }
 
 #[test]

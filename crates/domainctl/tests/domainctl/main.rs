@@ -7,6 +7,7 @@ mod lists;
 mod rotation;
 mod server;
 mod settings;
+mod terminal;
 mod token;
 mod transfers;
 

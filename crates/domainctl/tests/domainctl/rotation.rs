@@ -68,7 +68,7 @@ fn certificates_are_reissued() {
     }
     assert_eq!(
         shell.says(&["ca", "reissue", "cellar"]),
-        "reissued 2 certificates of 1 domains\n"
+        "reissued 2 certificates of 1 domain\n"
     );
     assert_eq!(
         shell.json(&["ca", "reissue", "--all"], 0),

@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, Command};
 use zeroize::Zeroizing;
 
 use crate::{
+    nearest::nearest,
     settings::Settings,
     toml_file::{self, Entry, Value},
 };
@@ -65,9 +66,14 @@ impl ConfigFile {
             .find(|argument| argument.get_long() == Some(&flag))
             .filter(|_| !NOT_HERE.contains(&flag.as_str()));
         let Some(argument) = argument else {
-            let hint = match crate::settings::NAMES.contains(&name.as_str()) {
-                true => "; it is a setting of the component, for the table [settings]",
-                false => "",
+            let flags = command.get_arguments().filter_map(Arg::get_long);
+            let flags = flags.filter(|flag| !NOT_HERE.contains(flag));
+            let hint = match nearest(&flag, flags) {
+                _ if crate::settings::NAMES.contains(&name.as_str()) => {
+                    "; it is a setting of the component, for the table [settings]".to_owned()
+                }
+                Some(near) => format!("; is it {near}?"),
+                None => "; gateway --help lists the flags".to_owned(),
             };
             let name = name.escape_default();
             bail!("{place}: there is no flag --{name} for this file{hint}");
@@ -164,7 +170,11 @@ mod tests {
                 "log_format = \"hunter2\"",
                 "line 1: log_format takes FORMAT",
             ),
-            ("lisen = \"hunter2\"", "line 1: there is no flag --lisen"),
+            (
+                "lisen = \"hunter2\"",
+                "line 1: there is no flag --lisen for this file; is it listen?",
+            ),
+            ("nonsense = \"hunter2\"", "gateway --help lists the flags"),
             ("admin_token = \"hunter2\"", "table [settings]"),
             ("set = [\"admin_token=hunter2\"]", "no flag --set"),
             ("config = \"hunter2\"", "no flag --config"),
@@ -172,6 +182,10 @@ mod tests {
             ("max_memory = \"1GiB\"\nmax-memory = \"1GiB\"", "twice"),
             ("settings = \"hunter2\"", "is a table"),
             ("[settings]\n\nadmin_tokn = \"hunter2\"", "line 3"),
+            (
+                "[settings]\nadmin_tokn = 1",
+                "no setting \"admin_tokn\"; is it admin_token?",
+            ),
             ("[settings]\nadmin_token = [\"hunter2\"]", "line 2"),
             ("[settings]\nadmin_token = \"@/nowhere/hunter\"", "/nowhere"),
             ("listen = \"hunter2", "line 1"),

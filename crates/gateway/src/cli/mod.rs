@@ -2,6 +2,7 @@
 
 mod config_file;
 mod limits;
+mod mistakes;
 mod store;
 mod testing;
 mod tls;
@@ -23,19 +24,20 @@ use clap::{
 use thiserror::Error;
 
 use crate::{settings::Settings, store::address::Address};
-use anonymous_domains_manual::Manual;
+use anonymous_domains_manual::{Manual, examples};
 use config_file::ConfigFile;
 pub use limits::LimitArguments;
 pub use store::StoreArguments;
 pub use testing::TestArguments;
 pub use tls::{TlsArguments, TlsSource};
-use units::{duration, size};
+use units::{address, duration, size};
 pub use watching::WatchArguments;
 
 /// Serves the Anonymous Domains component over HTTP, with its tables in a SQLite file, a
 /// PostgreSQL or a Redis.
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version, after_long_help = AFTER_HELP)]
+#[command(mut_subcommand("completions", Manual::examples_of("gateway")))]
 #[command(args_conflicts_with_subcommands = true)]
 struct CommandLine {
     #[command(flatten)]
@@ -49,16 +51,28 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Other {
     /// Says whether a start with these flags would succeed, and why not; changes nothing
+    #[command(after_help = examples![
+        "gateway check-config --config gateway.toml",
+        "gateway check-config --state /var/lib/anonymous-domains --set domain_key_type=EC-P256"
+    ])]
     CheckConfig(Box<Arguments>),
     /// Copies the store's file, also while a gateway serves it
     ///
     /// The copy is one state of the store, and complete: with all that was answered before. It is
     /// checked before it gets its name. The secrets of the state directory are not in it.
+    #[command(after_help = examples![
+        "gateway backup /backup/store.db --state /var/lib/anonymous-domains",
+        "gateway backup /backup/store.db --config gateway.toml"
+    ])]
     Backup(Box<Backup>),
     /// Prints the SQL that makes the table of a PostgreSQL --store
     ///
     /// The gateway makes the table itself where its user may. Otherwise give this to one who may,
     /// and let the gateway's user SELECT, INSERT, UPDATE and DELETE.
+    #[command(after_help = examples![
+        "gateway schema",
+        "gateway schema | psql postgres://postgres@localhost/domains"
+    ])]
     Schema,
     /// What this command says of itself
     #[command(flatten)]
@@ -121,7 +135,7 @@ pub struct Arguments {
 
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, env = "ANONYMOUS_DOMAINS_LISTEN", value_name = "ADDR:PORT")]
-    #[arg(default_value = "127.0.0.1:3000")]
+    #[arg(default_value = "127.0.0.1:3000", value_parser = address)]
     pub listen: SocketAddr,
 
     /// TLS
@@ -262,7 +276,8 @@ impl Arguments {
     ) -> Result<(Action, Self), Unusable> {
         let mut words: Vec<OsString> = words.into_iter().map(Into::into).collect();
         let mut command = CommandLine::command();
-        let matches = command.try_get_matches_from_mut(&words)?;
+        let matches = command.try_get_matches_from_mut(&words);
+        let matches = matches.map_err(mistakes::explained)?;
         let (given, flags_begin) = match matches.subcommand() {
             Some((_, given)) => (given, 2),
             None => (&matches, 1),
@@ -384,7 +399,13 @@ on an empty store may make them.
 Standard output gets one line, when requests can be served, and a second one with
 --internal-listen:
   listening on http://ADDR:PORT, or https:// with TLS
-  internal listener on http://ADDR:PORT";
+  internal listener on http://ADDR:PORT
+
+Examples:
+  gateway --state /var/lib/anonymous-domains --set public_origin=https://domains.example
+  gateway --listen 0.0.0.0:443 --tls-certificate fullchain.pem --tls-key key.pem
+  gateway --config gateway.toml
+  gateway --test-faults faults.toml --i-know-this-is-a-test-server";
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,16 @@
+use anonymous_domains_testkit::examples_amiss;
+
 use super::*;
 
 #[test]
 fn the_command_line_is_consistent() {
     CommandLine::command().debug_assert();
+}
+
+#[test]
+fn the_examples_of_the_help_are_true() {
+    let amiss = examples_amiss(&CommandLine::command(), &[]);
+    assert!(amiss.is_empty(), "{}", amiss.join("\n"));
 }
 
 const PAGE: &str = concat!(
@@ -57,6 +65,26 @@ fn the_documented_flags_are_those_there_are() {
         page == generated,
         "{PAGE} is not what the flags are: run this test with {REWRITE}=1 to write it"
     );
+}
+
+/// The options are in settings.md. With GATEWAY_WRITE_HELP set, the pinned texts are updated.
+#[test]
+fn the_help_of_the_subcommands_is_as_pinned() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/help");
+    let mut command = CommandLine::command();
+    command.build();
+    for name in ["backup", "check-config", "completions", "schema"] {
+        let subcommand = command.find_subcommand_mut(name).unwrap();
+        let help = subcommand.render_long_help().to_string();
+        let (before, options) = help.split_once("Options:\n").unwrap();
+        let (_, examples) = options.split_once("Examples:\n").unwrap();
+        let text = format!("{before}Examples:\n{}\n", examples.trim_end());
+        let path = format!("{directory}/{name}.txt");
+        if std::env::var_os("GATEWAY_WRITE_HELP").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "{path}");
+    }
 }
 
 #[test]

@@ -1,6 +1,12 @@
-//! Durations and sizes as flags take them.
+//! Addresses, durations and sizes as flags take them.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
+
+/// An IP address and a port.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    let advice = "write an IP address and a port, such as 127.0.0.1:3000 or [::]:3000";
+    text.parse().map_err(|_| advice.to_owned())
+}
 
 /// A time such as `30s`, `500ms` or `1m 30s`, or in seconds (`30`), from 1 ms to an hour.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::units::{delay, ratio};
+use super::units::{address, delay, ratio};
 
 /// What operators can watch, and where.
 #[derive(Args, Debug)]
@@ -12,7 +12,7 @@ pub struct WatchArguments {
     /// Address and port for operators only: /metrics, /livez and /readyz, and then /admin/v1 and
     /// /console/ too, which are nowhere else [default: none]
     #[arg(long, env = "ANONYMOUS_DOMAINS_INTERNAL_LISTEN")]
-    #[arg(value_name = "ADDR:PORT")]
+    #[arg(value_name = "ADDR:PORT", value_parser = address)]
     pub internal_listen: Option<SocketAddr>,
 
     /// How long all requests are still served after SIGTERM or SIGINT while /readyz already says

@@ -75,7 +75,7 @@ impl Traces {
             .with_endpoint(&endpoint)
             .with_timeout(TIMEOUT)
             .build()
-            .context("--otlp-endpoint cannot be used")?;
+            .context("--otlp-endpoint is no URL such as http://localhost:4318")?;
         let mut resource = Resource::builder()
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
         if std::env::var_os("OTEL_SERVICE_NAME").is_none() {

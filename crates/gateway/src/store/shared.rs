@@ -40,8 +40,8 @@ pub struct Credentials {
 pub enum AddressError {
     /// It is not the URL of a store.
     #[error(
-        "write the store as redis://[USER@]HOST[:PORT][/DATABASE], with several HOST[:PORT],... for \
-         a cluster, rediss:// for TLS, redis+unix:///SOCKET[?db=DATABASE][&user=USER] or \
+        "that is no URL of a store: write it as redis://[USER@]HOST[:PORT][/DATABASE], with several \
+         HOST[:PORT],... for a cluster, rediss:// for TLS, redis+unix:///SOCKET[?db=DATABASE][&user=USER] or \
          postgres://[USER@]HOST[:PORT][,HOST...]/DATABASE[?OPTIONS]{0}"
     )]
     NoUrl(String),
@@ -49,7 +49,9 @@ pub enum AddressError {
     #[error("a store whose certificate is not checked is refused: give its CA with --store-ca")]
     Insecure,
     /// A password in the URL and one in a file.
-    #[error("the store's URL has a password, and --store-password-file gives another")]
+    #[error(
+        "the store's URL has a password, and --store-password-file gives another: leave one out"
+    )]
     TwoPasswords,
     /// A password file that cannot be used.
     #[error("{0}")]
@@ -68,7 +70,11 @@ pub enum AddressError {
 #[derive(Debug, Error)]
 pub enum ConnectError {
     /// The server asks for a password, takes another one, or does not permit a command.
-    #[error("{address} does not let the gateway in: {reason}")]
+    #[error(
+        "{address} does not let the gateway in: {}; see the user in --store, and \
+         --store-password-file",
+        reason.trim_end_matches('.')
+    )]
     Denied {
         /// The URL without credentials.
         address: String,
@@ -84,13 +90,20 @@ pub enum ConnectError {
         reason: String,
     },
     /// Several servers that are no cluster.
-    #[error("{address} names several servers, as is meant for a cluster, but they are none")]
+    #[error(
+        "{address} names several servers, as is meant for a cluster, but they are none: name the one \
+         that is to be used"
+    )]
     NoCluster {
         /// The URL without credentials.
         address: String,
     },
     /// It could not be reached in time.
-    #[error("{address} cannot be used, and was tried for {} s: {reason}", .waited.as_secs())]
+    #[error(
+        "{address} cannot be used, and was tried for {} s: {}; does it run, at this address?",
+        .waited.as_secs(),
+        reason.split_whitespace().collect::<Vec<_>>().join(" ")
+    )]
     Away {
         /// The URL without credentials.
         address: String,

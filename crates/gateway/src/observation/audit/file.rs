@@ -37,8 +37,12 @@ impl LogFile {
         if file.metadata()?.permissions().mode() & 0o077 != 0 {
             tracing::warn!(file = %path.display(), "the audit log is open to other users");
         }
-        let (head, torn) = end_of(&mut file)
-            .with_context(|| format!("{} is no audit log that can go on", path.display()))?;
+        let (head, torn) = end_of(&mut file).with_context(|| {
+            format!(
+                "{} is no audit log that can go on: name another file",
+                path.display()
+            )
+        })?;
         let mut log = Self {
             file,
             head,
@@ -168,7 +172,9 @@ fn open_locked(path: &Path) -> anyhow::Result<File> {
         .with_context(|| format!("cannot open the audit log {shown}"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!("another process writes the audit log {shown}"),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another process writes the audit log {shown}: each gateway needs a file of its own"
+        ),
         Err(TryLockError::Error(error)) => {
             Err(error).with_context(|| format!("cannot lock the audit log {shown}"))
         }

@@ -9,17 +9,23 @@ use std::{
     fs::{File, OpenOptions},
     io,
     path::{Path, PathBuf},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::LAYOUT;
 
+/// How often a copy says how far it is.
+const INTERVAL: Duration = Duration::from_millis(250);
+
 /// Why there is no copy.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// There is a file of that name.
-    #[error("{} is there already", .0.display())]
+    #[error("{} is there already, and is not overwritten: name another file", .0.display())]
     Exists(PathBuf),
     /// The store's file system is read-only, and SQLite makes files beside a store that it reads.
     #[error(
@@ -64,12 +70,30 @@ pub struct Backup {
     pub bytes: u64,
 }
 
-/// Copies the store at `from` to `to`, and checks the copy. Blocks.
+/// How far a copy is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It is being written.
+    Copying {
+        /// How long it is, in bytes.
+        bytes: u64,
+        /// How long it will be at most.
+        of: u64,
+    },
+    /// It is being read.
+    Checking,
+}
+
+/// Takes the [`Step`]s of a copy.
+pub type Watch<'a> = &'a (dyn Fn(Step) + Sync);
+
+/// Copies the store at `from` to `to`, and checks the copy. Blocks; meanwhile `watch` is called now and
+/// then.
 ///
 /// # Errors
 ///
 /// [`BackupError`], with no file at `to` but the one that was there.
-pub fn backup(from: &Path, to: &Path) -> Result<Backup, BackupError> {
+pub fn backup(from: &Path, to: &Path, watch: Watch<'_>) -> Result<Backup, BackupError> {
     if to.symlink_metadata().is_ok() {
         return Err(BackupError::Exists(to.to_owned()));
     }
@@ -88,8 +112,13 @@ pub fn backup(from: &Path, to: &Path) -> Result<Backup, BackupError> {
         return Err(BackupError::ReadOnlyCopy(to.to_owned()));
     }
     let copy = copy.map_err(file("cannot write there"))?;
-    write(from, copy.path())?;
-    let keys = check(copy.path())?;
+    let copying = || Step::Copying {
+        bytes: length(copy.path()),
+        // What is only in the log yet is little beside it.
+        of: length(from),
+    };
+    watched(watch, copying, || write(from, copy.path()))?;
+    let keys = watched(watch, || Step::Checking, || check(copy.path()))?;
     let synced = File::open(copy.path()).and_then(|file| {
         file.sync_all()?;
         file.metadata()
@@ -104,6 +133,26 @@ pub fn backup(from: &Path, to: &Path) -> Result<Backup, BackupError> {
         .and_then(|directory| directory.sync_all())
         .map_err(file("cannot save the copy's name"))?;
     Ok(Backup { keys, bytes })
+}
+
+/// Does something, and tells meanwhile which step it is.
+fn watched<T>(watch: Watch<'_>, step: impl Fn() -> Step + Send, work: impl FnOnce() -> T) -> T {
+    let (working, is_done) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            while is_done.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                watch(step());
+            }
+        });
+        let result = work();
+        drop(working);
+        result
+    })
+}
+
+/// The length of a file in bytes, as far as it can be known.
+fn length(path: &Path) -> u64 {
+    path.metadata().map_or(0, |file| file.len())
 }
 
 /// Whether something was not done because of a read-only file system.
@@ -200,7 +249,7 @@ mod tests {
             while store.increment("first", 0).await.unwrap() < 5 * copy {}
             let to = directory.path().join(format!("copy-{copy}.db"));
             let from = path.clone();
-            let done = tokio::task::spawn_blocking(move || (backup(&from, &to), to));
+            let done = tokio::task::spawn_blocking(move || (backup(&from, &to, &|_| ()), to));
             let (done, to) = done.await.unwrap();
             let done = done.unwrap();
             assert!(done.keys >= 2);
@@ -226,22 +275,28 @@ mod tests {
             directory.path().join("copy"),
         );
         assert!(matches!(
-            backup(&from, &to),
+            backup(&from, &to, &|_| ()),
             Err(BackupError::Sqlite { .. })
         ));
         drop(SqliteStore::open(&from).unwrap());
         // Nobody has it open.
-        assert_eq!(backup(&from, &to).unwrap().keys, 0);
+        assert_eq!(backup(&from, &to, &|_| ()).unwrap().keys, 0);
         let before = std::fs::read(&to).unwrap();
-        assert!(matches!(backup(&from, &to), Err(BackupError::Exists(_))));
+        assert!(matches!(
+            backup(&from, &to, &|_| ()),
+            Err(BackupError::Exists(_))
+        ));
         assert_eq!(std::fs::read(&to).unwrap(), before);
         let no_store = directory.path().join("text");
         std::fs::write(&no_store, "no database, but a text that is long enough").unwrap();
-        assert!(backup(&no_store, &directory.path().join("other")).is_err());
-        assert!(backup(&from, &directory.path().join("nowhere/copy")).is_err());
+        assert!(backup(&no_store, &directory.path().join("other"), &|_| ()).is_err());
+        assert!(backup(&from, &directory.path().join("nowhere/copy"), &|_| ()).is_err());
         let link = directory.path().join("link");
         std::os::unix::fs::symlink("nowhere", &link).unwrap();
-        assert!(matches!(backup(&from, &link), Err(BackupError::Exists(_))));
+        assert!(matches!(
+            backup(&from, &link, &|_| ()),
+            Err(BackupError::Exists(_))
+        ));
         let mut left: Vec<_> = std::fs::read_dir(directory.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

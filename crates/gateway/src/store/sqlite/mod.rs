@@ -392,7 +392,7 @@ fn failed(error: rusqlite::Error) -> StoreError {
     let broken = match error.sqlite_error_code() {
         Some(DiskFull) => "the store's disk is full",
         Some(ReadOnly) => "the store is read-only",
-        Some(DatabaseCorrupt | NotADatabase) => "the store's file is damaged",
+        Some(DatabaseCorrupt | NotADatabase) => "the store's file is damaged: restore a copy of it",
         Some(SystemIoFailure) => "the store's file cannot be read or written",
         _ => return StoreError::Unavailable("the store failed".into()),
     };

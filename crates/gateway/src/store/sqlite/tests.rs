@@ -208,7 +208,7 @@ async fn a_damaged_file_is_broken_and_not_just_away() {
     file[4096..].fill(0xa5);
     std::fs::write(&path, file).unwrap();
     let store = SqliteStore::open(&path).unwrap();
-    let damaged = || StoreError::Broken("the store's file is damaged".into());
+    let damaged = || StoreError::Broken("the store's file is damaged: restore a copy of it".into());
     assert_eq!(store.get("k").await, Err(damaged()));
     let swap = store.compare_and_swap("k", None, Vec::new());
     assert_eq!(swap.await, Err(damaged()));

@@ -51,7 +51,12 @@ Exit status:
   0  every guarantee held, no answer was unexpected, and nothing leaks
   1  something of that was not so, and is printed
   2  the command line is invalid
-  3  the soak could not be run, such as when a gateway does not start";
+  3  the soak could not be run, such as when a gateway does not start
+
+Examples:
+  cargo xtask soak
+  cargo xtask soak --minutes 10 --set domain_key_type=RSA-2048 --seed 2
+  cargo xtask soak --write docs/security.md";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -107,4 +112,29 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
         }
     );
     Ok(result.wrong.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use anonymous_domains_testkit::examples_amiss;
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_examples_of_the_help_are_true() {
+        let amiss = examples_amiss(
+            &Arguments::command(),
+            &[(
+                "cargo xtask soak",
+                "soak --gateway GATEWAY --component COMPONENT",
+            )],
+        );
+        assert!(amiss.is_empty(), "{}", amiss.join("\n"));
+    }
 }
