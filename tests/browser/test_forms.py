@@ -2,11 +2,13 @@
 
 import json
 import re
+import time
 from contextlib import suppress
 
 from playwright.sync_api import Error, Page, Route, expect
 
 from machines import Machine
+from waiting import WAIT_S, until
 
 
 class Held:
@@ -39,7 +41,9 @@ class Held:
 
     def until_one_waits(self):
         # Requests are noticed while the page is asked something.
+        end = time.monotonic() + WAIT_S
         while not self.routes:
+            assert time.monotonic() < end, "no request waits"
             self.page.evaluate("new Promise(requestAnimationFrame)")
 
 
@@ -151,7 +155,7 @@ def test_a_new_domain_that_is_being_typed_stays(console_of, fleet):
     expect(page.get_by_label("Maximum of members")).to_have_value("3")
 
 
-def test_a_page_that_was_left_asks_for_nothing(console, client, domain):
+def test_a_page_that_was_left_asks_for_nothing(console, admin, client, domain):
     """Also when something that was begun there is done later."""
     client.join(domain, Machine.ec())
     page = console.page
@@ -164,7 +168,8 @@ def test_a_page_that_was_left_asks_for_nothing(console, client, domain):
         held.until_one_waits()
         page.go_back()
         expect(console.heading("Domains")).to_be_visible()
-    page.wait_for_load_state("networkidle")
+    # What was held has gone on by now.
+    until(lambda: admin.get(domain).ok()["keyRolloverRequired"])
     before = len(console.requests)
     with page.expect_response("**/domains?*"):
         console.wait_a_while()

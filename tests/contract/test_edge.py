@@ -80,6 +80,24 @@ def test_a_device_and_an_operator_over_tls(own_gateway, programs, domain, tmp_pa
     assert Admin(gateway.client, gateway.admin_token).get(domain).ok()["memberCount"] == 1
 
 
+def test_a_command_that_cannot_connect_says_what_to_do(own_gateway, programs, server):
+    gateway = own_gateway("--tls-self-signed")
+
+    def health(url: str, *flags: str) -> str:
+        command = [str(programs.domainctl), "health", "--server", url, *flags]
+        ended = subprocess.run(command, capture_output=True, text=True)
+        assert ended.returncode == 3
+        return ended.stderr
+
+    secure = f"https://{gateway.address}"
+    assert "name that CA's certificate with --tls-ca-file" in health(secure)
+    assert "does it expect https://?" in health(f"http://{gateway.address}")
+    trusting = ("--ca-file", str(gateway.certificate))
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    assert "nothing listens there" in health(f"https://127.0.0.1:{port}", *trusting)
+
+
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 

@@ -14,7 +14,7 @@ use ureq::{
 };
 
 use crate::{
-    cause::{cause, may_pass},
+    cause::{cause, may_have_arrived, may_pass},
     retry::RetryPolicy,
     text::printable,
     token::Token,
@@ -203,7 +203,7 @@ impl Client {
                     Attempt::Again {
                         why,
                         after: None,
-                        is_lost: true,
+                        is_lost: may_have_arrived(&error),
                     }
                 } else {
                     Attempt::Failed(why)

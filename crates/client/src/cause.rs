@@ -16,19 +16,28 @@ pub fn may_pass(error: &ureq::Error) -> bool {
     }
 }
 
+/// Whether the request may have reached the server.
+pub fn may_have_arrived(error: &ureq::Error) -> bool {
+    !is_refused(error) && !matches!(error, ureq::Error::HostNotFound)
+}
+
+/// Whether nothing listens.
+fn is_refused(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+        error => matches!(error, ureq::Error::ConnectionFailed),
+    }
+}
+
 /// The cause and what to do, for people.
 pub fn cause(error: &ureq::Error) -> String {
     let text = match error {
         ureq::Error::Io(error) => error.to_string(),
         error => error.to_string(),
     };
-    let is_refused = match error {
-        ureq::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
-        error => matches!(error, ureq::Error::ConnectionFailed),
-    };
     // What TLS found is in the text alone.
     let advice = match error {
-        _ if is_refused => {
+        error if is_refused(error) => {
             return "nothing listens there. Is the server running, and is this its port?"
                 .to_owned();
         }
@@ -36,8 +45,8 @@ pub fn cause(error: &ureq::Error) -> String {
             return "there is no host with that name. Check the URL.".to_owned();
         }
         ureq::Error::Timeout(_) => return format!("there was no answer in time ({text})."),
-        ureq::Error::Protocol(_) => " Is this its port, or does it want https://?",
-        _ if text.contains("InvalidContentType") => " Is this its port, or does it want http://?",
+        ureq::Error::Protocol(_) => " Is this its port, or does it expect https://?",
+        _ if text.contains("InvalidContentType") => " Is this its port, or does it expect http://?",
         _ if text.contains("UnknownIssuer") => {
             " If it has a CA of its own, name that CA's certificate with --tls-ca-file."
         }
@@ -53,6 +62,20 @@ pub fn cause(error: &ureq::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_a_connection_nothing_arrived() {
+        let io = |kind| ureq::Error::Io(io::Error::from(kind));
+        for error in [
+            io(io::ErrorKind::ConnectionRefused),
+            ureq::Error::ConnectionFailed,
+            ureq::Error::HostNotFound,
+        ] {
+            assert!(!may_have_arrived(&error), "{error}");
+        }
+        assert!(may_have_arrived(&io(io::ErrorKind::ConnectionReset)));
+        assert!(may_have_arrived(&ureq::Error::BodyStalled));
+    }
 
     #[test]
     fn a_cause_says_what_to_do() {

@@ -143,17 +143,8 @@ impl Device {
             }
         }
         credentials.extend(credentials::open(&answer, url, &identity)?);
-        let mut warnings = Vec::new();
-        if let Some(held) = &held {
-            let later = later_versions(held, &credentials);
-            warnings.extend(later.iter().map(|held| {
-                let version = held.credential.key_version;
-                format!("version {version}: the server's answer does not have it")
-            }));
-            credentials.extend(later);
-        }
-
         let anchors = self.anchors(held.as_ref(), &credentials);
+        let mut warnings = Vec::new();
         for credential in &credentials {
             let version = credential.credential.key_version;
             credentials::check(credential, url.domain(), &anchors).map_err(|why| {
@@ -171,6 +162,13 @@ impl Device {
                 "The server gave no credentials of {}.",
                 url.domain()
             )));
+        }
+        for later in held.map_or_else(Vec::new, |held| later_versions(held, &credentials)) {
+            let version = later.credential.key_version;
+            warnings.push(format!(
+                "version {version}: kept, although the server no longer has it"
+            ));
+            credentials.push(later);
         }
         let membership = Membership {
             url: url.as_str().to_owned(),
@@ -207,7 +205,7 @@ impl Device {
         let _lock = self.state.lock()?;
         let identity = self.state.identity()?.ok_or_else(|| {
             DeviceError::Local(format!(
-                "In {} there is no device that has ever joined a domain, so there is nothing to leave. Name its directory with --dir.",
+                "No device in {} has ever joined a domain, so there is nothing to leave. Name the device's directory with --dir.",
                 self.state.path().display()
             ))
         })?;
@@ -432,7 +430,7 @@ fn continues(answer: &RegisterResponse, held: &Membership, known: u64) -> bool {
 /// What `held` has after the last of `credentials`, if both have a key in common: the server then
 /// answered as it was before, perhaps from a restored copy, and what these keys open would be lost
 /// without them. Otherwise the domain is another one of the same name.
-fn later_versions(held: &Membership, credentials: &[HeldCredential]) -> Vec<HeldCredential> {
+fn later_versions(held: Membership, credentials: &[HeldCredential]) -> Vec<HeldCredential> {
     let version = |held: &HeldCredential| held.credential.key_version;
     let is_same = |held: &HeldCredential| {
         let mut credentials = credentials.iter();
@@ -442,8 +440,8 @@ fn later_versions(held: &Membership, credentials: &[HeldCredential]) -> Vec<Held
         return Vec::new();
     }
     let last = credentials.last().map_or(0, version);
-    let later = held.credentials.iter().filter(|held| version(held) > last);
-    later.cloned().collect()
+    let later = held.credentials.into_iter();
+    later.filter(|held| version(held) > last).collect()
 }
 
 fn cannot_sign(error: &SignError) -> DeviceError {

@@ -57,7 +57,7 @@ fn advice(subject: &Subject, error: ErrorName) -> String {
                 "There is no CA certificate at this URL. It may be the one of a gateway's --internal-listen, which has the operator's interface alone: use the URL of --listen, to which devices go. Or it is not the URL of a domain server.".to_owned()
             }
             Subject::Server | Subject::Domain(_) | Subject::Export(_) | Subject::Import(_) => {
-                "The server has no operator's interface at this URL. With a gateway's --internal-listen it is only there. Or the setting admin_token is missing or shorter than 32 characters, another setting is unusable (see /healthz), or this is not the URL of a domain server: --server is that without /admin/v1.".to_owned()
+                "The server has no operator's interface at this URL. With a gateway's --internal-listen it is only there. Or the setting admin_token is missing or shorter than 32 characters, another setting is unusable (see /healthz), or this is not the URL of a domain server: give --server without /admin/v1.".to_owned()
             }
         },
         ErrorName::UnknownDomain => format!(

@@ -94,7 +94,7 @@ fn run(arguments: &Arguments, report: &Report) -> Result<Listed, Stop> {
             let verdict = audit::verify(files, &noted, |records, bytes| {
                 line.show(|| {
                     let records = report::many(records, "record");
-                    format!("{records}, {}", progress::percent(bytes, size))
+                    format!("{records}{}", progress::of_file(bytes, size))
                 });
             });
             drop(line);

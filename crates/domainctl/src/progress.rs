@@ -15,9 +15,12 @@ pub fn part(done: u64, of: Option<u64>, what: &str) -> String {
     }
 }
 
-/// How much of something with a known size is done.
-pub fn percent(done: u64, of: u64) -> String {
-    format!("{}%", done.saturating_mul(100) / of.max(1))
+/// How much of a file is done, as the end of a line; nothing of what has no size, such as a pipe.
+pub fn of_file(done: u64, of: u64) -> String {
+    match done.saturating_mul(100).checked_div(of) {
+        Some(percent) => format!(", {}% of the file", percent.min(100)),
+        None => String::new(),
+    }
 }
 
 /// How far an export or an import is.
@@ -50,11 +53,6 @@ impl Transfer {
             Event::Domain(_) => add(&self.domains, 1),
             Event::Machines(more) => add(&self.machines, more),
             Event::Bytes(more) => add(&self.bytes, more),
-            Event::Again(name) => {
-                self.line
-                    .show(|| format!("{name} was changed meanwhile: it is exported again"));
-                return;
-            }
         }
         self.line.show(|| {
             let mut text = part(self.domains.get(), self.of_domains, "domain");
@@ -62,7 +60,7 @@ impl Transfer {
                 text += &format!(", {}", many(self.machines.get(), "member"));
             }
             if let Some(of) = self.of_bytes {
-                text += &format!(", {} of the file", percent(self.bytes.get(), of));
+                text += &of_file(self.bytes.get(), of);
             }
             text
         });
@@ -80,7 +78,8 @@ mod tests {
             "12,300 of 40,000 domains"
         );
         assert_eq!(part(1, None, "domain"), "1 domain");
-        assert_eq!(percent(1, 3), "33%");
-        assert_eq!(percent(0, 0), "0%");
+        assert_eq!(of_file(1, 3), ", 33% of the file");
+        assert_eq!(of_file(4, 3), ", 100% of the file", "it grew");
+        assert_eq!(of_file(4, 0), "");
     }
 }

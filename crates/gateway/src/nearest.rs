@@ -1,4 +1,4 @@
-//! What was meant by a name that there is not.
+//! Suggestions for misspelled names.
 
 /// How alike two names must be, from 0 to 1.
 const ALIKE: f64 = 0.8;

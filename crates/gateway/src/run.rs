@@ -265,9 +265,9 @@ pub(crate) fn builder(arguments: &Arguments, configured: Settings) -> anyhow::Re
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> anyhow::Error {
     let advice = match error.kind() {
-        ErrorKind::AddrInUse => "; another program does, perhaps another gateway",
+        ErrorKind::AddrInUse => "; another program is using it, perhaps another gateway",
         ErrorKind::AddrNotAvailable => "; this machine has no such address",
-        ErrorKind::PermissionDenied => "; ports below 1024 take root, or CAP_NET_BIND_SERVICE",
+        ErrorKind::PermissionDenied => "; ports below 1024 need root, or CAP_NET_BIND_SERVICE",
         _ => "",
     };
     anyhow!("cannot listen on {address}: {error}{advice}")
@@ -328,7 +328,7 @@ mod tests {
             "{told}"
         );
         assert!(
-            told.ends_with("; another program does, perhaps another gateway"),
+            told.ends_with("; another program is using it, perhaps another gateway"),
             "{told}"
         );
     }

@@ -46,7 +46,9 @@ impl<W: Write> Line<W> {
             && is_due
         {
             // Whether it is seen is not what the command is about.
-            let _ = write!(terminal, "{BEGIN}{}{END}", text());
+            // In one piece, so that an interrupted command leaves the terminal as it was.
+            let text = format!("{BEGIN}{}{END}", text());
+            let _ = terminal.write_all(text.as_bytes());
             let _ = terminal.flush();
             (self.written, self.is_there) = (Some(now), true);
         }

@@ -6,8 +6,8 @@ use clap::{Command, error::ErrorKind};
 const HEADING: &str = "Examples:";
 
 /// What is wrong with the examples of a command and of its subcommands, but for hidden ones and `help`:
-/// every `--help` must end with `Examples:` and lines for a shell, each of which calls that very
-/// command, and in a way that it takes.
+/// every `--help` must end with `Examples:` and lines for a shell, each of which calls that command, or
+/// one below it, in a way that it takes.
 ///
 /// Each of `shorthands` is how a line may begin, and what that stands for: `cargo xtask siege` for
 /// `siege`.
@@ -86,7 +86,9 @@ fn line_amiss(
                 is_called |= at.starts_with(path);
             }
             Err(error) => match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => is_called = true,
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                    is_called |= call.iter().zip(path).all(|(word, name)| word == name);
+                }
                 _ => return Some(error.to_string()),
             },
         }
@@ -154,6 +156,7 @@ mod tests {
             ("Examples:\n  zoo eat hay straw", "unexpected argument"),
             ("Examples:\n  zoo eat 'hay", "no shell"),
             ("Examples:\n  eat hay", "does not call"),
+            ("Examples:\n  zoo --help", "does not call"),
             ("Examples:\n  zoo secret", "does not call"),
         ] {
             let told = amiss(help);

@@ -113,7 +113,7 @@ export class Device {
     }
     for (const later of await laterVersions(held, all)) {
       all.push(later);
-      warnings.push(`version ${later.keyVersion}: the server's answer does not have it`);
+      warnings.push(`version ${later.keyVersion}: kept, although the server no longer has it`);
     }
     const membership: Membership = {
       url: url.href,

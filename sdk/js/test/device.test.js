@@ -131,7 +131,7 @@ describe("joining", () => {
         faults.push(answer(old));
         const { membership, warnings } = await device.join(url, { update });
         assert.deepEqual(membership.credentials, before.membership.credentials);
-        assert.deepEqual(warnings, ["version 2: the server's answer does not have it"]);
+        assert.deepEqual(warnings, ["version 2: kept, although the server no longer has it"]);
 
         // What the server has after that is asked for again.
         const after = await device.join(url, { update: true });

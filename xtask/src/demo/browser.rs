@@ -1,11 +1,13 @@
 //! `cargo xtask demo --browser`: a server, its console and three devices, for someone with a browser.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
+    path::Path,
     process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::{
     say,
@@ -25,12 +27,22 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     process::run(npm.current_dir(&sdk).args(["run", "--silent", "build"]))?;
 
     // Below the target directory: what Ctrl-C leaves there, the next demo removes.
+    let lock = workspace.target.join("demo.lock");
+    let lock = File::create(&lock).with_context(|| format!("cannot create {}", lock.display()))?;
+    if lock.try_lock().is_err() {
+        bail!("another `cargo xtask demo --browser` is running: end it with Enter there");
+    }
     let temporary = Temporary::new(workspace.target.join("demo"))?;
+    // Nothing else of the SDK's directory, and nothing of the server's.
+    let pages = temporary.0.join("pages");
+    for part in ["dist", "examples"] {
+        copy(&sdk.join(part), &pages.join(part))?;
+    }
     let mut command = Command::new("python3");
     command
         .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1"])
         .arg("--directory")
-        .arg(&sdk)
+        .arg(&pages)
         .stderr(Stdio::null());
     let pages = Server::start(command)?;
     let cors = format!("cors_origins={}", pages.url);
@@ -51,8 +63,28 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         println!("    {step}");
     }
     say("Press Enter to end it.");
-    io::stdin().read_line(&mut String::new())?;
+    if io::stdin().read_line(&mut String::new())? == 0 {
+        // Nobody can press Enter: until a signal comes.
+        loop {
+            std::thread::park();
+        }
+    }
     Ok(())
+}
+
+/// Copies the files of a directory.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let copied = || {
+        fs::create_dir_all(to)?;
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                fs::copy(entry.path(), to.join(entry.file_name()))?;
+            }
+        }
+        io::Result::Ok(())
+    };
+    copied().with_context(|| format!("cannot copy {}", from.display()))
 }
 
 const STEPS: [&str; 6] = [

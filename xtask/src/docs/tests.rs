@@ -93,7 +93,14 @@ fn what_is_no_page_is_in_the_repository_or_a_copy_or_only_named() {
     );
     assert!(files.contains_key(Path::new("deploy/caddy/Caddyfile.txt")));
     assert!(files.contains_key(Path::new("docs/images/console-domain.png")));
-    assert!(!here.contains(".md.html") && !here.contains("[deploying.md]"));
+}
+
+#[test]
+fn a_link_that_is_called_as_a_file_shows_its_pages_title() {
+    let files = book::files(&root(), None).unwrap();
+    let page = std::str::from_utf8(&files[Path::new("docs/operate/running.md")]).unwrap();
+    assert!(page.contains("[Wire protocol, version 1](../reference/protocol.md#"));
+    assert!(!page.contains("[protocol.md]"));
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn later_versions_are_kept_when_the_server_has_an_older_state() {
         let joined = join();
         assert_eq!(joined.membership.key_versions(), [1, 2, 3, 4]);
         assert_eq!(joined.warnings.len(), 3, "{:?}", joined.warnings);
-        let warning = "version 2: the server's answer does not have it";
+        let warning = "version 2: kept, although the server no longer has it";
         assert_eq!(joined.warnings[0], warning);
         assert_eq!(private_keys(&setup), keys);
         assert_eq!(setup.verified(), [1, 2, 3, 4]);

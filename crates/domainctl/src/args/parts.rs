@@ -1,4 +1,4 @@
-//! Arguments that several commands take, or that are many.
+//! Groups of arguments.
 
 use anonymous_domains_domainctl::{Paging, SettingsChange};
 use anonymous_domains_protocol::ids::{DomainName, MachineGuid};

@@ -118,7 +118,6 @@ fn domain<E: From<AdminError> + From<io::Error>>(
             Ok(done) => return Ok(Some(done)),
             Err(error) if error.is_refusal(ErrorName::UnknownDomain) => return Ok(None),
             Err(error) if error.is_refusal(ErrorName::PreconditionFailed) && attempt < ATTEMPTS => {
-                watch(Event::Again(name));
                 std::thread::sleep(PAUSE * attempt);
                 attempt += 1;
             }

@@ -22,8 +22,6 @@ pub enum Event<'a> {
     Machines(u64),
     /// So many bytes of the file more are done.
     Bytes(u64),
-    /// A domain was changed, and its export begins again.
-    Again(&'a DomainName),
 }
 
 /// Is told of [`Event`]s.

@@ -3,6 +3,10 @@
 /** Beside the console, wherever the server's paths begin. */
 const ADMIN = new URL("../admin/v1/", import.meta.url);
 
+/** How long an answer may take; the server itself gives up changes after 30 seconds, as a rule. */
+const READ_MS = 15_000;
+const CHANGE_MS = 60_000;
+
 /** Why something was not done: the server's problem document (RFC 9457), or that none came. */
 export class Problem extends Error {
   constructor({ title, detail, status, error, instance }, retryAfter) {
@@ -22,22 +26,31 @@ export class Problem extends Error {
     const retryAfter = Number(response.headers.get("Retry-After")) || null;
     const type = response.headers.get("Content-Type") ?? "";
     if (type.startsWith("application/problem+json")) {
-      return new Problem(await response.json(), retryAfter);
+      return new Problem(await json(response), retryAfter);
     }
     const title = `The server answered ${response.status}`;
     const detail = "it has no problem document, so it may be a proxy that answered";
     return new Problem({ title, detail, status: response.status }, retryAfter);
   }
 
-  static cutOff() {
-    const detail = "the connection was lost while it came";
-    return new Problem({ title: "The server's answer is incomplete", detail });
+  static unreadable() {
+    const detail = "it was cut off, or a proxy answered";
+    return new Problem({ title: "The server's answer cannot be read", detail });
   }
 
   static unreachable() {
     const detail = "it may be restarting, or the network is down";
     return new Problem({ title: "The server does not answer", detail });
   }
+}
+
+/** A JSON object that an answer must have. */
+async function json(response) {
+  const value = await response.json().catch(() => null);
+  if (typeof value !== "object" || value === null) {
+    throw Problem.unreadable();
+  }
+  return value;
 }
 
 const path = (...segments) => segments.map(encodeURIComponent).join("/");
@@ -64,13 +77,14 @@ export class Api {
     if (body !== undefined) {
       sent["Content-Type"] = "application/json";
     }
+    const limit = AbortSignal.timeout(method === "GET" ? READ_MS : CHANGE_MS);
     let response;
     try {
       response = await fetch(url, {
         method,
         headers: sent,
         body: body && JSON.stringify(body),
-        signal,
+        signal: signal ? AbortSignal.any([signal, limit]) : limit,
         cache: "no-store",
         credentials: "omit",
         redirect: "error",
@@ -89,15 +103,7 @@ export class Api {
   }
 
   async #get(path, query, signal) {
-    return this.#read(await this.#send("GET", path, { query, signal }));
-  }
-
-  async #read(response) {
-    try {
-      return await response.json();
-    } catch {
-      throw Problem.cutOff();
-    }
+    return json(await this.#send("GET", path, { query, signal }));
   }
 
   /** A page of domains by name, without their members' numbers. */
@@ -125,7 +131,7 @@ export class Api {
   }
 
   async #described(response) {
-    return { domain: await this.#read(response), entityTag: response.headers.get("ETag") };
+    return { domain: await json(response), entityTag: response.headers.get("ETag") };
   }
 
   delete(name) {

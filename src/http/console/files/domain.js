@@ -162,7 +162,7 @@ const SECTIONS = [
   ["settings", "Settings"],
   ["keys", "Key versions"],
   ["blocked", "Blocked machines"],
-  ["delete", "Delete"],
+  ["delete", "Deletion"],
 ];
 
 /** Leads to what is further down. Addresses name views, so these are no links. */

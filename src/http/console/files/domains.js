@@ -96,19 +96,22 @@ export class DomainsView extends Component {
     return html`<${Pager} pages=${this.pages} page=${list} of="domains" turned=${turned} />`;
   }
 
-  renderFound({ domains, more, lookedAt, text }) {
+  renderFound({ domains, more, lookedAt, text, search }) {
     const found = `${more ? "The first " : ""}${shownNumber(domains.length)} found.`;
     const searched =
       lookedAt === null
         ? ""
         : ` Searched: the first ${shownNumber(lookedAt)} domains, and all that begin with “${text}”.`;
     const { goesOn, problem } = this.state;
-    const isSearching = (goesOn || this.state.text.trim() !== text) && !problem;
+    // Otherwise another text was typed since.
+    const isThis = search === this.search;
+    const isSearching = (goesOn || !isThis) && !problem;
     return html`
       <p class="fine" role="status">${isSearching ? "Searching…" : `${found}${searched}`}</p>
-      ${more && html`<button onClick=${() => this.go((search) => search.more())}>Show more</button>`}
+      ${more && isThis && html`<button onClick=${() => this.go((search) => search.more())}>Show more</button>`}
       ${
         lookedAt !== null &&
+        isThis &&
         html`
           <button onClick=${() => this.go((search) => search.goOn())}>
             Search the next ${shownNumber(MOST)}

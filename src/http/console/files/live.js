@@ -14,8 +14,9 @@ export class Live {
   #data;
 
   /**
-   * `load` gets a signal and whether this was asked for. `show` gets its result as `data`, and when it
-   * was `updated` if it is another than before; or why there is none as `problem`.
+   * `load` gets a signal and whether this was asked for; it may give what it gave before. `show` gets its
+   * result as `data` and when it was `updated`, if it is another than before; or why there is none as
+   * `problem`.
    */
   constructor(load, show) {
     this.#load = load;
@@ -74,8 +75,9 @@ export class Live {
     let result;
     try {
       const data = await this.#load(running.signal, asked);
-      const updated = data === this.#data ? {} : { updated: new Date() };
-      result = { data, problem: null, ...updated };
+      // What is the same object was not loaded again, so there is no news of the server either.
+      const isLoaded = data !== this.#data;
+      result = isLoaded ? { data, problem: null, updated: new Date() } : { problem: this.#problem };
     } catch (problem) {
       // The same again is not news, though its request has another name.
       const isSame = !asked && problem.message === this.#problem?.message;

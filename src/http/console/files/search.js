@@ -22,6 +22,8 @@ export class Search {
   #limit;
   #most = MOST;
   #found = new Map();
+  /** How many were given last. */
+  #given = 0;
   /** Where each of the two ways goes on; `null` at its end. */
   #names = { after: null };
   #beginnings;
@@ -45,7 +47,7 @@ export class Search {
 
   /** Lets it give more. */
   more() {
-    this.#limit += this.#step;
+    this.#limit = this.#given + this.#step;
   }
 
   /** Lets it look at more names. */
@@ -73,6 +75,7 @@ export class Search {
     const begins = ({ domain }) => (domain.startsWith(this.text) ? 0 : 1);
     all.sort((a, b) => begins(a) - begins(b));
     const domains = all.slice(0, this.#limit);
+    this.#given = domains.length;
     const more = domains.length < all.length;
     const lookedAt = isEnough() ? null : this.#lookedAt;
     return { text: this.text, domains, more, lookedAt, quick };

@@ -143,7 +143,7 @@ impl<'a> Operation<'a> {
             let parameter = resolve(document, parameter)?;
             let text = |name| parameter.text(name).unwrap_or_default();
             let mut value = parameter.get("schema").map(kind).unwrap_or_default();
-            if parameter.get("required").is_none() {
+            if parameter.get("required") != Some(&Json::Plain(true.into())) {
                 value += "; optional";
             }
             let name = format!("`{}`", text("name"));

@@ -112,10 +112,13 @@ pub fn backup(from: &Path, to: &Path, watch: Watch<'_>) -> Result<Backup, Backup
         return Err(BackupError::ReadOnlyCopy(to.to_owned()));
     }
     let copy = copy.map_err(file("cannot write there"))?;
+    let mut log = from.as_os_str().to_owned();
+    log.push("-wal");
+    let log = PathBuf::from(log);
     let copying = || Step::Copying {
         bytes: length(copy.path()),
-        // What is only in the log yet is little beside it.
-        of: length(from),
+        // With what is only in the log yet.
+        of: length(from) + length(&log),
     };
     watched(watch, copying, || write(from, copy.path()))?;
     let keys = watched(watch, || Step::Checking, || check(copy.path()))?;
