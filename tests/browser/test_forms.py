@@ -5,6 +5,7 @@ import re
 import time
 from contextlib import suppress
 
+import pytest
 from playwright.sync_api import Error, Page, Route, expect
 
 from machines import Machine
@@ -190,13 +191,18 @@ def test_a_page_is_turned_once_however_often_next_is_clicked(console_of, fleet):
     expect(console.row("home-025")).to_be_visible()
 
 
-def test_a_search_says_what_it_has_searched_and_goes_on(console):
-    """Among 12,000 domains, whose list is this test's."""
+@pytest.fixture
+def many(console):
+    """12,000 domains, whose list is a test's, and whether the server is away."""
     names = [f"d-{number:05}" for number in range(12_000)]
     usual = {"authenticationRequired": False, "authNamespace": None, "maxMembership": None}
     usual |= {"keyRolloverRequired": False, "keyVersion": 1, "createdAt": "2026-01-02T03:04:05Z"}
+    server = {"is_away": False}
 
     def answer(route: Route):
+        if server["is_away"]:
+            route.abort("connectionrefused")
+            return
         query = dict(re.findall(r"[?&](\w+)=([^&]*)", route.request.url))
         after = query.get("after", "")
         found = [name for name in names if name > after][: int(query["limit"])]
@@ -206,6 +212,10 @@ def test_a_search_says_what_it_has_searched_and_goes_on(console):
 
     console.page.route("**/admin/v1/domains?*", answer)
     console.page.clock.install()
+    return server
+
+
+def test_a_search_says_what_it_has_searched_and_goes_on(console, many):
     page = console.sign_in().page
     expect(page.get_by_text("Live, as of")).to_be_visible()
     search = page.get_by_label("Search by name")
@@ -238,3 +248,55 @@ def test_a_search_says_what_it_has_searched_and_goes_on(console):
     for number in range(1, 11):
         expect(page.get_by_text(f"The first {25 * number:,} found.")).to_be_visible()
         console.button("Show more").click()
+    # Nothing of it goes on when there is another text.
+    search.fill("")
+    expect(console.button("Show more")).to_have_count(0)
+
+
+def test_a_search_that_failed_says_so_until_it_is_repeated(console, many):
+    page = console.sign_in().page
+    expect(page.get_by_text("Live, as of")).to_be_visible()
+    page.get_by_label("Search by name").fill("-0999")
+    page.clock.fast_forward(1000)
+    expect(page.get_by_text("Not live, as of")).to_be_visible()
+    console.expected.add(0)
+    many["is_away"] = True
+    console.button("Refresh now").click()
+    expect(console.alert).to_contain_text("The server does not answer")
+    for _ in range(3):
+        console.wait_a_while()
+    expect(console.alert).to_contain_text("The server does not answer")
+    many["is_away"] = False
+    console.button("Refresh now").click()
+    expect(console.alert).to_have_count(0)
+
+
+def test_an_answer_that_never_comes_is_given_up(console):
+    page = console.page
+    page.clock.install()
+    console.sign_in()
+    expect(page.get_by_text("Live, as of")).to_be_visible()
+    with Held(page, "/domains?limit=25") as held:
+        console.wait_a_while()
+        held.until_one_waits()
+        page.clock.fast_forward(20_000)
+        expect(console.alert).to_contain_text("The server does not answer")
+        expect(page.get_by_text("Out of date")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 200, "content_type": "text/html", "body": "<html>Log in</html>"},
+        {"status": 503, "content_type": "application/problem+json", "body": '{"title":"Th'},
+    ],
+)
+def test_what_cannot_be_read_is_said(console, answer):
+    console.expected.add(503)
+    page = console.sign_in().page
+    page.route("**/domains?*", lambda route: route.fulfill(**answer))
+    console.button("Refresh now").click()
+    expect(console.alert).to_contain_text("The server's answer cannot be read")
+    page.unroute("**/domains?*")
+    console.button("Refresh now").click()
+    expect(console.alert).to_have_count(0)

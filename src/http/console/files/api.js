@@ -77,14 +77,15 @@ export class Api {
     if (body !== undefined) {
       sent["Content-Type"] = "application/json";
     }
-    const limit = AbortSignal.timeout(method === "GET" ? READ_MS : CHANGE_MS);
+    const limit = new AbortController();
+    setTimeout(() => limit.abort(), method === "GET" ? READ_MS : CHANGE_MS);
     let response;
     try {
       response = await fetch(url, {
         method,
         headers: sent,
         body: body && JSON.stringify(body),
-        signal: signal ? AbortSignal.any([signal, limit]) : limit,
+        signal: AbortSignal.any(signal ? [signal, limit.signal] : [limit.signal]),
         cache: "no-store",
         credentials: "omit",
         redirect: "error",
