@@ -71,6 +71,7 @@ mod tests {
         let workspace = Workspace {
             root: "/".into(),
             target: "/".into(),
+            repository: None,
             may_install: false,
         };
         assert!(provide(&workspace, &[]).is_ok());

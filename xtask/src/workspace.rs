@@ -12,12 +12,14 @@ pub struct Workspace {
     pub root: PathBuf,
     /// Cargo's target directory, wherever the environment or a configuration file moves it.
     pub target: PathBuf,
+    /// The URL of the repository's pages, if Cargo.toml says where it is.
+    pub repository: Option<String>,
     /// Whether packages of the system may be installed: `--install`.
     pub may_install: bool,
 }
 
 impl Workspace {
-    /// Asks cargo for the target directory.
+    /// Asks cargo for the target directory and the repository's URL.
     pub fn find(may_install: bool) -> Result<Self> {
         // Not the path that was compiled in: checkouts that share a target directory share xtask.
         let package = std::env::var_os("CARGO_MANIFEST_DIR")
@@ -34,17 +36,14 @@ impl Workspace {
         Ok(Self {
             root,
             target,
+            repository: repository(&metadata),
             may_install,
         })
     }
 }
 
-/// The URL of the repository's pages, if Cargo.toml says where it is.
-///
-/// # Errors
-/// When cargo cannot tell.
-pub fn repository(root: &Path) -> Result<Option<String>> {
-    let metadata = metadata(root)?;
+/// The URL of the repository's pages, if a package says where it is.
+fn repository(metadata: &serde_json::Value) -> Option<String> {
     let packages = metadata["packages"].as_array();
     let of = |package: &serde_json::Value| {
         let url = package["repository"].as_str()?;
@@ -54,7 +53,7 @@ pub fn repository(root: &Path) -> Result<Option<String>> {
                 .to_owned(),
         )
     };
-    Ok(packages.into_iter().flatten().find_map(of))
+    packages.into_iter().flatten().find_map(of)
 }
 
 /// What cargo says of the workspace's own packages.

@@ -47,10 +47,10 @@ impl Transfer {
     }
 
     /// Shows what happens.
-    pub fn show(&self, event: Event<'_>) {
+    pub fn show(&self, event: Event) {
         let add = |to: &Cell<u64>, more| to.set(to.get() + more);
         match event {
-            Event::Domain(_) => add(&self.domains, 1),
+            Event::Domain => add(&self.domains, 1),
             Event::Machines(more) => add(&self.machines, more),
             Event::Bytes(more) => add(&self.bytes, more),
         }

@@ -3,15 +3,14 @@
 use std::{
     fs::{self, File},
     io,
-    path::Path,
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
 
 use super::{
-    say,
-    server::{Server, Temporary, start_gateway},
+    copy_directory, say,
+    server::{Server, Temporary, make_private, start_gateway},
 };
 use crate::{needs, node, process, python, serve, workspace::Workspace};
 
@@ -35,8 +34,9 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let temporary = Temporary::new(workspace.target.join("demo"))?;
     // Nothing else of the SDK's directory, and nothing of the server's.
     let pages = temporary.0.join("pages");
+    make_private(&pages)?;
     for part in ["dist", "examples"] {
-        copy(&sdk.join(part), &pages.join(part))?;
+        copy_directory(&sdk.join(part), &pages.join(part))?;
     }
     let mut command = Command::new("python3");
     command
@@ -70,21 +70,6 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Copies the files of a directory.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    let copied = || {
-        fs::create_dir_all(to)?;
-        for entry in fs::read_dir(from)? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                fs::copy(entry.path(), to.join(entry.file_name()))?;
-            }
-        }
-        io::Result::Ok(())
-    };
-    copied().with_context(|| format!("cannot copy {}", from.display()))
 }
 
 const STEPS: [&str; 6] = [

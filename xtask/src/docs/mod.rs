@@ -16,7 +16,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 
-use crate::workspace::{self, Workspace};
+use crate::workspace::Workspace;
 
 const CONFIGURATION: &str = include_str!("book.toml");
 const STYLE: &str = include_str!("docs.css");
@@ -26,8 +26,8 @@ const STYLE: &str = include_str!("docs.css");
 /// # Errors
 /// When a link leads nowhere, or mdBook cannot be installed or run.
 pub fn run(workspace: &Workspace) -> Result<()> {
-    let repository = workspace::repository(&workspace.root)?;
-    let files = book::files(&workspace.root, repository.as_deref())?;
+    let repository = workspace.repository.as_deref();
+    let files = book::files(&workspace.root, repository)?;
     let directory = workspace.target.join("docs");
     let source = directory.join("src");
     remove(&source)?;
@@ -37,7 +37,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     write(&directory.join("book.toml"), CONFIGURATION.as_bytes())?;
     write(&directory.join("docs.css"), STYLE.as_bytes())?;
     let site = directory.join("site");
-    mdbook::build(workspace, &directory, repository.as_deref())?;
+    mdbook::build(workspace, &directory, repository)?;
     let pages = site::check(&site)?;
     println!("{pages} pages: {}", site.join("index.html").display());
     Ok(())

@@ -111,7 +111,7 @@ fn domain<E: From<AdminError> + From<io::Error>>(
     name: &DomainName,
     watch: Watch<'_>,
 ) -> Result<Option<(SpooledTempFile, EndPart)>, E> {
-    watch(Event::Domain(name));
+    watch(Event::Domain);
     let mut attempt = 1;
     loop {
         match attempt_domain::<E>(admin, name, watch)? {

@@ -64,7 +64,7 @@ pub fn import(
         if line.part == Kind::Domain {
             is_wanted = named.is_empty() || named.contains(&line.domain);
             missing.retain(|name| **name != line.domain);
-            watch(Event::Domain(&line.domain));
+            watch(Event::Domain);
         }
         if is_wanted {
             let state = import.send(&line)?;

@@ -7,17 +7,15 @@ mod export;
 mod file;
 mod import;
 
-use anonymous_domains_protocol::ids::DomainName;
-
 pub use export::{Exported, export};
 pub use file::ExportFile;
 pub use import::{Imported, import};
 
 /// What happens meanwhile, for a person who waits.
 #[derive(Debug, Clone, Copy)]
-pub enum Event<'a> {
+pub enum Event {
     /// A domain begins.
-    Domain(&'a DomainName),
+    Domain,
     /// So many machines more are done.
     Machines(u64),
     /// So many bytes of the file more are done.
@@ -25,4 +23,4 @@ pub enum Event<'a> {
 }
 
 /// Is told of [`Event`]s.
-pub type Watch<'a> = &'a dyn Fn(Event<'_>);
+pub type Watch<'a> = &'a dyn Fn(Event);
