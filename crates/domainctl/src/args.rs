@@ -354,19 +354,13 @@ pub enum CaCommand {
 
 #[cfg(test)]
 mod tests {
-    use anonymous_domains_testkit::examples_amiss;
+    use anonymous_domains_testkit::assert_command;
     use clap::CommandFactory as _;
 
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn the_examples_of_the_help_are_true() {
-        let amiss = examples_amiss(&Arguments::command(), &[]);
-        assert!(amiss.is_empty(), "{}", amiss.join("\n"));
+    fn the_command_line_is_consistent_and_its_examples_are_true() {
+        assert_command(Arguments::command(), &[]);
     }
 }

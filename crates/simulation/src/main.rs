@@ -130,19 +130,13 @@ fn explore(name: &str, stores: &[StoreModel]) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use anonymous_domains_testkit::examples_amiss;
+    use anonymous_domains_testkit::assert_command;
     use clap::CommandFactory as _;
 
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_examples_of_the_help_are_true() {
-        let amiss = examples_amiss(&Cli::command(), &[("cargo xtask simulate", "simulate")]);
-        assert!(amiss.is_empty(), "{}", amiss.join("\n"));
+    fn the_command_line_is_consistent_and_its_examples_are_true() {
+        assert_command(Cli::command(), &[("cargo xtask simulate", "simulate")]);
     }
 }

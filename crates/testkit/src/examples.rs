@@ -1,17 +1,26 @@
-//! Whether the examples in a command's help are true.
+//! Whether a command line is consistent, and the examples in its help are true.
 
 use clap::{Command, error::ErrorKind};
 
 /// The line before the examples.
 const HEADING: &str = "Examples:";
 
+/// Panics where the definition of a command line is not consistent, or the examples of its help are not
+/// true, and says what is wrong.
+///
+/// Each of `shorthands` is how an example may begin, and what that stands for: `cargo xtask siege` for
+/// `siege`.
+#[track_caller]
+pub fn assert_command(command: Command, shorthands: &[(&str, &str)]) {
+    command.clone().debug_assert();
+    let amiss = examples_amiss(&command, shorthands);
+    assert!(amiss.is_empty(), "{}", amiss.join("\n"));
+}
+
 /// What is wrong with the examples of a command and of its subcommands, but for hidden ones and `help`:
 /// every `--help` must end with `Examples:` and lines for a shell, each of which calls that command, or
 /// one below it, in a way that it takes.
-///
-/// Each of `shorthands` is how a line may begin, and what that stands for: `cargo xtask siege` for
-/// `siege`.
-pub fn examples_amiss(command: &Command, shorthands: &[(&str, &str)]) -> Vec<String> {
+fn examples_amiss(command: &Command, shorthands: &[(&str, &str)]) -> Vec<String> {
     let mut amiss = Vec::new();
     let path = vec![command.get_name()];
     walk(command, &path, &mut |command_there, path| {

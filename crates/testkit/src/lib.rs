@@ -7,7 +7,7 @@
 //! - [`RedisServer`], [`RedisCluster`]: a Redis server, or several, for one test
 //! - [`PostgresServer`], [`PgBouncer`]: PostgreSQL for one test, with standbys and a pooler
 //! - [`Latencies`]: a histogram of response times; [`write_into`]: results in documents
-//! - [`examples_amiss`]: whether the examples in a command's help are true
+//! - [`assert_command`]: whether a command line is consistent, and the examples in its help are true
 
 #![forbid(unsafe_code)]
 
@@ -25,7 +25,7 @@ mod usage;
 
 pub use device::{component_and_device, domain_life, program};
 pub use document::write_into;
-pub use examples::examples_amiss;
+pub use examples::assert_command;
 pub use gateway::Gateway;
 pub use guarantee::Guarantee;
 pub use latencies::Latencies;

@@ -1,16 +1,10 @@
-use anonymous_domains_testkit::examples_amiss;
+use anonymous_domains_testkit::assert_command;
 
 use super::*;
 
 #[test]
-fn the_command_line_is_consistent() {
-    CommandLine::command().debug_assert();
-}
-
-#[test]
-fn the_examples_of_the_help_are_true() {
-    let amiss = examples_amiss(&CommandLine::command(), &[]);
-    assert!(amiss.is_empty(), "{}", amiss.join("\n"));
+fn the_command_line_is_consistent_and_its_examples_are_true() {
+    assert_command(CommandLine::command(), &[]);
 }
 
 const PAGE: &str = concat!(
