@@ -21,7 +21,7 @@ use crate::{
     store::{Store, rows::Change},
     tables::{
         Tables,
-        domain_membership::{RosterLeaf, count_members, roster},
+        domain_membership::{Entry, RosterLeaf, count_members, roster},
         domain_server_info::{self, Count, Domain, DomainServerInfo},
     },
 };
@@ -62,13 +62,14 @@ pub async fn again<S: Store, E: Environment>(
     finish(tables, &now).await
 }
 
-/// How many machines belong to a domain. Looks at every row of the roster where nobody counts.
+/// How many machines belong to a domain: as many as a list of its members has. Looks at every row of
+/// the roster where nobody counts.
 pub async fn members<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     domain: &Domain,
 ) -> Result<u64, Error> {
     if let Count::Known(members) = domain.info.count {
-        return Ok(members);
+        return with_changes_under_way(tables, domain, members).await;
     }
     let roster = roster(tables, domain);
     let mut members = 0;
@@ -81,6 +82,30 @@ pub async fn members<S: Store, E: Environment>(
             None => return Ok(members),
         }
     }
+}
+
+/// The number of members, with the changes that are made in the roster and not yet counted: the
+/// request that makes one may have died in between.
+async fn with_changes_under_way<S: Store, E: Environment>(
+    tables: &Tables<S, E>,
+    domain: &Domain,
+    mut members: u64,
+) -> Result<u64, Error> {
+    let roster = roster(tables, domain);
+    for intent in &domain.info.intents {
+        if intent.epoch != domain.info.epoch {
+            continue;
+        }
+        let entry = roster.get(&intent.guid).await?;
+        let member = entry.as_ref().and_then(Entry::member);
+        let is_member = member.is_some_and(|it| it.registration == intent.registration);
+        match (intent.is_departure(), is_member) {
+            (false, true) => members += 1,
+            (true, false) => members = members.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(members)
 }
 
 /// Waits for a count on behalf of a machine that wants to join, and takes it up where nobody goes

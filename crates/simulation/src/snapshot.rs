@@ -13,7 +13,7 @@ use anonymous_domains::{
     environment::Environment,
     error::Error,
     issuer::KeyDigest,
-    membership::blocking,
+    membership::{blocking, count},
     store::{Store, StoreError, Swapped, rows::Limits},
     tables::{
         Tables, directory, domain_keys, domain_membership,
@@ -39,7 +39,7 @@ pub struct DomainSnapshot {
     pub departures: u64,
     pub rollover_required: bool,
     pub maximum: Option<u64>,
-    /// The number of members, if the domain's row has it and no change is in flight.
+    /// The number of members that an operator would be shown, if the domain's row has it.
     pub count: Option<u64>,
     /// How many changes of the roster are in flight or unfinished.
     pub intents: usize,
@@ -201,8 +201,8 @@ fn take_one(host: &Host, name: &DomainName) -> Result<Option<DomainSnapshot>, Er
             rollover_required: keys.rollover_required(&domain.info),
             maximum: domain.info.max_membership,
             count: match domain.info.count {
-                Count::Known(members) if intents == 0 => Some(members),
-                _ => None,
+                Count::Known(_) => Some(count::members(&rows, &domain).await?),
+                Count::None | Count::Running { .. } => None,
             },
             intents,
             members: members.into_iter().map(|(guid, _)| guid).collect(),
