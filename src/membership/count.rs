@@ -21,13 +21,10 @@ use crate::{
     store::{Store, rows::Change},
     tables::{
         Tables,
-        domain_membership::{Entry, RosterLeaf, count_members, roster},
-        domain_server_info::{self, Count, Domain, DomainServerInfo},
+        domain_membership::{RosterLeaf, count_members, roster},
+        domain_server_info::{self, Count, Domain, DomainServerInfo, Intent},
     },
 };
-
-/// The progress of a walk is noted after so many leaves.
-const LEAVES_A_STEP: usize = 64;
 
 /// Finishes the count of a domain, if one is running. When this returns `Ok`, the maximum that the
 /// domain was seen with is in force: no machine is added any more under an earlier one.
@@ -91,18 +88,25 @@ async fn with_changes_under_way<S: Store, E: Environment>(
     domain: &Domain,
     mut members: u64,
 ) -> Result<u64, Error> {
+    let is_counted = |intent: &&Intent| intent.epoch == domain.info.epoch;
+    let mut intents: Vec<&Intent> = domain.info.intents.iter().filter(is_counted).collect();
+    intents.sort_by_key(|intent| intent.guid);
     let roster = roster(tables, domain);
-    for intent in &domain.info.intents {
-        if intent.epoch != domain.info.epoch {
-            continue;
-        }
-        let entry = roster.get(&intent.guid).await?;
-        let member = entry.as_ref().and_then(Entry::member);
-        let is_member = member.is_some_and(|it| it.registration == intent.registration);
-        match (intent.is_departure(), is_member) {
-            (false, true) => members += 1,
-            (true, false) => members = members.saturating_sub(1),
-            _ => {}
+    let mut intents = intents.into_iter().peekable();
+    // Leaf by leaf: what concerns one is seen at one moment.
+    while let Some(first) = intents.peek() {
+        let leaf = roster.leaf(Some(&first.guid)).await?;
+        let is_here = |intent: &&Intent| leaf.upper.is_none_or(|upper| intent.guid < upper);
+        while let Some(intent) = intents.next_if(is_here) {
+            let is_member = leaf.entries.iter().any(|(guid, entry)| {
+                let member = entry.member().filter(|_| *guid == intent.guid);
+                member.is_some_and(|member| member.registration == intent.registration)
+            });
+            match (intent.is_departure(), is_member) {
+                (false, true) => members += 1,
+                (true, false) => members = members.saturating_sub(1),
+                _ => {}
+            }
         }
     }
     Ok(members)
@@ -124,7 +128,9 @@ pub(super) async fn await_count<S: Store, E: Environment>(
     else {
         return Ok(());
     };
-    if sum.saturating_sub(*departed) >= maximum {
+    // Those that are departing may have gone already: a refusal comes too late rather than too early.
+    let departing = domain.info.intents.iter().filter(|it| it.is_departure());
+    if sum.saturating_sub(*departed + departing.count() as u64) >= maximum {
         return Err(limit_reached());
     }
     if looks > LOOKS {
@@ -152,7 +158,7 @@ async fn step<S: Store, E: Environment>(
     let roster = roster(tables, domain);
     let mut counted = 0;
     let mut next = from;
-    for _ in 0..LEAVES_A_STEP {
+    for _ in 0..tables.limits.leaves_a_step {
         let (members, upper) = roster
             .update_leaf(next.as_ref(), |leaf| take_over(leaf, epoch))
             .await?;

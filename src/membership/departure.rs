@@ -92,7 +92,10 @@ pub async fn remove<S: Store, E: Environment>(
         let entry = roster(tables, &domain).get(&guid).await?;
         let Some(member) = entry.as_ref().and_then(Entry::member) else {
             let settled = settle_departure(tables, &domain, guid).await?;
-            return Ok(settled.is_some_and(|noted| noted.is_overdue(tables.env.now_ms())));
+            let is_dead_removal = |noted: Intent| {
+                noted.action == Action::Remove && noted.is_overdue(tables.env.now_ms())
+            };
+            return Ok(settled.is_some_and(is_dead_removal));
         };
         if end(tables, &domain, guid, member.registration, Action::Remove).await? {
             return Ok(true);

@@ -28,6 +28,8 @@ pub struct Limits {
     /// guarantee of the tables; only the caller may be told of the second decision (already a
     /// member, already left).
     pub revisions_kept: usize,
+    /// A count of the entries of a tree notes how far it has come after so many leaves; at least 1.
+    pub leaves_a_step: usize,
 }
 
 impl Default for Limits {
@@ -36,6 +38,7 @@ impl Default for Limits {
             leaf_entries: 256,
             branch_children: 256,
             revisions_kept: 32,
+            leaves_a_step: 64,
         }
     }
 }
@@ -137,7 +140,7 @@ pub struct Rows<S, E> {
     /// Time, waiting and random numbers.
     pub env: E,
     /// How large rows become.
-    pub(super) limits: Limits,
+    pub(crate) limits: Limits,
 }
 
 impl<S, E> Rows<S, E> {

@@ -203,6 +203,7 @@ async fn stored_bytes() {
         leaf_entries: 4,
         branch_children: 3,
         revisions_kept: 2,
+        ..Limits::default()
     };
     let (store, keys) = (MemoryStore::default(), vec![[7; 32]]);
     let tables = Tables::new(store, Fixed::default(), keys, limits);

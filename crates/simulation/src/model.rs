@@ -98,6 +98,7 @@ impl Model {
             changed: None,
             added_member: false,
             was_member,
+            saw_full: domain.is_full(),
         };
         self.requests.insert(task, request);
     }
@@ -142,7 +143,13 @@ impl Model {
             if !change.added.is_empty() {
                 self.check_maximum(number, step)?;
             }
-            self.domains[number].check_members()?;
+            let domain = &self.domains[number];
+            domain.check_members()?;
+            let is_full = domain.is_full();
+            let requests = self.requests.values_mut();
+            for request in requests.filter(|it| usize::from(it.op.domain()) == number) {
+                request.saw_full |= is_full && request.ended.is_none();
+            }
         }
         Ok(())
     }

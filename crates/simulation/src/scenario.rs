@@ -105,6 +105,7 @@ impl Scenario {
             leaf_entries: random.pick(&[2, 3, 4, 4, 256]),
             branch_children: random.pick(&[3, 4]),
             revisions_kept: random.pick(&[32, 32, 32, 32, 2]),
+            ..Limits::default()
         };
         let domains = random.pick(&[1, 1, 1, 2, 3]);
         let (machines, operators, requests) = match random.below(8) {
@@ -142,6 +143,12 @@ impl Scenario {
                     .collect(),
             );
         }
+        // Not drawn, so that the seeds that are kept stay what they were.
+        let requests: usize = callers.iter().map(Vec::len).sum();
+        let limits = Limits {
+            leaves_a_step: [1, 2, 1, 64][requests % 4],
+            ..limits
+        };
         Self {
             machines,
             domains,

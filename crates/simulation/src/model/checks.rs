@@ -27,6 +27,14 @@ impl Model {
             let mut others = self.concurrent_since(task, request.started).into_iter();
             others.any(|op| op.may_remove(*machine, *domain))
         };
+        let was_deleted = || {
+            let domain = &self.domains[usize::from(request.op.domain())];
+            domain.was_deleted_since(request.started)
+        };
+        if name == ErrorName::DomLimitReached && !request.saw_full && !was_deleted() {
+            let text = format!("{:?} was refused although there was room", request.op);
+            return Err(Violation::of(Guarantee::Recovery, text));
+        }
         match request.changed {
             Some(what) if !self.allowances.forgotten_revisions && !has_left_since() => {
                 let text = format!(

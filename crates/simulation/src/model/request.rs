@@ -22,6 +22,8 @@ pub struct Request {
     pub added_member: bool,
     /// Whether the machine that it is about was a member when it started.
     pub was_member: bool,
+    /// Whether the domain has had as many members as its maximum at any moment since it started.
+    pub saw_full: bool,
 }
 
 /// What must hold of a join's answer, known when it starts.
@@ -53,6 +55,7 @@ impl Request {
             self.expected.blocked,
             self.changed.is_some(),
             self.was_member,
+            self.saw_full,
         ];
         let flags = flags.iter().fold(0, |all, flag| 2 * all + u64::from(*flag));
         digest.number(flags);
