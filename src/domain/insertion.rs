@@ -15,7 +15,8 @@ use crate::{
         rows::{Change, RowId},
     },
     tables::{
-        Tables, directory,
+        Tables,
+        directory::{self, Turn},
         domain_keys::{self, DomainKeys},
         domain_membership::{self, MembershipRoot},
         domain_server_info::{
@@ -102,7 +103,11 @@ pub async fn find_any_or_insert_with<S: Store, E: Environment>(
         return Ok((domain, inserted));
     }
     deletion::finish(tables, &domain).await?;
-    directory::check_room(tables, max_domains).await?;
+    // An insertion that broke off has counted for the name already.
+    let turn = directory::turn(tables, name).await?;
+    if turn.is_none_or(Turn::is_deleted) {
+        directory::check_room(tables, max_domains).await?;
+    }
     directory::note_insertion(tables, name).await?;
     let mut fresh = create_rows(tables, name).await?;
     adjust(&mut fresh);

@@ -50,10 +50,10 @@ pub struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn(u32);
 
-impl Place {
-    /// Whether there is certainly no domain of the name.
-    fn is_deleted(self) -> bool {
-        self.turn.0 % 2 == 1
+impl Turn {
+    /// Whether there is certainly no domain of the name: it does not count for `max_domains`.
+    pub fn is_deleted(self) -> bool {
+        self.0 % 2 == 1
     }
 }
 
@@ -312,7 +312,10 @@ pub async fn check_room<S: Store, E: Environment>(
     let mut domains = 0;
     loop {
         let leaf = tree(tables, root).leaf(from.as_ref()).await?;
-        let existing = leaf.entries.iter().filter(|(_, place)| !place.is_deleted());
+        let existing = leaf
+            .entries
+            .iter()
+            .filter(|(_, place)| !place.turn.is_deleted());
         domains += existing.count() as u64;
         if domains >= most {
             full_until_ms.set(now_ms + FULL_FOR_MS);

@@ -112,6 +112,25 @@ fn registrations_insert_so_many_domains() {
 }
 
 #[test]
+fn an_insertion_that_broke_off_takes_no_second_place() {
+    let app = with(&[("max_domains", "1")]);
+    let (machine, store) = (Machine::new(), &app.tables.store);
+    machine.join(&app);
+    for writes in 0.. {
+        let deleted = admin(&app, "DELETE", "/domains/living-room", None);
+        assert_eq!(deleted.status(), 204);
+        store.writes_left.set(Some(writes));
+        let broke_off = machine.join_at(&app, NOW_MS).status() == 503;
+        store.writes_left.set(None);
+        assert_eq!(machine.join_at(&app, NOW_MS).status(), 200, "{writes}");
+        if !broke_off {
+            assert!(writes > 4, "{writes}");
+            break;
+        }
+    }
+}
+
+#[test]
 fn a_key_that_cannot_be_signed_changes_nothing() {
     let app = working_app();
     // The CA's certificate ends on 2046-01-01.

@@ -76,7 +76,7 @@ pub async fn scan<S: Store, E: Environment>(
         let leaf = tree(tables, root).leaf(from.as_ref()).await?;
         let is_after = |name: &str| after.is_none_or(|after| name > after);
         for (name, place) in leaf.entries {
-            if !is_after(&name) || place.is_deleted() {
+            if !is_after(&name) || place.turn.is_deleted() {
                 continue;
             }
             let name = DomainName::parse(&name);
