@@ -71,8 +71,14 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
             };
             after = Some(last.to_string());
             for (_, id) in found {
-                if let Some(domain) = domain_server_info::read_existing(self.tables, id).await? {
-                    domains.push(self.describe(&domain).await?.document);
+                let Some(domain) = domain_server_info::read_existing(self.tables, id).await? else {
+                    continue;
+                };
+                match self.describe(&domain).await {
+                    Ok(described) => domains.push(described.document),
+                    // It was deleted since.
+                    Err(_) if domain_server_info::is_gone(self.tables, &domain).await => {}
+                    Err(error) => return Err(error),
                 }
             }
         }
@@ -156,9 +162,10 @@ impl<S: Store, E: Environment> Administration<'_, S, E> {
         let domain = insertion::find_undeleted(self.tables, name)
             .await?
             .ok_or_else(unknown_domain)?;
-        deletion::delete(self.tables, &domain).await?;
+        let deleted = deletion::begin(self.tables, &domain).await?;
+        // It no longer exists, whoever erases what is left.
         self.record(Kind::DomainDeleted, name, None);
-        Ok(())
+        deletion::finish(self.tables, &deleted).await
     }
 
     /// A domain's members by GUID.

@@ -12,23 +12,27 @@ use crate::{
     },
 };
 
-/// Deletes a domain: first it exists no more, then its rows are erased. What a crash leaves is
+/// Deletes a domain: first it no longer exists, then its rows are erased. What a crash leaves is
 /// erased when the domain is deleted or inserted again.
 pub async fn delete<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     domain: &Domain,
 ) -> Result<(), Error> {
-    let deleted = match domain.info.life {
-        Life::Exists | Life::Importing(_) | Life::Imported(_) => begin(tables, domain).await?,
-        Life::DeletionBegun | Life::Deleted => domain.clone(),
-    };
+    let deleted = begin(tables, domain).await?;
     finish(tables, &deleted).await
 }
 
-async fn begin<S: Store, E: Environment>(
+/// Deletes a domain, so that it no longer exists; its other rows are for [`finish`].
+///
+/// # Errors
+/// `UNKNOWN_DOMAIN` when it was deleted in the meantime, and erased.
+pub async fn begin<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     domain: &Domain,
 ) -> Result<Domain, Error> {
+    if let Life::DeletionBegun | Life::Deleted = domain.info.life {
+        return Ok(domain.clone());
+    }
     let info = tables
         .update(
             domain_server_info::TABLE,

@@ -17,7 +17,7 @@ use crate::{
     tables::{
         blocked_machines,
         domain_keys::{self, DomainKey, DomainKeys},
-        domain_membership::{Entry, count_members, roster},
+        domain_membership::{self, Entry, count_members, roster},
         domain_server_info::{self, Count, Domain, DomainServerInfo, Life},
     },
 };
@@ -63,15 +63,9 @@ impl<S: Store, E: Environment> Inspection<'_, S, E> {
             }
         }
         match self.existing(domain.clone(), walk, report).await {
-            Err(_) if self.is_gone(&domain).await => Ok(None),
+            Err(_) if domain_server_info::is_gone(self.tables, &domain).await => Ok(None),
             checked => checked,
         }
-    }
-
-    /// Whether a domain was deleted since it was read.
-    async fn is_gone(&self, domain: &Domain) -> bool {
-        let now = domain_server_info::read(self.tables, domain.id).await;
-        now.is_ok_and(|now| !now.exists() || now.generation() != domain.generation())
     }
 
     /// Checks a domain that exists.
@@ -304,6 +298,7 @@ impl<S: Store, E: Environment> Inspection<'_, S, E> {
             report.has_read(1);
             match listed {
                 Ok(Some(_)) => continue,
+                Ok(None) if !self.is_unlisted(domain, *guid).await? => continue,
                 Ok(None) => {}
                 Err(error) => {
                     self.is_the_rows().await?;
@@ -322,6 +317,21 @@ impl<S: Store, E: Environment> Inspection<'_, S, E> {
             self.mended(domain, mending, kind, detail, report).await?;
         }
         Ok(())
+    }
+
+    /// Whether a machine is blocked and not on the list, as it is now: it may have been blocked, or let
+    /// in, since its leaf was read. It is on the list before it is blocked and as long as it is.
+    async fn is_unlisted(&self, domain: &Domain, guid: MachineGuid) -> Result<bool, Error> {
+        if !domain_membership::is_blocked(self.tables, domain, guid).await? {
+            return Ok(false);
+        }
+        let now = domain_server_info::read_again(self.tables, domain).await?;
+        match now.info.blocked {
+            Some(list) => Ok(blocked_machines::get(self.tables, list, guid)
+                .await?
+                .is_none()),
+            None => Ok(true),
+        }
     }
 
     async fn list_blocked(&self, domain: &Domain, guid: MachineGuid) -> Result<(), Error> {

@@ -72,21 +72,16 @@ pub async fn put_on_as_of<S: Store, E: Environment>(
     .await
 }
 
-/// Puts a machine on the list, or confirms that it is on it: a request that has seen it there before
-/// cannot take it off any more.
+/// Puts a machine on the list as of now, or confirms that it is on it: a request that has seen it there
+/// before cannot take it off any more.
 pub async fn confirm<S: Store, E: Environment>(
     tables: &Tables<S, E>,
     root: RowId,
     guid: MachineGuid,
 ) -> Result<(), Error> {
-    change(tables, root, guid, |listed| {
-        let blocked_at_s = listed.map(|listed| listed.blocked_at_s);
-        Some(new(
-            tables,
-            blocked_at_s.unwrap_or_else(|| tables.env.now_s()),
-        ))
-    })
-    .await
+    // What is listed may be from an earlier block.
+    let now_s = tables.env.now_s();
+    change(tables, root, guid, |_| Some(new(tables, now_s))).await
 }
 
 /// Takes a machine off the list, if the list still says of it what it did.

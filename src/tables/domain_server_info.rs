@@ -290,6 +290,12 @@ pub fn being_imported() -> Error {
     Error::Unavailable("the domain is being imported".into())
 }
 
+/// Whether a domain was deleted since it was read.
+pub async fn is_gone<S: Store, E: Environment>(tables: &Tables<S, E>, domain: &Domain) -> bool {
+    let now = read(tables, domain.id).await;
+    now.is_ok_and(|now| !now.exists() || now.generation() != domain.generation())
+}
+
 /// Reads a row that the directory names, whatever has become of the domain.
 pub async fn read<S: Store, E: Environment>(
     tables: &Tables<S, E>,

@@ -30,6 +30,10 @@ fn a_deletion_that_broke_off_leaves_no_member_behind() {
     };
     assert!(holds_a_member(&app));
     let whole = app.tables.store.rows.borrow().clone();
+    let is_recorded = || {
+        let log = app.tables.env.log.take();
+        log.iter().any(|line| line.contains("domain_deleted"))
+    };
     let mut broke_off = 0;
     for writes in 0.. {
         app.tables.store.rows.replace(whole.clone());
@@ -41,6 +45,9 @@ fn a_deletion_that_broke_off_leaves_no_member_behind() {
         }
         broke_off += 1;
         assert_eq!(answer, 503);
+        // Also if the domain is erased by another request.
+        let is_gone = admin(&app, "GET", DOMAIN, None).status() == 404;
+        assert_eq!(is_recorded(), is_gone, "after {writes} writes");
         assert_eq!(
             admin(&app, "DELETE", DOMAIN, None).status(),
             204,

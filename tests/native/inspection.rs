@@ -406,6 +406,33 @@ fn what_damage_keeps_from_being_mended_is_said() {
 }
 
 #[test]
+fn a_machine_that_is_blocked_or_let_in_while_it_is_checked_is_no_finding() {
+    let (app, [machine, _]) = app_with_a_domain();
+    let blocked = format!("{DOMAIN}/blocked/{}", machine.guid);
+    let store = &app.tables.store;
+    let never = store.rows.borrow().clone();
+    assert_eq!(admin(&app, "PUT", &blocked, None).status(), 204);
+    let listed = store.rows.borrow().clone();
+    assert_eq!(admin(&app, "DELETE", &blocked, None).status(), 204);
+    let let_in = store.rows.borrow().clone();
+    for (was, becomes) in [
+        (never, &listed),
+        (listed.clone(), &let_in),
+        (let_in.clone(), &listed),
+    ] {
+        for reads in 0.. {
+            store.rows.replace(was.clone());
+            store.others.replace(Some((reads, becomes.clone())));
+            assert_eq!(check(&app), BTreeSet::new(), "after {reads} reads");
+            if store.others.take().is_some() {
+                assert!(reads > 3);
+                break;
+            }
+        }
+    }
+}
+
+#[test]
 fn a_domain_that_is_deleted_while_it_is_checked_is_no_finding() {
     let (app, _) = app_with_a_domain();
     admin(&app, "PUT", DOMAIN, Some(json!({ "maxMembership": 9 })));
