@@ -31,7 +31,7 @@ pub struct Rotation<'a, S, E, I> {
 impl<S: Store, E: Environment, I: Issuer> Rotation<'_, S, E, I> {
     /// Seals the keys of some domains under the newest key-encryption key: those that come after
     /// `after`, but none is passed over that no page before has come to. When nothing remains, the
-    /// other key-encryption keys are needed no more.
+    /// other key-encryption keys are no longer needed.
     ///
     /// A page ends before its limit where it takes long.
     ///
@@ -89,7 +89,8 @@ impl<S: Store, E: Environment, I: Issuer> Rotation<'_, S, E, I> {
         let mut reached = after.map(str::to_owned);
         for (name, id) in domains {
             let domain = domain_server_info::read_now(tables, id).await?;
-            if domain.exists() {
+            // The rest of an import is sealed as its first key is.
+            if domain.exists() || domain.is_importing() {
                 resealed += domain_keys::reseal(tables, &domain, self.issuer, newest).await?;
             }
             reached = Some(name);
@@ -103,7 +104,7 @@ impl<S: Store, E: Environment, I: Issuer> Rotation<'_, S, E, I> {
         })
     }
 
-    /// Has all certificates of a domain signed again, by the domain CA of now.
+    /// Has all certificates of a domain signed again, by the current domain CA.
     ///
     /// # Errors
     /// `UNKNOWN_DOMAIN`. A fault where the domain CA's certificate is not in date.

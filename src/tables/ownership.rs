@@ -17,7 +17,7 @@
 //!    domain's row in [`super::domain_keys`] seals all its keys under the new key, and says so
 //!    there: whoever saves another one, however late, seals it under what the row says by then, or
 //!    is refused. `until` says how far the walk has come, so anyone may go on with it.
-//! 3. When it has passed the last domain the old key is named no more.
+//! 3. When it has passed the last domain the old key is no longer named.
 //!
 //! So the keys that this row names are at every moment enough to open every domain key.
 

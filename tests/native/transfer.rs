@@ -5,9 +5,12 @@ use anonymous_domains_protocol::base64url;
 use serde_json::{Value, json};
 
 use crate::{
-    callers::{Machine, URL, admin, assert_refused, get, private_keys, two_instances, versions},
+    callers::{
+        Machine, URL, admin, assert_refused, get, hand_over, private_keys, two_instances, versions,
+    },
     support::{
-        Ca, MemoryStore, TestApp, TestEnvironment, app, ca_params, json, self_signed, settings,
+        Ca, KEY_ENCRYPTION_KEY, MemoryStore, TestApp, TestEnvironment, app, ca_params, json,
+        self_signed, settings,
     },
 };
 
@@ -403,6 +406,66 @@ fn a_late_line_changes_nothing() {
         assert_eq!(import_line(&there, line, ID, false).0["state"], "imported");
     }
     assert_eq!(view(&there), before);
+}
+
+/// The last line came twice, and the other one was faster.
+#[test]
+fn a_last_line_that_is_overtaken_by_itself_is_imported() {
+    let ca = self_signed(ca_params("Domain CA"));
+    let (here, there) = (app_with_small_rows(&ca), app_with_small_rows(&ca));
+    for _ in 0..5 {
+        Machine::new().join(&here);
+    }
+    let lines = export(&here, 3);
+    let (last, lines) = lines.split_last().unwrap();
+    import(&there, lines).unwrap();
+    let rows = &there.tables.store.rows;
+    let was = rows.borrow().clone();
+    import(&there, std::slice::from_ref(last)).unwrap();
+    let imported = rows.borrow().clone();
+    for reads in 0.. {
+        rows.replace(was.clone());
+        let others = (reads, imported.clone());
+        there.tables.store.others.replace(Some(others));
+        let (answer, _) = import_line(&there, last, ID, false);
+        assert_eq!(answer["state"], "imported", "after {reads} reads: {answer}");
+        if there.tables.store.others.take().is_some() {
+            assert!(reads > 5, "{reads}");
+            break;
+        }
+    }
+}
+
+/// Keys of which one half was imported before, and the other after the key-encryption key was replaced.
+#[test]
+fn a_domain_that_is_being_imported_is_resealed_too() {
+    const NEW: &str = "2222222222222222222222222222222222222222222222222222222222222222";
+    let ca = self_signed(ca_params("Domain CA"));
+    let (here, there) = (app(settings(&ca, &[])), app(settings(&ca, &[])));
+    let machine = Machine::new();
+    for _ in 0..3 {
+        machine.join(&here);
+        admin(&here, "POST", &format!("{DOMAIN}/rollover"), None);
+    }
+    let lines = export(&here, 1);
+    // The domain, the first version, and the rest.
+    let (first, rest) = lines.split_at(2);
+    assert_eq!(first[1]["part"], "keys");
+    import(&there, first).unwrap();
+
+    let restarted = |former: &TestApp, keys: &str| {
+        let next = app(settings(&ca, &[("key_encryption_key", keys)]));
+        hand_over(former, &next);
+        next
+    };
+    let both = restarted(&there, &format!("{NEW}\n{KEY_ENCRYPTION_KEY}"));
+    let resealed = json(&admin(&both, "POST", "/reseal", None));
+    assert_eq!(resealed["remaining"], 0);
+    import(&both, rest).unwrap();
+
+    let new_alone = restarted(&both, NEW);
+    admin(&here, "POST", &format!("{DOMAIN}/rollover"), None);
+    assert_eq!(versions(&machine.join(&new_alone)).len(), 4);
 }
 
 #[test]

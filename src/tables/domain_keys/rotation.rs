@@ -95,7 +95,7 @@ pub async fn renew_certificates<S: Store, E: Environment, I: Issuer>(
     read(tables, domain).await
 }
 
-/// Has all certificates of a domain signed again, by the domain CA of now, and says how many. One
+/// Has all certificates of a domain signed again, by the current domain CA, and says how many. One
 /// that another request renews at the same time stays as that has it.
 ///
 /// # Errors
