@@ -300,3 +300,46 @@ def test_what_cannot_be_read_is_said(console, answer):
     page.unroute("**/domains?*")
     console.button("Refresh now").click()
     expect(console.alert).to_have_count(0)
+
+
+def test_a_question_that_is_being_carried_out_cannot_be_closed(console, admin, client, domain):
+    """Escape pressed twice closes a dialog whatever the page says of it."""
+    console.expected = {503}
+    client.join(domain, Machine.ec())
+    page = console.sign_in_to(domain).page
+    console.button("Roll the key over…").click()
+    with Held(page, f"/domains/{domain}/rollover", "POST") as held:
+        console.dialog.get_by_role("button", name="Roll over").click()
+        held.until_one_waits()
+        for _ in range(3):
+            page.keyboard.press("Escape")
+        expect(console.dialog).to_contain_text("Working…")
+        held.routes.pop().fulfill(status=503, body="<html>")
+        expect(console.dialog.get_by_role("alert")).to_contain_text("The server answered 503")
+    page.keyboard.press("Escape")
+    expect(console.dialog).to_have_count(0)
+    # The next question can be asked.
+    console.button("Roll the key over…").click()
+    console.confirm("Roll over")
+    assert admin.get(domain).ok()["keyRolloverRequired"]
+
+
+def test_a_proxys_404_is_not_a_deleted_domain(console, admin, domain):
+    admin.set(domain)
+    console.expected = {404}
+    page = console.page
+    page.clock.install()
+    console.sign_in_to(domain)
+    namespace = console.section("Settings").get_by_label("Authentication namespace")
+    namespace.fill("half-typed")
+    address = f"**/admin/v1/domains/{domain}"
+    page.route(address, lambda route: route.fulfill(status=404, body="<html>"))
+    with page.expect_response(address):
+        console.wait_a_while()
+    expect(console.alert).to_contain_text("The server answered 404")
+    expect(namespace).to_have_value("half-typed")
+    page.unroute(address)
+    with page.expect_response("**/members?*"):
+        console.wait_a_while()
+    expect(console.alert).to_have_count(0)
+    expect(namespace).to_have_value("half-typed")

@@ -78,14 +78,19 @@ export class Api {
       sent["Content-Type"] = "application/json";
     }
     const limit = new AbortController();
-    setTimeout(() => limit.abort(), method === "GET" ? READ_MS : CHANGE_MS);
+    const abort = () => limit.abort();
+    setTimeout(abort, method === "GET" ? READ_MS : CHANGE_MS);
+    signal?.addEventListener("abort", abort, { once: true });
+    if (signal?.aborted) {
+      abort();
+    }
     let response;
     try {
       response = await fetch(url, {
         method,
         headers: sent,
         body: body && JSON.stringify(body),
-        signal: AbortSignal.any(signal ? [signal, limit.signal] : [limit.signal]),
+        signal: limit.signal,
         cache: "no-store",
         credentials: "omit",
         redirect: "error",

@@ -7,13 +7,28 @@ import { Component, createRef, html } from "./view.js";
 export class Dialog extends Component {
   dialog = createRef();
 
+  isShown = true;
+
   componentDidMount() {
     this.dialog.current.showModal();
   }
 
   componentWillUnmount() {
+    this.isShown = false;
     this.dialog.current.close();
   }
+
+  /** A browser closes a dialog when Escape is pressed twice, whatever the first one came to. */
+  closed = () => {
+    if (!this.isShown) {
+      return;
+    }
+    if (this.props.busy) {
+      this.dialog.current.showModal();
+    } else {
+      this.props.close();
+    }
+  };
 
   render({ title, children, close, busy }) {
     const cancel = (event) => {
@@ -28,6 +43,7 @@ export class Dialog extends Component {
         aria-labelledby="dialog-title"
         aria-describedby="dialog-what"
         onCancel=${cancel}
+        onClose=${this.closed}
       >
         <h2 id="dialog-title">${title}</h2>
         ${children}

@@ -72,7 +72,7 @@ export class DomainView extends Component {
   };
 
   render({ name, home }, { shown, problem, updated, question }) {
-    const isGone = problem?.status === 404;
+    const isGone = problem?.error === "UNKNOWN_DOMAIN";
     return html`
       <nav aria-label="Where this is"><a href=${home}>All domains</a></nav>
       <div class="heading">

@@ -90,8 +90,8 @@ export class Live {
     this.#problem = result.problem;
     this.#data = result.data ?? this.#data;
     this.#show(result);
-    // What is gone does not come back by itself.
-    const isGone = result.problem?.status === 404;
+    // What is gone does not come back by itself. Another 404 may be a proxy's.
+    const isGone = result.problem?.error === "UNKNOWN_DOMAIN";
     if (!document.hidden && !this.#paused && !isGone && this.#running === running) {
       this.#timer = setTimeout(() => this.#run(false), wait);
     }
