@@ -13,7 +13,7 @@ const REQUEST_HEADERS: &str = "authorization, content-type, traceparent, x-reque
 
 /// What a page may read besides what every page may.
 const RESPONSE_HEADERS: &str =
-    "link, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-request-id";
+    "date, link, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-request-id";
 
 /// How long a browser may remember the answer to a preflight, in seconds. None remembers it for
 /// much longer.

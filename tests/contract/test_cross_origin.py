@@ -8,7 +8,7 @@ from client import JOSE
 from machines import Machine
 
 PAGE = "https://tv.example"
-EXPOSED = "link, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-request-id"
+EXPOSED = "date, link, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-request-id"
 
 
 def preflight(client, target, origin=PAGE):

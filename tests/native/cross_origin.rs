@@ -10,7 +10,7 @@ use crate::{
 const PAGE: &str = "https://tv.example";
 
 const EXPOSED: &str =
-    "link, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-request-id";
+    "date, link, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-request-id";
 
 fn app_for(origins: &str) -> TestApp {
     let ca = self_signed(ca_params("Domain CA"));

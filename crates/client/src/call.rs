@@ -140,14 +140,15 @@ impl Client {
             match self.attempt(request()?, after_lost_answer) {
                 Attempt::Granted(answer) => return Ok(Ok(answer)),
                 Attempt::Failed(failure) => return Ok(Err(failure)),
-                Attempt::Again { why, .. } if attempt >= retry.attempts => return Ok(Err(why)),
                 Attempt::Again {
                     why,
                     after,
                     is_lost,
                 } => {
+                    let Some(wait) = retry.delay(attempt, after) else {
+                        return Ok(Err(why));
+                    };
                     after_lost_answer |= is_lost;
-                    let wait = retry.delay(attempt, after);
                     if let Some(notice) = &self.options.notice {
                         notice(&format!(
                             "{why} Trying again in {:.1} s.",
@@ -194,7 +195,7 @@ impl Client {
         match read {
             Ok(answer) => {
                 self.trace(|| trace::answer(answer.status, &answer.headers, &answer.body));
-                judge(answer, self.options.retry.max_delay)
+                judge(answer)
             }
             Err(error) => {
                 let why =
@@ -250,9 +251,8 @@ impl Answer {
     }
 }
 
-/// Sorts an answer. A client that asked too often may ask again if it has to wait, and no longer than
-/// `max_delay`.
-fn judge(answer: Answer, max_delay: Duration) -> Attempt {
+/// Sorts an answer. A client that asked too often may ask again if it is told to wait.
+fn judge(answer: Answer) -> Attempt {
     let Answer { url, status, .. } = &answer;
     let status = status.as_u16();
     if (200..300).contains(&status) {
@@ -291,8 +291,8 @@ fn judge(answer: Answer, max_delay: Duration) -> Attempt {
         .map(Duration::from_secs);
     // An attempt to which a proxy answers, or a server without its store, may have had its effect.
     let is_lost = unavailable || matches!(status, 502..=504);
-    let is_soon = after.is_some_and(|after| !after.is_zero() && after <= max_delay);
-    if is_lost || (status == 429 && is_soon) {
+    let has_to_wait = after.is_some_and(|after| !after.is_zero());
+    if is_lost || (status == 429 && has_to_wait) {
         Attempt::Again {
             why,
             after,
@@ -320,28 +320,22 @@ mod tests {
         }
     }
 
-    /// Shorter than what [`answer`] asks for.
-    const SHORT: Duration = Duration::from_secs(6);
-
-    fn problem(error: ErrorName, max_delay: Duration) -> Attempt {
+    fn problem(error: ErrorName) -> Attempt {
         let body = serde_json::to_string(&Problem::new(error, "no")).unwrap();
-        judge(answer(error.status(), &body), max_delay)
+        judge(answer(error.status(), &body))
     }
 
     #[test]
     fn answers_are_sorted_by_what_they_mean() {
         for status in [200, 201, 202, 204] {
-            assert!(matches!(
-                judge(answer(status, ""), SHORT),
-                Attempt::Granted(_)
-            ));
+            assert!(matches!(judge(answer(status, "")), Attempt::Granted(_)));
         }
         for (status, expected) in [
             (308, "redirects to /elsewhere"),
             (404, "(HTTP 404)"),
             (500, "(HTTP 500)"),
         ] {
-            match judge(answer(status, "<html>"), SHORT) {
+            match judge(answer(status, "<html>")) {
                 Attempt::Failed(Failure::UnusableAnswer(text)) => {
                     assert!(text.contains(expected), "{text}");
                 }
@@ -349,7 +343,7 @@ mod tests {
             }
         }
         for status in [502, 503, 504] {
-            match judge(answer(status, "<html>"), SHORT) {
+            match judge(answer(status, "<html>")) {
                 Attempt::Again {
                     why: Failure::Unreachable(_),
                     after,
@@ -364,7 +358,7 @@ mod tests {
     fn a_server_that_cannot_work_says_why() {
         let health =
             r#"{"status":"unavailable","store":"error","ca":"ok","detail":"no\u001bstore"}"#;
-        match judge(answer(503, health), SHORT) {
+        match judge(answer(503, health)) {
             Attempt::Again {
                 why: Failure::Unreachable(text),
                 ..
@@ -377,38 +371,38 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_final_but_for_an_unavailable_store() {
+    fn refusals_are_final_but_for_those_that_pass() {
         for error in ErrorName::ALL {
-            let unavailable = *error == ErrorName::StoreUnavailable;
-            match problem(*error, SHORT) {
+            let may_ask_again =
+                matches!(error, ErrorName::StoreUnavailable | ErrorName::RateLimited);
+            match problem(*error) {
                 Attempt::Failed(Failure::Refused {
                     problem,
                     after_lost_answer,
                 }) => {
-                    assert!(!unavailable);
+                    assert!(!may_ask_again);
                     assert!(after_lost_answer);
                     assert_eq!(problem.error_name(), Some(*error));
                 }
                 Attempt::Again {
                     why: Failure::Refused { .. },
                     ..
-                } => assert!(unavailable),
+                } => assert!(may_ask_again, "{error}"),
                 _ => panic!("{error}"),
             }
         }
     }
 
     #[test]
-    fn who_asked_too_often_asks_again_if_that_is_soon() {
-        let seven = Duration::from_secs(7);
-        match problem(ErrorName::RateLimited, seven) {
+    fn who_asked_too_often_asks_again_if_told_when() {
+        match problem(ErrorName::RateLimited) {
             Attempt::Again { after, is_lost, .. } => {
-                assert_eq!(after, Some(seven));
+                assert_eq!(after, Some(Duration::from_secs(7)));
                 assert!(!is_lost, "it had no effect");
             }
             _ => panic!(),
         }
-        for wait in [None, Some("0"), Some("8")] {
+        for wait in [None, Some("0")] {
             let mut answer = answer(429, "");
             answer.headers.remove(header::RETRY_AFTER);
             if let Some(wait) = wait {
@@ -416,10 +410,7 @@ mod tests {
                     .headers
                     .insert(header::RETRY_AFTER, wait.parse().unwrap());
             }
-            assert!(
-                matches!(judge(answer, seven), Attempt::Failed(_)),
-                "{wait:?}"
-            );
+            assert!(matches!(judge(answer), Attempt::Failed(_)), "{wait:?}");
         }
     }
 }

@@ -55,9 +55,9 @@ fn advice(domain: &DomainName, error: ErrorName) -> String {
         ErrorName::Internal => {
             "The server failed. Try again later; the reason is in the server's log.".to_owned()
         }
-        ErrorName::RateLimited => format!(
-            "The server creates nothing more for {domain} at the moment: a limit has been reached. Try again later, or ask the operator."
-        ),
+        ErrorName::RateLimited => {
+            "A limit of the server has been reached. Try again later, or ask the operator.".to_owned()
+        }
         ErrorName::StoreUnavailable => {
             "The server cannot reach its store. Try again later.".to_owned()
         }

@@ -12,7 +12,7 @@ use webpki::{Cert, EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, V
 use x509_cert::{
     Certificate,
     certificate::Version,
-    der::{Decode as _, Encode as _, asn1::ObjectIdentifier, oid::AssociatedOid},
+    der::{DateTime, Decode as _, Encode as _, asn1::ObjectIdentifier, oid::AssociatedOid},
     ext::pkix::{
         AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName,
         SubjectKeyIdentifier, name::GeneralName,
@@ -221,6 +221,12 @@ impl Chain {
             | webpki::Error::CertExpired { .. } => BrokenChain,
             _ => Malformed,
         }
+    }
+
+    /// From when to when the leaf is valid.
+    pub fn leaf_dates(&self) -> [Option<DateTime>; 2] {
+        let validity = self.leaf().tbs_certificate().validity();
+        [validity.not_before, validity.not_after].map(|time| Some(time.to_date_time()))
     }
 
     /// Checks the leaf against the protocol's profile for version `key_version` of `domain`'s key,

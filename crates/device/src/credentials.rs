@@ -8,6 +8,7 @@ use anonymous_domains_protocol::{
     response::{Credential, PrivateKeySet, RegisterResponse},
 };
 use serde_json::Value;
+use x509_cert::der::DateTime;
 
 use crate::{
     certificate::Chain, domain_url::DomainUrl, error::DeviceError, membership::HeldCredential,
@@ -125,7 +126,7 @@ pub fn chain(credential: &Credential) -> Result<Chain, String> {
     Chain::parse(ders).map_err(|fault| fault.to_string())
 }
 
-/// Checks everything about a credential but its dates: its chain up to `anchors` (DER), its
+/// Checks everything about a credential but whether it is in date: its chain up to `anchors` (DER), its
 /// certificate's profile, and that the private key fits.
 ///
 /// # Errors
@@ -142,10 +143,18 @@ pub fn check(
     }
     let key = PrivateKey::from_pem(&held.private_key).map_err(|error| error.to_string())?;
     let chain = chain(&held.credential)?;
+    if chain.leaf_dates() != dates(&held.credential) {
+        return Err("its dates are not those of its certificate".to_owned());
+    }
     chain
         .check_trust(anchors)
         .and_then(|()| chain.check_leaf(domain, version, &key.public_key()))
         .map_err(|fault| fault.to_string())
+}
+
+/// The dates that a credential says, `None` for what is none.
+fn dates(credential: &Credential) -> [Option<DateTime>; 2] {
+    [&credential.not_before, &credential.not_after].map(|text| text.parse().ok())
 }
 
 /// Checks that a credential's certificates are valid at `unix_seconds`.

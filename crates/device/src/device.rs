@@ -108,7 +108,7 @@ impl Device {
     /// checked: the chain up to a trusted CA, the certificate's profile, and that each private key
     /// fits its certificate.
     ///
-    /// A device that trusts no CA for the domain yet trusts the first one that it sees, and no other
+    /// A device that trusts no CA for the domain yet trusts those that it sees first, and no other
     /// later.
     ///
     /// # Errors
@@ -139,7 +139,9 @@ impl Device {
                 credentials.extend(held.credentials.iter().filter(is_known).cloned());
             } else {
                 // The stored versions are of an earlier domain with the same name.
+                let was_added = answer.new_member;
                 answer = self.register(url, &identity, Some(held), None)?;
+                answer.new_member |= was_added;
             }
         }
         credentials.extend(credentials::open(&answer, url, &identity)?);
@@ -336,7 +338,7 @@ impl Device {
     }
 
     /// The CA certificates (DER) to trust: the caller's, or those stored with the domain, or else
-    /// the last certificate of the first credential's chain.
+    /// the last certificate of each chain: between two CAs a domain's versions have both.
     fn anchors(&self, held: Option<&Membership>, credentials: &[HeldCredential]) -> Vec<Vec<u8>> {
         if let Some(trusted) = &self.trusted {
             return trusted.clone();
@@ -349,11 +351,14 @@ impl Device {
         if !kept.is_empty() {
             return kept;
         }
-        credentials
+        let mut met: Vec<Vec<u8>> = credentials
             .iter()
-            .find_map(|held| credentials::chain(&held.credential).ok())
-            .map(|chain| vec![chain.last().to_vec()])
-            .unwrap_or_default()
+            .filter_map(|held| credentials::chain(&held.credential).ok())
+            .map(|chain| chain.last().to_vec())
+            .collect();
+        met.sort();
+        met.dedup();
+        met
     }
 
     fn register(

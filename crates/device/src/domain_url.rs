@@ -38,9 +38,11 @@ impl DomainUrl {
     /// # Ok::<(), anonymous_domains_device::error::DeviceError>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self, DeviceError> {
+        // A URL with user information may have a password.
+        let shown = if text.contains('@') { "This" } else { text };
         let usage = |why: &str| {
             DeviceError::Usage(format!(
-                "{text} is not a domain server URL: {why}. It should look like https://example.org/flashaccess/domainserver/living-room/"
+                "{shown} is not a domain server URL: {why}. It should look like https://example.org/flashaccess/domainserver/living-room/"
             ))
         };
         let url = HttpUrl::parse(text).map_err(|error| usage(&error.to_string()))?;
@@ -137,5 +139,7 @@ mod tests {
                 "{text}"
             );
         }
+        let error = DomainUrl::parse("http://user:hunter2@example.org/a").unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 }

@@ -12,7 +12,8 @@ pub enum DeviceError {
     /// The arguments are wrong.
     #[error("{0}")]
     Usage(String),
-    /// The server understood and refused. It changed nothing.
+    /// The server understood and refused. It changed nothing, unless it failed or its store did
+    /// (`INTERNAL`, `STORE_UNAVAILABLE`): then the request may have had its effect.
     #[error("{}", advice::sentence(domain, problem))]
     Refused {
         /// The domain of the request.

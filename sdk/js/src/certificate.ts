@@ -6,6 +6,7 @@
  */
 
 import { base64, equal, fromBase64 } from "./bytes.js";
+import { subtle } from "./webcrypto.js";
 import {
   ALT_NAME,
   AUTHORITY_KEY_ID,
@@ -66,14 +67,15 @@ export class Chain {
     return new Chain([leaf, ...above]);
   }
 
-  /** The last certificate in standard base64: the domain CA's, as the server presents it. */
-  get last(): string {
-    return base64(this.certificates[this.certificates.length - 1]!.der);
-  }
-
   /** The leaf's SubjectPublicKeyInfo. */
   get key(): PublicKey {
     return keyOf(this.certificates[0]);
+  }
+
+  /** From when to when the leaf is valid, in seconds since 1970. */
+  get dates(): [number, number] {
+    const { notBefore, notAfter } = this.certificates[0];
+    return [notBefore / 1000, notAfter / 1000];
   }
 
   /**
@@ -144,17 +146,18 @@ export class Chain {
   }
 }
 
-/** The certificates of a PEM text, each DER in standard base64. Throws a `CertificateFault`. */
-export function fromPem(text: string): string[] {
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
-  return blocks.map((block) => {
-    const body = block.replace(/-----[A-Z ]+-----/g, "").replace(/\s/g, "");
+/**
+ * The certificates of a PEM text, each DER in standard base64; `undefined` if it has none, or one that is
+ * malformed.
+ */
+export function fromPem(text: string): string[] | undefined {
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);
+  const bodies = blocks?.map((block) => block.replace(/-----[A-Z ]+-----/g, "").replace(/\s/g, ""));
+  const isMalformed = (body: string) => {
     const der = fromBase64(body);
-    if (der === undefined || parse(der) === undefined) {
-      throw new CertificateFault("a certificate in the PEM text is malformed");
-    }
-    return body;
-  });
+    return der === undefined || parse(der) === undefined;
+  };
+  return bodies?.some(isMalformed) ? undefined : bodies;
 }
 
 function keyOf({ key }: Certificate): PublicKey {
@@ -205,9 +208,14 @@ async function isIssued(subject: Certificate, issuer: Certificate): Promise<bool
   if (signature === undefined) {
     return false;
   }
-  const { subtle } = crypto;
-  const verifier = await subtle.importKey("spki", key.spki, parameters, false, ["verify"]);
-  return subtle.verify(parameters, verifier, signature, subject.tbs);
+  const webcrypto = subtle();
+  try {
+    const verifier = await webcrypto.importKey("spki", key.spki, parameters, false, ["verify"]);
+    return await webcrypto.verify(parameters, verifier, signature, subject.tbs);
+  } catch {
+    // Such as a point that is not on the curve.
+    throw new CertificateFault("an issuer's key is unusable");
+  }
 }
 
 /** The part of the leaf that is not as the protocol says. */

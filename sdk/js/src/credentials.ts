@@ -1,4 +1,4 @@
-/** Opens and checks the credentials that a registration brings. */
+/** Opens and checks the credentials that a registration brings, beside those that are held. */
 
 import type { Registered } from "./answers.js";
 import { utf8Text } from "./bytes.js";
@@ -8,7 +8,7 @@ import { UntrustedError } from "./errors.js";
 import { json } from "./http.js";
 import { JweFault, jweHeader, open as openJwe } from "./jose.js";
 import { type Identity, fits, importDomainKey } from "./keys.js";
-import type { Credential, HeldCredential } from "./storage.js";
+import type { Credential, HeldCredential, Membership } from "./storage.js";
 
 function untrusted({ domain }: DomainUrl, why: string): UntrustedError {
   return new UntrustedError(`The credentials of ${domain} were not stored: ${why}.`);
@@ -102,11 +102,12 @@ export async function faultOf(check: () => void | Promise<void>): Promise<string
 }
 
 /**
- * Checks everything about a credential but its dates: its name, its chain up to `anchors`, its
- * certificate's profile, and that the private key is the certificate's. Throws a `CertificateFault`.
+ * Checks everything about a credential but whether it is in date: its name, its chain up to `anchors`, its
+ * certificate's profile, and that its dates and the private key are the certificate's. Throws a
+ * `CertificateFault`.
  */
 export async function check(
-  { kid, keyVersion, x5c, privateKey }: HeldCredential,
+  { kid, keyVersion, x5c, notBefore, notAfter, privateKey }: HeldCredential,
   domain: string,
   anchors: string[],
 ): Promise<void> {
@@ -116,7 +117,57 @@ export async function check(
   const chain = Chain.parse(x5c);
   await chain.checkTrust(anchors);
   chain.checkLeaf(domain, keyVersion);
+  const dates = [notBefore, notAfter].map((text) => Math.floor(Date.parse(text) / 1000));
+  if (!chain.dates.every((date, at) => date === dates[at])) {
+    throw new CertificateFault("its dates are not the certificate's");
+  }
   if (!(await fits(privateKey, chain.key))) {
     throw new CertificateFault("the private key does not fit the certificate");
   }
+}
+
+/** The newest version that is held and that the server is known to have too. */
+export function knownVersion(held: Membership | undefined): number | undefined {
+  const ofServer = held?.serverKeyVersion ?? Infinity;
+  const known = held?.credentials.filter(({ keyVersion }) => keyVersion <= ofServer) ?? [];
+  return known[known.length - 1]?.keyVersion;
+}
+
+/**
+ * What `held` has after the last of `checked`, if both have a key in common: the server then answered as
+ * it was before, perhaps from a restored copy, and what these keys open would be lost without them.
+ * Otherwise the domain is another one of the same name.
+ */
+export async function laterVersions(
+  held: Membership | undefined,
+  checked: HeldCredential[],
+): Promise<HeldCredential[]> {
+  const last = checked[checked.length - 1]?.keyVersion ?? 0;
+  const later = held?.credentials.filter(({ keyVersion }) => keyVersion > last) ?? [];
+  if (later.length === 0) {
+    return [];
+  }
+  for (const { keyVersion, privateKey } of held!.credentials) {
+    const other = checked.find((one) => one.keyVersion === keyVersion);
+    if (other !== undefined && (await fits(privateKey, Chain.parse(other.x5c).key))) {
+      return later;
+    }
+  }
+  return [];
+}
+
+/**
+ * Whether an answer with the versions after `known` continues `held`: the membership and the newest
+ * version are as they must be if the domain is still the same. `registeredAt` has whole seconds, so a new
+ * membership may have that of the former.
+ */
+export function continues({ credentials: news, ...answer }: Registered, held: Membership, known: number) {
+  const first = news[0]?.keyVersion ?? known + 1;
+  const newest = news[news.length - 1]?.keyVersion ?? known;
+  return (
+    !answer.newMember &&
+    held.registeredAt === answer.registeredAt &&
+    newest === answer.keyVersion &&
+    first === known + 1
+  );
 }

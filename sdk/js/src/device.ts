@@ -8,7 +8,7 @@ import {
   readRegistered,
 } from "./answers.js";
 import type { Bytes } from "./bytes.js";
-import { CertificateFault, Chain, fromPem } from "./certificate.js";
+import { Chain, fromPem } from "./certificate.js";
 import * as credentials from "./credentials.js";
 import { DomainUrl } from "./domain_url.js";
 import {
@@ -20,17 +20,19 @@ import {
   UsageError,
   isRefusal,
 } from "./errors.js";
-import { RETRY, type Sending, send } from "./http.js";
+import { type Sending, policy, send } from "./http.js";
 import { JweFault, jweHeader, open as openJwe, sign } from "./jose.js";
-import { type Identity, type KeyType, createIdentity, fits } from "./keys.js";
+import { type Identity, KEY_TYPES, type KeyType, createIdentity } from "./keys.js";
 import type {
   CallOptions,
   DeviceOptions,
   JoinOptions,
   Joined,
   Left,
+  SignalOptions,
   Verification,
 } from "./options.js";
+import { inTurn } from "./signal.js";
 import type { HeldCredential, Membership, Storage } from "./storage.js";
 
 /** A device: a storage, and a way to talk to domain servers. */
@@ -41,14 +43,17 @@ export class Device {
   private readonly sending: Sending;
   private readonly now: () => number;
 
-  /** Throws a `UsageError` for CA certificates that are none. */
+  /** Throws a `UsageError` for CA certificates, a type of key or numbers for retries that are none. */
   constructor(options: DeviceOptions) {
     this.storage = options.storage;
     this.trusted = options.trustedCa === undefined ? undefined : trusted(options.trustedCa);
     this.keyType = options.keyType;
+    if (this.keyType !== undefined && !KEY_TYPES.includes(this.keyType)) {
+      throw new UsageError(`keyType must be one of ${KEY_TYPES.join(", ")}.`);
+    }
     this.now = options.now ?? Date.now;
     this.sending = {
-      retry: { ...RETRY, ...options.retry },
+      retry: policy(options.retry),
       fetch: options.fetch ?? ((input, init) => fetch(input, init)),
       token: options.token,
     };
@@ -73,24 +78,26 @@ export class Device {
    * Joins a domain, or fetches its credentials again. Nothing is stored before everything is checked:
    * the chain up to a trusted CA, the certificate's profile, and that each private key fits.
    *
-   * Rejects with any `DomainError` but `LeaveUnfinishedError`.
+   * Rejects with any `DomainError` but `LeaveUnfinishedError`; as other calls do also with what a token
+   * function throws, and with the signal's reason.
    */
   join(url: string | URL, options: JoinOptions = {}): Promise<Joined> {
-    return this.alone(url, (at) => this.joinAt(at, options));
+    return this.alone(url, options, (at) => this.joinAt(at, options));
   }
 
   private async joinAt(url: DomainUrl, options: JoinOptions): Promise<Joined> {
     const identity = await this.identity();
     const held = await this.kept(this.storage.membership(url.href));
-    const known = options.update === true ? knownVersion(held) : undefined;
+    const known = options.update === true ? credentials.knownVersion(held) : undefined;
     let answer = await this.register(url, identity, held, known, options);
     let kept: HeldCredential[] = [];
     if (known !== undefined && held !== undefined) {
-      if (continues(answer, held, known)) {
+      if (credentials.continues(answer, held, known)) {
         kept = held.credentials.filter(({ keyVersion }) => keyVersion <= known);
       } else {
-        // What is held is of an earlier domain with the same name.
-        answer = await this.register(url, identity, held, undefined, options);
+        // What is held is of an earlier domain with the same name. The first request may have joined.
+        const all = await this.register(url, identity, held, undefined, options);
+        answer = { ...all, newMember: answer.newMember || all.newMember };
       }
     }
     const { extractable } = this.storage;
@@ -111,7 +118,7 @@ export class Device {
       }
       warnings.push(...(await this.dateFaults(credential)));
     }
-    for (const later of await laterVersions(held, all)) {
+    for (const later of await credentials.laterVersions(held, all)) {
       all.push(later);
       warnings.push(`version ${later.keyVersion}: kept, although the server no longer has it`);
     }
@@ -120,7 +127,7 @@ export class Device {
       domain: url.domain,
       standing: "member",
       registeredAt: answer.registeredAt,
-      caCertificates: anchors,
+      caCertificates: [...anchors],
       credentials: all,
       serverKeyVersion: answer.keyVersion,
     };
@@ -130,7 +137,7 @@ export class Device {
 
   /** Asks whether the machine may leave, and changes nothing. Rejects if it may not. */
   preview(url: string | URL, options: CallOptions = {}): Promise<void> {
-    return this.alone(url, async (at) => {
+    return this.alone(url, options, async (at) => {
       const held = await this.kept(this.storage.membership(at.href));
       await this.deregister(at, await this.existing(), held?.registeredAt, true, options);
     });
@@ -142,10 +149,13 @@ export class Device {
    * remembers it, and leaving again finishes the leave.
    *
    * Before the credentials are deleted nothing has changed; after it the error is a
-   * `LeaveUnfinishedError`.
+   * `LeaveUnfinishedError`, also for a signal or a token function.
+   *
+   * Where the machine is no member when the server is first asked, because an operator removed it before,
+   * it rejects with the refusal `DEREG_DENIED`, and the credentials stay: call `forget` to delete them.
    */
   leave(url: string | URL, options: CallOptions = {}): Promise<Left> {
-    return this.alone(url, (at) => this.leaveAt(at, options));
+    return this.alone(url, options, (at) => this.leaveAt(at, options));
   }
 
   private async leaveAt(url: DomainUrl, options: CallOptions): Promise<Left> {
@@ -168,8 +178,7 @@ export class Device {
     try {
       await this.deregister(url, identity, registeredAt, false, options);
     } catch (error) {
-      // The server agreed before, and the machine is no longer a member: the answer to an earlier
-      // attempt was lost, or an operator removed it.
+      // The server agreed before, and the machine is no longer a member: see `Left`.
       if (!isRefusal(error, "DEREG_DENIED")) {
         throw new LeaveUnfinishedError(error);
       }
@@ -180,8 +189,8 @@ export class Device {
   }
 
   /** Deletes what is held of a domain without asking its server. */
-  forget(url: string | URL): Promise<void> {
-    return this.alone(url, (at) => this.kept(this.storage.deleteMembership(at.href)));
+  forget(url: string | URL, options: SignalOptions = {}): Promise<void> {
+    return this.alone(url, options, (at) => this.kept(this.storage.deleteMembership(at.href)));
   }
 
   /** What is held of a domain; `undefined` for nothing. */
@@ -190,7 +199,7 @@ export class Device {
   }
 
   /** What is held of all domains. */
-  memberships(): Promise<Membership[]> {
+  async memberships(): Promise<Membership[]> {
     return this.kept(this.storage.memberships());
   }
 
@@ -246,22 +255,32 @@ export class Device {
   }
 
   /** What anyone may know of a domain. */
-  async describe(url: string | URL, { signal }: CallOptions = {}): Promise<DomainDescription> {
+  async describe(url: string | URL, options: SignalOptions = {}): Promise<DomainDescription> {
     const { href } = DomainUrl.parse(url);
-    const sending = { ...this.sending, signal, token: undefined };
-    return readDescription(href, await send(href, sending));
+    return readDescription(href, await this.get(href, options));
   }
 
   /**
    * The domain CA's certificates as the server presents them, as PEM: to show them to a person, or to
    * compare them with others. Whoever can change answers can change these.
    */
-  caCertificates(url: string | URL, { signal }: CallOptions = {}): Promise<string> {
-    const sending = { ...this.sending, signal, token: undefined };
-    return send(DomainUrl.parse(url).caCertificates, sending);
+  async caCertificates(url: string | URL, options: SignalOptions = {}): Promise<string> {
+    const { caCertificates } = DomainUrl.parse(url);
+    const pem = await this.get(caCertificates, options);
+    if (fromPem(pem) === undefined) {
+      throw new UnusableAnswerError(`${caCertificates} has no certificates in PEM, or malformed ones.`);
+    }
+    return pem;
   }
 
-  /** The certificates to trust: the caller's, or those kept with the domain, or the first chain's last. */
+  private get(target: string, { signal }: SignalOptions): Promise<string> {
+    return send(target, { ...this.sending, signal, token: undefined });
+  }
+
+  /**
+   * The certificates to trust: the caller's, or those kept with the domain, or else the last of each chain:
+   * between two CAs a domain's versions have both.
+   */
   private anchors(held: Membership | undefined, fresh: HeldCredential[]): string[] {
     if (this.trusted !== undefined) {
       return this.trusted;
@@ -269,16 +288,7 @@ export class Device {
     if (held !== undefined && held.caCertificates.length > 0) {
       return held.caCertificates;
     }
-    for (const { x5c } of fresh) {
-      try {
-        return [Chain.parse(x5c).last];
-      } catch (error) {
-        if (!(error instanceof CertificateFault)) {
-          throw error;
-        }
-      }
-    }
-    return [];
+    return [...new Set(fresh.flatMap(({ x5c }) => x5c.slice(-1)))];
   }
 
   private async dateFaults({ x5c, keyVersion }: HeldCredential): Promise<string[]> {
@@ -362,9 +372,20 @@ export class Device {
   }
 
   /** Does one thing at a time with the storage. */
-  private async alone<T>(url: string | URL, work: (url: DomainUrl) => Promise<T>): Promise<T> {
+  private async alone<T>(
+    url: string | URL,
+    { signal }: SignalOptions,
+    work: (url: DomainUrl) => Promise<T>,
+  ): Promise<T> {
     const at = DomainUrl.parse(url);
-    return this.storage.exclusive(() => work(at));
+    const done = async () => {
+      const result = work(at);
+      await result.catch(() => undefined);
+      // In an object: what the work throws is no failure of the storage.
+      return { result };
+    };
+    const take = (turn: typeof done) => this.kept(this.storage.exclusive(turn, signal));
+    return (await inTurn(take, done, signal)).result;
   }
 
   /** What a storage gives, its failures as errors of this SDK. */
@@ -380,61 +401,9 @@ export class Device {
 }
 
 function trusted(pem: string): string[] {
-  try {
-    const certificates = fromPem(pem);
-    if (certificates.length > 0) {
-      return certificates;
-    }
-  } catch (error) {
-    if (!(error instanceof CertificateFault)) {
-      throw error;
-    }
+  const certificates = fromPem(pem);
+  if (certificates === undefined) {
+    throw new UsageError("trustedCa has no certificates in PEM, or malformed ones.");
   }
-  throw new UsageError("trustedCa has no certificates in PEM, or malformed ones.");
-}
-
-/** The newest version that is held and that the server is known to have too. */
-function knownVersion(held: Membership | undefined): number | undefined {
-  const ofServer = held?.serverKeyVersion ?? Infinity;
-  const known = held?.credentials.filter(({ keyVersion }) => keyVersion <= ofServer) ?? [];
-  return known[known.length - 1]?.keyVersion;
-}
-
-/**
- * What `held` has after the last of `checked`, if both have a key in common: the server then answered as
- * it was before, perhaps from a restored copy, and what these keys open would be lost without them.
- * Otherwise the domain is another one of the same name.
- */
-async function laterVersions(
-  held: Membership | undefined,
-  checked: HeldCredential[],
-): Promise<HeldCredential[]> {
-  const last = checked[checked.length - 1]?.keyVersion ?? 0;
-  const later = held?.credentials.filter(({ keyVersion }) => keyVersion > last) ?? [];
-  if (later.length === 0) {
-    return [];
-  }
-  for (const { keyVersion, privateKey } of held!.credentials) {
-    const other = checked.find((one) => one.keyVersion === keyVersion);
-    if (other !== undefined && (await fits(privateKey, Chain.parse(other.x5c).key))) {
-      return later;
-    }
-  }
-  return [];
-}
-
-/**
- * Whether an answer with the versions after `known` continues `held`: the membership and the newest
- * version are as they must be if the domain is still the same. `registeredAt` has whole seconds, so a new
- * membership may have that of the former.
- */
-function continues({ credentials: news, ...answer }: Registered, held: Membership, known: number) {
-  const first = news[0]?.keyVersion ?? known + 1;
-  const newest = news[news.length - 1]?.keyVersion ?? known;
-  return (
-    !answer.newMember &&
-    held.registeredAt === answer.registeredAt &&
-    newest === answer.keyVersion &&
-    first === known + 1
-  );
+  return certificates;
 }

@@ -22,9 +22,11 @@ export class DomainUrl {
 
   /** Parses an absolute http or https URL whose last path segment is a domain's name, or throws. */
   static parse(text: string | URL): DomainUrl {
+    // A URL with user information may have a password.
+    const shown = String(text).includes("@") ? "This" : text;
     const usage = (why: string) =>
       new UsageError(
-        `${text} is not a domain server URL: ${why}. It should look like ` +
+        `${shown} is not a domain server URL: ${why}. It should look like ` +
           "https://example.org/flashaccess/domainserver/living-room/",
       );
     let url: URL;

@@ -77,7 +77,10 @@ export class UsageError extends DomainError {
   override readonly kind = "usage";
 }
 
-/** The server understood and refused. It changed nothing. */
+/**
+ * The server understood and refused. It changed nothing, unless it failed or its store did (`INTERNAL`,
+ * `STORE_UNAVAILABLE`): then the request may have had its effect. Repeating it is safe.
+ */
 export class RefusedError extends DomainError {
   override readonly kind = "refused";
 
@@ -86,6 +89,8 @@ export class RefusedError extends DomainError {
     readonly problem: Problem,
     /** How long it asked to wait before another attempt, in seconds. */
     readonly retryAfter?: number,
+    /** The server's time when it refused, where the answer says it: for a device whose clock is wrong. */
+    readonly serverTime?: Date,
   ) {
     super(`The server refused: ${problem.error}: ${problem.detail}`);
   }
@@ -104,6 +109,15 @@ export class RefusedError extends DomainError {
 /** The server could not be reached, or did not answer in any attempt. */
 export class UnreachableError extends DomainError {
   override readonly kind = "unreachable";
+
+  constructor(
+    message: string,
+    cause?: unknown,
+    /** How long whoever answered in its place asked to wait, in seconds. */
+    readonly retryAfter?: number,
+  ) {
+    super(message, cause);
+  }
 }
 
 /** The answer is not that of a domain server. */

@@ -9,25 +9,32 @@ import {
   UnusableAnswerError,
   UsageError,
 } from "./errors.js";
+import { throwIfAborted, unlessAborted } from "./signal.js";
 
 /** The largest answer that is read, in bytes: thousands of key versions. */
 const MAX_ANSWER = 16 * 1024 * 1024;
 
+/** The longest time that timers know: they take a longer one for none at all. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 /**
  * How often and when a request is retried.
  *
- * Retries follow network errors and HTTP 502, 503 and 504; and 429 if the server asks for no longer wait
- * than `maxDelayMs`. The wait before attempt n is random, from zero to `baseDelayMs` times 2^(n-2). It is
- * at least what the server asks for with Retry-After, and at most `maxDelayMs`.
+ * Retries follow network errors and HTTP 502, 503 and 504; and 429 if the server asks for a wait with
+ * Retry-After. The wait before attempt n is what the server asks for, and a random time from zero to
+ * `baseDelayMs` times 2^(n-2), at most `maxDelayMs`: so devices that were refused together do not come back
+ * together. There is no retry if the server asks for longer than `maxDelayMs`: the error has `retryAfter`.
+ *
+ * Times above 2^31-1 ms are taken as that, which is the longest that timers know.
  */
 export interface RetryPolicy {
-  /** The largest number of attempts, including the first. */
+  /** The largest number of attempts, including the first: a whole number from 1. */
   attempts: number;
-  /** The longest wait before the second attempt. */
+  /** The longest random wait before the second attempt, from 0. */
   baseDelayMs: number;
-  /** The longest wait before any attempt. */
+  /** The longest random wait before any attempt, and the longest that a server may ask for, from 0. */
   maxDelayMs: number;
-  /** How long one attempt may take. */
+  /** How long one attempt may take, a token function included: above 0, `Infinity` too. */
   timeoutMs: number;
 }
 
@@ -38,6 +45,29 @@ export const RETRY: RetryPolicy = {
   maxDelayMs: 10_000,
   timeoutMs: 30_000,
 };
+
+/** The usual policy with these changes. Throws a `UsageError` for numbers that make none. */
+export function policy({
+  attempts = RETRY.attempts,
+  baseDelayMs = RETRY.baseDelayMs,
+  maxDelayMs = RETRY.maxDelayMs,
+  timeoutMs = RETRY.timeoutMs,
+}: Partial<RetryPolicy> = {}): RetryPolicy {
+  const mayWait = [baseDelayMs, maxDelayMs].every((ms) => Number.isFinite(ms) && ms >= 0);
+  const mayTry = Number.isInteger(attempts) && attempts >= 1;
+  if (!mayTry || !mayWait || typeof timeoutMs !== "number" || !(timeoutMs > 0)) {
+    throw new UsageError(
+      "retry is wrong: attempts is a whole number from 1, the delays are finite numbers from 0, and " +
+        "timeoutMs is a number above 0.",
+    );
+  }
+  return {
+    attempts,
+    baseDelayMs: Math.min(baseDelayMs, LONGEST_MS),
+    maxDelayMs: Math.min(maxDelayMs, LONGEST_MS),
+    timeoutMs: Math.min(timeoutMs, LONGEST_MS),
+  };
+}
 
 /** A bearer token, or what gives the one to use now. */
 export type Token = string | (() => string | Promise<string>);
@@ -52,8 +82,11 @@ export interface Sending {
   token?: Token | undefined;
 }
 
-/** What came of one attempt. */
+/** What came of one attempt: the body, or why there is none, and whether and when a retry may succeed. */
 type Attempt = { body: string } | { why: DomainError; again: boolean; afterMs: number };
+
+const final = (why: DomainError): Attempt => ({ why, again: false, afterMs: 0 });
+const passing = (why: DomainError): Attempt => ({ why, again: true, afterMs: 0 });
 
 /**
  * Sends a request until it is granted, and returns the body. `body` is called for each attempt, so that
@@ -66,29 +99,60 @@ export async function send(
 ): Promise<string> {
   const { retry, signal } = sending;
   for (let number = 1; ; number += 1) {
+    throwIfAborted(signal);
     const result = await attempt(url, sending, body);
     if ("body" in result) {
       return result.body;
     }
-    if (signal?.aborted) {
-      throw aborted(signal);
-    }
-    if (!result.again || number >= retry.attempts) {
+    throwIfAborted(signal);
+    const ms = result.again ? delay(retry, number, result.afterMs) : undefined;
+    if (ms === undefined) {
       throw result.why;
     }
-    await wait(delay(retry, number, result.afterMs), signal);
+    await wait(ms, signal);
   }
 }
 
-/** The wait after attempt number `attempt`, counted from 1. */
-function delay({ baseDelayMs, maxDelayMs }: RetryPolicy, attempt: number, afterMs: number): number {
-  const longest = Math.min(baseDelayMs * 2 ** (attempt - 1), maxDelayMs);
-  return Math.max(Math.random() * longest, Math.min(afterMs, maxDelayMs));
+/**
+ * The wait after attempt number `attempt`, counted from 1, where another one may follow; `afterMs` is what
+ * the server asked for.
+ */
+export function delay(
+  { attempts, baseDelayMs, maxDelayMs }: RetryPolicy,
+  attempt: number,
+  afterMs: number,
+): number | undefined {
+  if (attempt >= attempts || afterMs > maxDelayMs) {
+    return undefined;
+  }
+  // The power stays finite: zero times infinity is no number.
+  const longest = Math.min(baseDelayMs * 2 ** Math.min(attempt - 1, 31), maxDelayMs);
+  return Math.min(afterMs + Math.random() * longest, LONGEST_MS);
 }
 
+/** Asks once, for as long as an attempt may take. */
 async function attempt(
   url: string,
-  { fetch: fetched, retry, signal, token }: Sending,
+  sending: Sending,
+  body?: () => Promise<string>,
+): Promise<Attempt> {
+  const { retry, signal } = sending;
+  const limit = new AbortController();
+  const abort = () => limit.abort();
+  const timer = setTimeout(abort, retry.timeoutMs);
+  signal?.addEventListener("abort", abort);
+  try {
+    return await ask(url, sending, limit.signal, body);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+async function ask(
+  url: string,
+  { fetch: fetched, token }: Sending,
+  limit: AbortSignal,
   body?: () => Promise<string>,
 ): Promise<Attempt> {
   const headers: Record<string, string> = { Accept: "application/json, application/problem+json" };
@@ -96,17 +160,18 @@ async function attempt(
     headers["Content-Type"] = "application/jose+json";
   }
   if (token !== undefined) {
-    headers.Authorization = `Bearer ${checked(typeof token === "string" ? token : await token())}`;
+    try {
+      headers.Authorization = `Bearer ${checked(await unlessAborted(tokenOf(token), limit))}`;
+    } catch (error) {
+      // What the token function itself throws is for whoever gave it, as it is.
+      if (!limit.aborted) {
+        throw error;
+      }
+      return passing(new UnreachableError(`${url} was not asked: no token came in time.`));
+    }
   }
   const text = await body?.();
-  const limit = new AbortController();
-  const abort = () => limit.abort();
-  const timer = setTimeout(abort, retry.timeoutMs);
-  signal?.addEventListener("abort", abort);
   try {
-    if (signal?.aborted) {
-      abort();
-    }
     const response = await fetched(url, {
       method: text === undefined ? "GET" : "POST",
       headers,
@@ -116,25 +181,25 @@ async function attempt(
       // A request is signed for one URL, and the token is for one server.
       redirect: "manual",
       referrerPolicy: "no-referrer",
-      signal: limit.signal,
+      signal: limit,
     });
-    return judge(url, response, await read(response), retry);
+    return judge(url, response, await read(response));
   } catch (error) {
     if (error instanceof UnusableAnswerError) {
-      return { why: error, again: false, afterMs: 0 };
+      return final(error);
     }
     // A browser does not say whether the network or the server's cors_origins were the cause.
-    const why = new UnreachableError(`${url} cannot be reached.`, error);
-    return { why, again: true, afterMs: 0 };
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", abort);
+    return passing(new UnreachableError(`${url} cannot be reached.`, error));
   }
 }
 
+async function tokenOf(token: Token): Promise<string> {
+  return typeof token === "function" ? token() : token;
+}
+
 /** The token, if it is one (RFC 6750 section 2.1). The error does not repeat it. */
-function checked(token: string): string {
-  const trimmed = token.trim();
+function checked(token: unknown): string {
+  const trimmed = typeof token === "string" ? token.trim() : "";
   if (!/^[\x21-\x7e]+$/.test(trimmed)) {
     throw new UsageError("The token is empty or has characters that are not allowed in tokens.");
   }
@@ -168,30 +233,33 @@ async function read(response: Response): Promise<string> {
 }
 
 /** Sorts an answer. */
-function judge(url: string, response: Response, body: string, retry: RetryPolicy): Attempt {
+function judge(url: string, response: Response, body: string): Attempt {
   const { status, headers } = response;
   if (status >= 200 && status < 300) {
     return { body };
   }
   if (response.type === "opaqueredirect" || (status >= 300 && status < 400)) {
-    const why = new UnusableAnswerError(`${url} redirects. Requests are not redirected.`);
-    return { why, again: false, afterMs: 0 };
+    return final(new UnusableAnswerError(`${url} redirects. Requests are not redirected.`));
   }
-  const afterMs = retryAfter(headers.get("retry-after"));
+  const serverTime = dateOf(headers.get("date"));
+  const afterMs = retryAfter(headers.get("retry-after"), serverTime ?? new Date());
+  const seconds = afterMs > 0 ? afterMs / 1000 : undefined;
   const problem = problemOf(body);
   const isUnavailable = status >= 502 && status <= 504;
-  const mayAskAgain = status === 429 && afterMs > 0 && afterMs <= retry.maxDelayMs;
-  const again = isUnavailable || mayAskAgain || problem?.error === "STORE_UNAVAILABLE";
+  const hasToWait = status === 429 && afterMs > 0;
+  const again = isUnavailable || hasToWait || problem?.error === "STORE_UNAVAILABLE";
   if (problem !== undefined) {
-    const seconds = afterMs > 0 ? [afterMs / 1000] : [];
-    return { why: new RefusedError(problem, ...seconds), again, afterMs };
+    return { why: new RefusedError(problem, seconds, serverTime), again, afterMs };
   }
-  const why = isUnavailable
-    ? new UnreachableError(`${url} is not available at the moment (HTTP ${status}).`)
-    : new UnusableAnswerError(
-        `${url} does not answer as a domain server does (HTTP ${status}). Check the URL.`,
-      );
-  return { why, again, afterMs };
+  if (isUnavailable || hasToWait) {
+    const text = `${url} is not available at the moment (HTTP ${status}).`;
+    return { why: new UnreachableError(text, undefined, seconds), again, afterMs };
+  }
+  return final(
+    new UnusableAnswerError(
+      `${url} does not answer as a domain server does (HTTP ${status}). Check the URL.`,
+    ),
+  );
 }
 
 function problemOf(body: string): Problem | undefined {
@@ -213,33 +281,31 @@ export function json(text: string): unknown {
   }
 }
 
-/** Retry-After (RFC 9110 section 10.2.3) in milliseconds; 0 if there is none. */
-function retryAfter(value: string | null): number {
-  if (value === null) {
-    return 0;
+function dateOf(value: string | null): Date | undefined {
+  const date = new Date(value ?? "");
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}
+
+/**
+ * Retry-After (RFC 9110 section 10.2.3) in milliseconds; 0 if there is none. `now` is the server's time,
+ * because this device's clock may be wrong.
+ */
+function retryAfter(value: string | null, now: Date): number {
+  if (value !== null && /^\s*\d+\s*$/.test(value)) {
+    return Number(value) * 1000;
   }
-  const ms = /^\s*\d+\s*$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(ms) ? Math.max(ms, 0) : 0;
+  const at = dateOf(value);
+  return at === undefined ? 0 : Math.max(at.getTime() - now.getTime(), 0);
 }
 
-function wait(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const end = () => {
-      clearTimeout(timer);
-      reject(aborted(signal));
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", end);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", end, { once: true });
-    if (signal?.aborted) {
-      end();
-    }
+async function wait(ms: number, signal?: AbortSignal): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const passed = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
   });
-}
-
-/** Why a signal was aborted; older engines do not say. */
-function aborted(signal?: AbortSignal): unknown {
-  return signal?.reason ?? new DOMException("This operation was aborted", "AbortError");
+  try {
+    await unlessAborted(passed, signal);
+  } finally {
+    clearTimeout(timer);
+  }
 }

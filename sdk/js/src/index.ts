@@ -34,6 +34,7 @@ export type {
   JoinOptions,
   Joined,
   Left,
+  SignalOptions,
   Verification,
 } from "./options.js";
 export {

@@ -1,6 +1,7 @@
 /** JOSE, as far as the protocol needs it, over WebCrypto. */
 
 import { type Bytes, base64url, concat, fromBase64url, utf8, utf8Text } from "./bytes.js";
+import { subtle } from "./webcrypto.js";
 
 /** A public key as a JWK: RSA or EC P-256. */
 export type PublicJwk =
@@ -28,7 +29,7 @@ export async function thumbprint(jwk: PublicJwk): Promise<string> {
     jwk.kty === "EC"
       ? { crv: jwk.crv, kty: jwk.kty, x: jwk.x, y: jwk.y }
       : { e: jwk.e, kty: jwk.kty, n: jwk.n };
-  const digest = await crypto.subtle.digest("SHA-256", utf8(JSON.stringify(required)));
+  const digest = await subtle().digest("SHA-256", utf8(JSON.stringify(required)));
   return base64url(new Uint8Array(digest));
 }
 
@@ -61,7 +62,7 @@ export async function sign(
   const encode = (value: unknown) => base64url(utf8(JSON.stringify(value)));
   const parts = { protected: encode({ ...header, alg: jws }), payload: encode(payload) };
   const message = utf8(`${parts.protected}.${parts.payload}`);
-  const signature = await crypto.subtle.sign(parameters, key, message);
+  const signature = await subtle().sign(parameters, key, message);
   return JSON.stringify({ ...parts, signature: base64url(new Uint8Array(signature)) });
 }
 
@@ -94,19 +95,20 @@ export async function open(jwe: string, kty: "EC" | "RSA", key: CryptoKey): Prom
   if (parts.length !== 5 || !encryptedKey || iv?.length !== 12 || !ciphertext || tag?.length !== 16) {
     throw new JweFault("the JWE is malformed");
   }
+  const webcrypto = subtle();
   try {
     const raw =
       kty === "EC"
         ? await agreedKey(header, encryptedKey, key)
-        : new Uint8Array(await crypto.subtle.decrypt("RSA-OAEP", key, encryptedKey));
+        : new Uint8Array(await webcrypto.decrypt("RSA-OAEP", key, encryptedKey));
     if (raw.length !== 32) {
       throw new JweFault("the JWE is malformed");
     }
-    const content = await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["decrypt"]);
+    const content = await webcrypto.importKey("raw", raw, "AES-GCM", false, ["decrypt"]);
     raw.fill(0);
     const parameters = { name: "AES-GCM", iv, additionalData: utf8(parts[0]!), tagLength: 128 };
     const sealed = concat(ciphertext, tag);
-    return new Uint8Array(await crypto.subtle.decrypt(parameters, content, sealed));
+    return new Uint8Array(await webcrypto.decrypt(parameters, content, sealed));
   } catch (error) {
     throw error instanceof JweFault ? error : new JweFault("the JWE is not for this key");
   }
@@ -122,9 +124,9 @@ async function agreedKey(
   if (epk?.kty !== "EC" || encryptedKey.length !== 0) {
     throw new JweFault("the JWE is malformed");
   }
-  const { subtle } = crypto;
-  const ephemeral = await subtle.importKey("jwk", epk, ALGORITHMS.EC.open, false, []);
-  const shared = await subtle.deriveBits({ name: "ECDH", public: ephemeral }, key, 256);
+  const webcrypto = subtle();
+  const ephemeral = await webcrypto.importKey("jwk", epk, ALGORITHMS.EC.open, false, []);
+  const shared = await webcrypto.deriveBits({ name: "ECDH", public: ephemeral }, key, 256);
   const info = concat(
     length32(1),
     new Uint8Array(shared),
@@ -133,7 +135,7 @@ async function agreedKey(
     party(header.apv),
     length32(256),
   );
-  return new Uint8Array(await subtle.digest("SHA-256", info));
+  return new Uint8Array(await webcrypto.digest("SHA-256", info));
 }
 
 function party(value: unknown): Bytes {

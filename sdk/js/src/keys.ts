@@ -2,10 +2,14 @@
 
 import { type Bytes, equal } from "./bytes.js";
 import { ALGORITHMS, type PublicJwk, publicJwk, thumbprint } from "./jose.js";
+import { subtle } from "./webcrypto.js";
 import type { PublicKey } from "./x509.js";
 
+/** The types that a machine's key can have. */
+export const KEY_TYPES = ["EC-P256", "RSA-2048", "RSA-3072", "RSA-4096"] as const;
+
 /** The type of a machine's key. */
-export type KeyType = "EC-P256" | "RSA-2048" | "RSA-3072" | "RSA-4096";
+export type KeyType = (typeof KEY_TYPES)[number];
 
 /** What a machine is, for as long as its storage lasts: a random GUID and a key pair. */
 export interface Identity {
@@ -37,7 +41,7 @@ export interface DomainKey {
  * and its octets are overwritten. Nothing keeps the first one.
  */
 export async function createIdentity(keyType: KeyType, extractable = false): Promise<Identity> {
-  const { subtle } = crypto;
+  const webcrypto = subtle();
   const kty = keyType === "EC-P256" ? "EC" : "RSA";
   const { sign } = ALGORITHMS[kty];
   const parameters =
@@ -48,17 +52,17 @@ export async function createIdentity(keyType: KeyType, extractable = false): Pro
           modulusLength: Number(keyType.slice(4)),
           publicExponent: new Uint8Array([1, 0, 1]),
         };
-  const pair = (await subtle.generateKey(parameters, true, ["sign", "verify"])) as CryptoKeyPair;
-  const jwk = publicJwk(await subtle.exportKey("jwk", pair.publicKey))!;
-  const octets = new Uint8Array(await subtle.exportKey("pkcs8", pair.privateKey));
+  const pair = (await webcrypto.generateKey(parameters, true, ["sign", "verify"])) as CryptoKeyPair;
+  const jwk = publicJwk(await webcrypto.exportKey("jwk", pair.publicKey))!;
+  const octets = new Uint8Array(await webcrypto.exportKey("pkcs8", pair.privateKey));
   const keys = await machineKeys("pkcs8", octets, kty, extractable);
   octets.fill(0);
   return { guid: randomGuid(), keyType, publicJwk: jwk, thumbprint: await thumbprint(jwk), ...keys };
 }
 
 /** The private key of an identity as a JWK. Throws unless it is extractable. */
-export function exportPrivateJwk(key: CryptoKey): Promise<JsonWebKey> {
-  return crypto.subtle.exportKey("jwk", key);
+export async function exportPrivateJwk(key: CryptoKey): Promise<JsonWebKey> {
+  return subtle().exportKey("jwk", key);
 }
 
 /** The identity with this GUID and this private JWK, extractable. */
@@ -85,8 +89,8 @@ async function machineKeys(
   const { sign, open, openUsages } = ALGORITHMS[kty];
   const of = (parameters: typeof sign | typeof open, usages: readonly KeyUsage[]) =>
     format === "jwk"
-      ? crypto.subtle.importKey(format, data as JsonWebKey, parameters, extractable, [...usages])
-      : crypto.subtle.importKey(format, data as Bytes, parameters, extractable, [...usages]);
+      ? subtle().importKey(format, data as JsonWebKey, parameters, extractable, [...usages])
+      : subtle().importKey(format, data as Bytes, parameters, extractable, [...usages]);
   return { signKey: await of(sign, ["sign"]), openKey: await of(open, openUsages) };
 }
 
@@ -103,7 +107,7 @@ export async function importDomainKey(
   // Without `kid`, `x5c`, `use` and what else is not the key's.
   const { crv, x, y, d, n, e, p, q, dp, dq, qi } = jwk;
   const members = kty === "EC" ? { kty, crv, x, y, d } : { kty, n, e, d, p, q, dp, dq, qi };
-  const key = await crypto.subtle.importKey("jwk", members as JsonWebKey, open, extractable, [
+  const key = await subtle().importKey("jwk", members as JsonWebKey, open, extractable, [
     ...openUsages,
   ]);
   return { kty, key };
@@ -114,19 +118,19 @@ export async function fits({ kty, key }: DomainKey, { kind, spki }: PublicKey): 
   if (kty !== kind) {
     return false;
   }
-  const { subtle } = crypto;
+  const webcrypto = subtle();
   const { open } = ALGORITHMS[kty];
   try {
     if (kty === "RSA") {
-      const sealer = await subtle.importKey("spki", spki, open, false, ["encrypt"]);
+      const sealer = await webcrypto.importKey("spki", spki, open, false, ["encrypt"]);
       const secret = crypto.getRandomValues(new Uint8Array(32));
-      const sealed = await subtle.encrypt("RSA-OAEP", sealer, secret);
-      return equal(new Uint8Array(await subtle.decrypt("RSA-OAEP", key, sealed)), secret);
+      const sealed = await webcrypto.encrypt("RSA-OAEP", sealer, secret);
+      return equal(new Uint8Array(await webcrypto.decrypt("RSA-OAEP", key, sealed)), secret);
     }
-    const other = await subtle.importKey("spki", spki, open, false, []);
-    const pair = (await subtle.generateKey(open, false, ["deriveBits"])) as CryptoKeyPair;
+    const other = await webcrypto.importKey("spki", spki, open, false, []);
+    const pair = (await webcrypto.generateKey(open, false, ["deriveBits"])) as CryptoKeyPair;
     const agree = async (mine: CryptoKey, theirs: CryptoKey) =>
-      new Uint8Array(await subtle.deriveBits({ name: "ECDH", public: theirs }, mine, 256));
+      new Uint8Array(await webcrypto.deriveBits({ name: "ECDH", public: theirs }, mine, 256));
     return equal(await agree(key, pair.publicKey), await agree(pair.privateKey, other));
   } catch {
     return false;

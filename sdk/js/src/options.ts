@@ -10,14 +10,21 @@ export interface DeviceOptions {
   storage: Storage;
   /**
    * The domain CA's certificates that credentials must chain to, as PEM. Without them the device trusts
-   * the CA that it sees when it first joins a domain, and no other later.
+   * the CAs that it sees when it first joins a domain, at the end of any version's chain, and no other
+   * later.
    */
   trustedCa?: string;
   /** The type of the key of a new identity, `EC-P256` unless another is asked for. */
   keyType?: KeyType;
-  /** A token for domains that require one, or what gives the one to use now. */
+  /**
+   * A token for domains that require one, or what gives the one to use now.
+   *
+   * A function is called for each attempt, while the device does nothing else. So it must not wait for
+   * `join`, `leave`, `preview` or `forget` of the same device or storage: each would wait for the other.
+   * What it throws, the call rejects with as it is.
+   */
   token?: Token;
-  /** When to retry; what is left out is as in `RETRY`. */
+  /** When to retry; what is left out or `undefined` is as in `RETRY`. */
   retry?: Partial<RetryPolicy>;
   /** Sends requests, instead of the platform's own. */
   fetch?: typeof fetch;
@@ -25,11 +32,21 @@ export interface DeviceOptions {
   now?: () => number;
 }
 
-/** Options of one call. */
-export interface CallOptions {
-  /** Ends the call: it rejects with the signal's reason. */
+/** Options of a call that needs no token. */
+export interface SignalOptions {
+  /**
+   * Ends the call, its waits for other calls, for a token function and between attempts included: it
+   * rejects with the signal's reason.
+   *
+   * The exception is a leave to which the server has agreed: it rejects with a `LeaveUnfinishedError`,
+   * whose `cause` is the signal's reason.
+   */
   signal?: AbortSignal;
-  /** A token for this call, instead of the device's. */
+}
+
+/** Options of one call. */
+export interface CallOptions extends SignalOptions {
+  /** A token for this call, instead of the device's: a function must not do what the device's must not. */
   token?: Token;
 }
 
@@ -53,7 +70,14 @@ export interface Joined {
   warnings: string[];
 }
 
-/** How a leave ended: the machine has left, or was no longer a member. */
+/**
+ * How a leave ended; in both cases nothing is held any more.
+ *
+ * `was-no-member`: the server agreed, to this call or to an earlier one that was not finished, and then
+ * said that the machine is no member (`DEREG_DENIED`). It had removed it and that answer was lost, be it
+ * that of this call before an automatic retry; or an operator removed the machine in between. A machine
+ * that was removed before the server was first asked does not get this far: see `Device.leave`.
+ */
 export type Left = "left" | "was-no-member";
 
 /** The result of verifying one domain's credentials. */

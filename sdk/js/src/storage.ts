@@ -1,6 +1,6 @@
 /** Where a machine's identity and its domains are kept. */
 
-import { LocalError } from "./errors.js";
+import { DomainError, LocalError } from "./errors.js";
 import {
   type DomainKey,
   type Identity,
@@ -9,6 +9,7 @@ import {
   importDomainKey,
   importIdentity,
 } from "./keys.js";
+import { inTurn } from "./signal.js";
 
 /** The public half of a domain credential, as the server sends it. */
 export interface Credential {
@@ -51,7 +52,7 @@ export interface Membership {
 
 /**
  * Keeps one machine's identity and domains. What is written is there when the promise is fulfilled.
- * Failures reject with any error.
+ * Failures reject with any error. What is taken and given are copies: changes to them change nothing here.
  */
 export interface Storage {
   /** Whether private keys must be extractable, because they are not kept as `CryptoKey`. */
@@ -65,8 +66,14 @@ export interface Storage {
   /** Adds one, or replaces that of the same URL. */
   putMembership(membership: Membership): Promise<void>;
   deleteMembership(url: string): Promise<void>;
-  /** Does `work` while no other work of the same storage is done, in other pages neither if it can. */
-  exclusive<T>(work: () => Promise<T>): Promise<T>;
+  /**
+   * Does `work` while no other work of the same storage is done, in other pages neither if it can.
+   *
+   * If `signal` is aborted before `work` begins, the promise rejects with the signal's reason at once,
+   * `work` is never done, and those behind it still get their turn. Once it has begun, the signal ends
+   * nothing here: `work` heeds it itself. A device makes up for a storage that leaves `signal` aside.
+   */
+  exclusive<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T>;
 }
 
 /** Work, one piece after the other, in this realm. */
@@ -80,6 +87,19 @@ class Queue {
   }
 }
 
+function copyOfIdentity(identity: Identity): Identity {
+  return { ...identity, publicJwk: { ...identity.publicJwk } };
+}
+
+function copyOf(membership: Membership): Membership {
+  const credentials = membership.credentials.map(({ x5c, privateKey, ...credential }) => ({
+    ...credential,
+    x5c: [...x5c],
+    privateKey: { ...privateKey },
+  }));
+  return { ...membership, caCertificates: [...membership.caCertificates], credentials };
+}
+
 /** Keeps everything in memory, private keys not extractable: for as long as the program runs. */
 export class MemoryStorage implements Storage {
   readonly extractable: boolean = false;
@@ -88,31 +108,33 @@ export class MemoryStorage implements Storage {
   protected domains = new Map<string, Membership>();
 
   async identity(): Promise<Identity | undefined> {
-    return this.kept;
+    return this.kept && copyOfIdentity(this.kept);
   }
 
   async addIdentity(identity: Identity): Promise<Identity> {
-    return (this.kept = this.kept ?? identity);
+    this.kept = this.kept ?? copyOfIdentity(identity);
+    return copyOfIdentity(this.kept);
   }
 
   async membership(url: string): Promise<Membership | undefined> {
-    return this.domains.get(url);
+    const found = this.domains.get(url);
+    return found && copyOf(found);
   }
 
   async memberships(): Promise<Membership[]> {
-    return [...this.domains.values()];
+    return Array.from(this.domains.values(), copyOf);
   }
 
   async putMembership(membership: Membership): Promise<void> {
-    this.domains.set(membership.url, membership);
+    this.domains.set(membership.url, copyOf(membership));
   }
 
   async deleteMembership(url: string): Promise<void> {
     this.domains.delete(url);
   }
 
-  exclusive<T>(work: () => Promise<T>): Promise<T> {
-    return this.queue.add(work);
+  exclusive<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return inTurn((turn) => this.queue.add(turn), work, signal);
   }
 }
 
@@ -120,10 +142,18 @@ const IDENTITY = "identity";
 const MEMBERSHIPS = "memberships";
 const MACHINE = "machine";
 
+/** A queue for each database of this page that has no Web Locks: storages of the same name share it. */
+const queues = new Map<string, Queue>();
+
+function queueOf(name: string): Queue {
+  const queue = queues.get(name) ?? new Queue();
+  queues.set(name, queue);
+  return queue;
+}
+
 /** Keeps everything in IndexedDB, private keys as `CryptoKey`s that no script can read. */
 export class IndexedDbStorage implements Storage {
   readonly extractable = false;
-  private readonly queue = new Queue();
   private opened: Promise<IDBDatabase> | undefined;
 
   /** Each name is a machine of its own. */
@@ -164,13 +194,16 @@ export class IndexedDbStorage implements Storage {
   }
 
   /** Over all pages of the origin where the browser has Web Locks, or else in this page. */
-  exclusive<T>(work: () => Promise<T>): Promise<T> {
+  exclusive<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const locks = typeof navigator === "undefined" ? undefined : navigator.locks;
-    // Not every engine has what the types promise.
-    if (locks === undefined || locks === null) {
-      return this.queue.add(work);
-    }
-    return locks.request(`anonymous-domains:${this.name}`, work) as Promise<T>;
+    const options = signal === undefined ? {} : { signal };
+    // Not every engine has what the types promise. Chromium passes over a signal that is aborted before a
+    // page's first request has reached the lock manager; older ones reject with another reason.
+    const take = (turn: () => Promise<T>) =>
+      locks === undefined || locks === null
+        ? queueOf(this.name).add(turn)
+        : (locks.request(`anonymous-domains:${this.name}`, options, turn) as Promise<T>);
+    return inTurn(take, work, signal);
   }
 
   /** Closes the database; it is opened again when it is needed. */
@@ -260,14 +293,22 @@ export class TextStorage extends MemoryStorage {
     super();
   }
 
-  /** Reads the text. Throws a `LocalError` if it is not what this class has written. */
+  /** Reads the text. Rejects with a `LocalError` if it cannot, or it is not what this class has written. */
   static async open(text: KeptText): Promise<TextStorage> {
     const storage = new TextStorage(text);
-    const saved = await text.read();
+    let saved: string | undefined;
+    try {
+      saved = await text.read();
+    } catch (error) {
+      throw new LocalError(`The stored text cannot be read: ${String(error)}.`, error);
+    }
     try {
       await storage.load(saved === undefined ? { version: 1, memberships: [] } : JSON.parse(saved));
     } catch (error) {
-      throw new LocalError("The stored text is damaged, or of another version.", error);
+      // That there is no WebCrypto says nothing of the text.
+      throw error instanceof DomainError
+        ? error
+        : new LocalError("The stored text is damaged, or of another version.", error);
     }
     return storage;
   }

@@ -15,7 +15,7 @@ import { seal } from "./seal.js";
 const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
 /** How long a busy machine may take for something, in milliseconds. */
 const PATIENCE_MS = 120_000;
-const DIST = new URL("../dist/", import.meta.url);
+const PACKAGE = new URL("../", import.meta.url);
 const PAGE = `<!doctype html><title>A television</title><script type="module">
   import * as sdk from "/dist/index.js";
   window.sdk = sdk;
@@ -61,9 +61,9 @@ after(async () => {
 });
 
 async function page({ url }, _body, response) {
-  const file = /^\/dist\/([a-z0-9_]+\.js)$/.exec(url)?.[1];
-  const text = file === undefined ? PAGE : await readFile(new URL(file, DIST));
-  const type = file === undefined ? "text/html" : "text/javascript";
+  const file = /^\/(dist\/[a-z0-9_]+\.js|examples\/household\.html)(\?|$)/.exec(url)?.[1];
+  const text = file === undefined ? PAGE : await readFile(new URL(file, PACKAGE));
+  const type = file?.endsWith(".js") ? "text/javascript" : "text/html";
   response.writeHead(200, { "Content-Type": type });
   response.end(text);
 }
@@ -157,11 +157,74 @@ test("no script can read a private key that is kept", async () => {
 test("a page sees why it was refused, and when it may ask again", async () => {
   const tab = await open(television);
   const refused = await tab.evaluate(
-    (at) => window.device.join(at).catch(({ error, retryAfter }) => ({ error, retryAfter })),
+    (at) =>
+      window.device.join(at).catch(({ error, retryAfter, serverTime }) => ({
+        error,
+        retryAfter,
+        serverMs: serverTime?.getTime(),
+      })),
     gateway.newDomain(),
   );
   assert.equal(refused.error, "RATE_LIMITED");
   assert.ok(refused.retryAfter > 0);
+  const offMs = Math.abs(refused.serverMs - Date.now());
+  assert.ok(offMs < PATIENCE_MS, `${offMs}`);
+});
+
+test("a signal ends the wait for another tab, and what has waited does nothing", async () => {
+  const [holder, waiter] = await Promise.all([open(television), open(television)]);
+  await holder.evaluate(
+    () =>
+      new Promise((resolve) => {
+        const storage = new window.sdk.IndexedDbStorage("turns");
+        storage.exclusive(() => {
+          resolve();
+          return new Promise((release) => (window.release = release));
+        });
+      }),
+  );
+  const refused = await waiter.evaluate(async () => {
+    const storage = new window.sdk.IndexedDbStorage("turns");
+    const device = new window.sdk.Device({ storage });
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    window.done = [];
+    const aborted = storage.exclusive(async () => window.done.push("aborted"), controller.signal);
+    const forgotten = device.forget("https://domains.example/a", { signal: controller.signal });
+    window.behind = storage.exclusive(async () => window.done.push("behind"));
+    controller.abort(reason);
+    const all = await Promise.allSettled([aborted, forgotten]);
+    return all.map((one) => one.reason === reason);
+  });
+  assert.deepEqual(refused, [true, true]);
+  // Who waits behind it waits for the other tab all the same.
+  assert.deepEqual(await waiter.evaluate(() => window.done), []);
+  await holder.evaluate(() => window.release());
+  assert.deepEqual(await waiter.evaluate(() => window.behind.then(() => window.done)), ["behind"]);
+});
+
+test("the page of devices lets a machine forget what it holds and may not leave", async () => {
+  const tab = await browser.newPage();
+  await tab.goto(`${television.origin}/examples/household.html?url=${url}`);
+  const card = tab.locator("section").first();
+  const forget = card.locator("[name=forget]");
+  const press = async (name, said) => {
+    await card.locator(`[name=${name}]`).click();
+    await card.locator("[role=status]", { hasText: said }).waitFor();
+  };
+  await press("join", "Joined.");
+  await card.getByText(/^Holds domain-1,/).waitFor();
+  assert.equal(await forget.isVisible(), false);
+  const guid = await card.locator("code").innerText();
+  await gateway.admin("DELETE", `${nameOf(url)}/members/${guid}`);
+  await press("leave", "Is no member any more.");
+  await forget.waitFor();
+  await press("forget", "Forgotten.");
+  await card.getByText("Holds no keys.").waitFor();
+  await forget.waitFor({ state: "hidden" });
+  await press("join", "Joined.");
+  await press("leave", "Left.");
+  assert.equal(await forget.isVisible(), false);
 });
 
 test("a page whose origin is not allowed can do nothing", async () => {

@@ -102,7 +102,8 @@ describe("joining", () => {
     const device = newDevice();
     const before = await device.join(url);
     await gateway.admin("DELETE", nameOf(url));
-    const { membership } = await device.join(url, { update: true });
+    const { membership, newMember } = await device.join(url, { update: true });
+    assert.equal(newMember, true, "the first of two registrations joined");
     assert.deepEqual(versions(membership), [1]);
     const [one, another] = [before.membership, membership].map((it) => it.credentials[0].x5c[0]);
     assert.notEqual(one, another);
@@ -185,6 +186,7 @@ describe("trust", () => {
     const device = newDevice({ storage });
     const [one, two] = [await device.join(gateway.newDomain()), await device.join(gateway.newDomain())];
     one.membership.credentials[0].privateKey = two.membership.credentials[0].privateKey;
+    await storage.putMembership(one.membership);
     const verified = await device.verify();
     assert.match(verified[0].faults[0], /private key does not fit/);
     assert.deepEqual(verified[1].faults, []);
@@ -200,6 +202,25 @@ describe("trust", () => {
 });
 
 describe("leaving", () => {
+  /** A device that does this before each request to leave that is no preview. */
+  const leaver = (storage, before, options = {}) =>
+    newDevice({
+      storage,
+      fetch: async (input, init) => {
+        const { payload } = JSON.parse(init.body);
+        if (JSON.parse(Buffer.from(payload, "base64url")).preview === false) {
+          await before();
+        }
+        return fetch(input, init);
+      },
+      ...options,
+    });
+
+  const remove = async (url, device) => {
+    const { guid } = await device.identity();
+    await gateway.admin("DELETE", `${nameOf(url)}/members/${guid}`);
+  };
+
   test("asks first, and then is final", async () => {
     const url = gateway.newDomain();
     const device = newDevice();
@@ -226,17 +247,8 @@ describe("leaving", () => {
       await assert.rejects(device.leave(url), kind("unreachable"));
       assert.equal((await device.membership(url)).credentials.length, 1, "nothing has changed");
       // The preview comes back, the real answer is lost.
-      const lossy = newDevice({
-        storage: device.storage,
-        retry: { ...QUICK, attempts: 1 },
-        fetch: (input, init) => {
-          const payload = JSON.parse(init.body).payload;
-          if (!JSON.parse(Buffer.from(payload, "base64url")).preview) {
-            faults.push("lost");
-          }
-          return fetch(input, init);
-        },
-      });
+      const retry = { ...QUICK, attempts: 1 };
+      const lossy = leaver(device.storage, () => faults.push("lost"), { retry });
       await assert.rejects(lossy.leave(url), (error) => {
         assert.equal(error.cause.kind, "unreachable");
         return kind("leave-unfinished")(error);
@@ -248,6 +260,59 @@ describe("leaving", () => {
     } finally {
       await proxy.stop();
     }
+  });
+
+  test("is refused to who was removed before, and the keys stay until they are forgotten", async () => {
+    const url = gateway.newDomain();
+    const device = newDevice();
+    await device.join(url);
+    await remove(url, device);
+    await assert.rejects(device.leave(url), refusal("DEREG_DENIED"));
+    const { standing, credentials } = await device.membership(url);
+    assert.deepEqual([standing, credentials.length], ["member", 1]);
+    await device.forget(url);
+    assert.deepEqual(await device.memberships(), []);
+  });
+
+  test("is over for who is removed in between", async () => {
+    const url = gateway.newDomain();
+    const device = leaver(new MemoryStorage(), () => remove(url, device));
+    await device.join(url);
+    assert.equal(await device.leave(url), "was-no-member");
+    assert.deepEqual(await device.memberships(), []);
+  });
+
+  test("is over when it is sent again by itself because the answer was lost", async () => {
+    const faults = [];
+    const proxy = await faultyProxy(gateway.origin, faults);
+    try {
+      const url = gateway.newDomain().replace(gateway.origin, proxy.origin);
+      let isFirst = true;
+      const device = leaver(new MemoryStorage(), () => {
+        faults.push(...(isFirst ? ["lost"] : []));
+        isFirst = false;
+      });
+      await device.join(url);
+      assert.equal(await device.leave(url), "was-no-member");
+      assert.deepEqual(await device.memberships(), []);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  test("is unfinished if its signal is aborted after the server agreed", async () => {
+    const url = gateway.newDomain();
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const device = leaver(new MemoryStorage(), () => controller.abort(reason));
+    await device.join(url);
+    await assert.rejects(device.leave(url, { signal: controller.signal }), (error) => {
+      assert.equal(error.cause, reason);
+      return kind("leave-unfinished")(error);
+    });
+    assert.equal((await device.membership(url)).standing, "leaving");
+    await newDevice({ storage: device.storage }).leave(url);
+    assert.deepEqual(await device.memberships(), []);
   });
 
   test("without the server", async () => {
@@ -311,14 +376,14 @@ describe("refusals", () => {
 
   test("what is wrong with the machine, its clock or the URL", async () => {
     const url = gateway.newDomain();
-    const [one, two] = [newDevice(), newDevice()];
+    const one = newDevice();
     await one.join(url);
     const { guid } = await one.identity();
-    Object.assign(await two.identity(), { guid });
+    const storage = new MemoryStorage();
+    await storage.addIdentity({ ...(await newDevice().identity()), guid });
+    const two = newDevice({ storage });
     await assert.rejects(two.join(url), refusal("MACHINE_KEY_MISMATCH"));
     await assert.rejects(two.preview(url), refusal("DEREG_DENIED"));
-    const early = newDevice({ now: () => Date.now() - 3_600_000 });
-    await assert.rejects(early.join(url), refusal("REQUEST_EXPIRED"));
     await assert.rejects(one.describe(gateway.newDomain()), refusal("UNKNOWN_DOMAIN"));
     await assert.rejects(one.join(`${gateway.origin}/elsewhere/a/`), refusal("NOT_FOUND"));
     for (const wrong of [
@@ -335,6 +400,18 @@ describe("refusals", () => {
     }
     assert.equal((await one.join(url.replace("domain-", "%64omain-"))).newMember, false);
     assert.equal((await one.memberships()).length, 1);
+  });
+
+  test("a clock that is wrong is put right by the server's", async () => {
+    const clock = () => Date.now() - 3_600_000;
+    let offset = 0;
+    const device = newDevice({ now: () => clock() + offset });
+    const url = gateway.newDomain();
+    await assert.rejects(device.join(url), (error) => {
+      offset = error.serverTime - clock();
+      return refusal("REQUEST_EXPIRED")(error);
+    });
+    assert.equal((await device.join(url)).newMember, true);
   });
 
   test("a machine's key never changes", async () => {
@@ -385,6 +462,7 @@ describe("retries", () => {
   test("not at all where that takes too long, or where nothing would change", async () => {
     for (const [fault, wanted] of [
       [problem("RATE_LIMITED", 429, { "Retry-After": "3600" }), "refused"],
+      [{ status: 503, headers: { "Retry-After": "3600" } }, "unreachable"],
       [problem("INTERNAL", 500, {}), "refused"],
       [{ status: 404, body: "<html>" }, "unusable-answer"],
       [{ status: 302, headers: { Location: "/x" } }, "unusable-answer"],

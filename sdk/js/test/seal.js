@@ -19,7 +19,12 @@ const party = (text = "") => prefixed(Buffer.from(text, "base64url"));
 /** A compact JWE of `text` to a credential's certificate; `extra` are further header parameters. */
 export function seal({ kid, x5c }, text, extra = {}) {
   const { publicKey } = new X509Certificate(Buffer.from(x5c[0], "base64"));
-  const header = { kid, enc: "A256GCM", ...extra };
+  return sealTo(publicKey, text, { kid, ...extra });
+}
+
+/** The same, to a public key. */
+export function sealTo(publicKey, text, extra) {
+  const header = { enc: "A256GCM", ...extra };
   let [key, encryptedKey] = [randomBytes(32), Buffer.alloc(0)];
   if (publicKey.asymmetricKeyType === "rsa") {
     header.alg = "RSA-OAEP-256";

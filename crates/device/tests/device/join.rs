@@ -101,6 +101,10 @@ fn an_update_of_a_domain_that_was_created_again_takes_everything() {
     }
     let before = private_keys(&setup);
     let joined = setup.device.join(&setup.url, UPDATE).unwrap();
+    assert!(
+        joined.new_member,
+        "the first of the two requests made it one"
+    );
     assert_eq!(joined.membership.key_versions(), [1]);
     assert_ne!(private_keys(&setup)[0], before[0]);
     assert_eq!(setup.verified(), [1]);
@@ -198,6 +202,23 @@ fn the_first_ca_stays_trusted_and_another_can_be_trusted() {
 }
 
 #[test]
+fn between_two_cas_both_are_trusted_at_the_first_join() {
+    let setup = Setup::new(1);
+    setup.join();
+    {
+        let mut state = setup.server.state();
+        state.ca = Ca::new();
+        state.rollover = true;
+    }
+    setup.device.forget(&setup.url).unwrap();
+    assert_eq!(setup.join(), [1, 2]);
+    assert_eq!(setup.verified(), [1, 2]);
+    // And they stay so.
+    setup.server.state().rollover = true;
+    assert_eq!(setup.join(), [1, 2, 3]);
+}
+
+#[test]
 fn a_ca_that_is_not_trusted_is_refused_at_the_first_join_and_by_verify() {
     let mut setup = Setup::new(1);
     let other = Ca::new().certificate;
@@ -256,7 +277,7 @@ fn an_expired_certificate_is_kept_with_a_warning_and_found_by_verify() {
 #[test]
 fn answers_that_do_not_hold_together_are_refused() {
     type Tamper = fn(&mut Value, &mut Value);
-    let tampers: [(&str, Tamper); 12] = [
+    let tampers: [(&str, Tamper); 13] = [
         ("another domain", |answer, _| {
             answer["domain"] = "other".into()
         }),
@@ -294,6 +315,9 @@ fn answers_that_do_not_hold_together_are_refused() {
         }),
         ("another chain", |_, keys| {
             keys["keys"][0]["x5c"] = json!([])
+        }),
+        ("another date", |answer, _| {
+            answer["credentials"][0]["notAfter"] = "2099-01-01T00:00:00Z".into();
         }),
         ("no CA in the chain", |answer, _| {
             let leaf = answer["credentials"][0]["x5c"][0].clone();

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anonymous_domains_protocol::{
+    base64url,
     ids::MachineGuid,
     jwe,
     jwk::{KeyType, PrivateKey},
@@ -18,6 +19,7 @@ use anonymous_domains_protocol::{
     time::rfc3339,
 };
 use serde_json::{Value, json};
+use x509_cert::{Certificate, der::Decode as _};
 
 use crate::ca::{Ca, Flaw};
 
@@ -211,9 +213,10 @@ impl State {
         let known = wanted.known_key_version.unwrap_or(0) as usize;
         for (at, (key, x5c)) in self.keys.iter().enumerate().skip(known) {
             let kid = format!("{domain}/{}", at + 1);
+            let [not_before, not_after] = dates(&x5c[0]);
             credentials.push(json!({
                 "keyVersion": at + 1, "kid": kid, "x5c": x5c,
-                "notBefore": rfc3339(0), "notAfter": rfc3339(0),
+                "notBefore": not_before, "notAfter": not_after,
             }));
             let mut jwk: Value = serde_json::from_str(&key.to_jwk()).unwrap();
             jwk["kid"] = kid.into();
@@ -259,4 +262,13 @@ impl State {
             "deregistered": !wanted.preview,
         }))
     }
+}
+
+/// From when to when a certificate is valid, as an answer says it.
+fn dates(certificate: &str) -> [String; 2] {
+    let der = base64url::decode_standard(certificate).unwrap();
+    let certificate = Certificate::from_der(&der).unwrap();
+    let validity = certificate.tbs_certificate().validity();
+    [validity.not_before, validity.not_after]
+        .map(|time| rfc3339(time.to_unix_duration().as_secs().cast_signed()))
 }

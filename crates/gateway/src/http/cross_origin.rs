@@ -14,7 +14,7 @@ const DEVICES: &str = "/flashaccess/domainserver/";
 
 /// What a page may read besides what every page may; the component says the same.
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
-    "link, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-request-id",
+    "date, link, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-request-id",
 );
 
 /// The page that sent a device's request, or none.
