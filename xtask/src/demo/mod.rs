@@ -40,6 +40,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let demo = Demo {
         programs: &programs,
         directory: &temporary.0,
+        server: gateway.url.clone(),
         domain: format!("{}/flashaccess/domainserver/living-room/", gateway.url),
         example,
         python,
@@ -101,6 +102,8 @@ fn say(text: &str) {
 struct Demo<'a> {
     programs: &'a Programs,
     directory: &'a Path,
+    /// The gateway's URL.
+    server: String,
     /// The domain server URL.
     domain: String,
     /// The directory with the licence server and its player.
@@ -129,11 +132,12 @@ impl Demo<'_> {
 
     fn start_licence_server(&self) -> Result<Server> {
         let ca = self.directory.join("state/ca.pem");
-        println!("$ python licence_server.py --ca state/ca.pem");
+        let server = &self.server;
+        println!("$ python licence_server.py --ca state/ca.pem --domain-server {server}");
         let mut command = Command::new(&self.python);
         command
             .arg(self.example.join("licence_server.py"))
-            .args(["--listen", "127.0.0.1:0", "--ca"])
+            .args(["--listen", "127.0.0.1:0", "--domain-server", server, "--ca"])
             .arg(ca);
         Server::start(command)
     }
@@ -142,7 +146,7 @@ impl Demo<'_> {
     fn package(&self, licences: &Server, name: &str, film: &str) -> Result<String> {
         let content = format!("{}/content/{name}", licences.url);
         let domain = self.domain.trim_end_matches('/');
-        println!("$ echo '{film}' | curl -T - '{content}?domain={domain}'");
+        println!("$ curl -X PUT --data-binary '{film}' '{content}?domain={domain}'");
         let put = "import sys, urllib.request as r; \
             q = r.Request(sys.argv[1], sys.argv[2].encode(), method='PUT'); \
             print('   ', r.urlopen(q).read().decode().strip())";
