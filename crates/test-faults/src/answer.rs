@@ -14,7 +14,7 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 const DETAIL: &str = "this is a test server, which was asked to answer so";
 
-/// When to try again what is answered with 429 or 503, in seconds, if nothing else is asked for.
+/// When to try again what the server refuses with 429 or 503, in seconds, if nothing else is asked for.
 const RETRY_AFTER_S: u32 = 1;
 
 /// An error of the protocol, as the answer to a request with these headers. `instance` is the
@@ -29,6 +29,11 @@ pub fn error(
     problem.instance = Some(instance);
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let waits = matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    );
+    let retry_after = retry_after.or(waits.then_some(RETRY_AFTER_S));
     let mut response = document(status, body, retry_after);
     let headers = response.headers_mut();
     if let Some(challenge) = name.challenge(has_token(request)) {
@@ -93,11 +98,7 @@ fn document(status: StatusCode, body: Vec<u8>, retry_after: Option<u32>) -> Resp
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let waits = matches!(
-        status,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-    );
-    if let Some(after) = retry_after.or(waits.then_some(RETRY_AFTER_S)) {
+    if let Some(after) = retry_after {
         headers.insert(RETRY_AFTER, after.into());
     }
     response
@@ -145,10 +146,27 @@ mod tests {
         let response = status(StatusCode::BAD_GATEWAY, None);
         assert_eq!(response.status(), 502);
         assert_eq!(response.headers()[CONTENT_TYPE], "text/html");
-        assert!(!response.headers().contains_key(RETRY_AFTER));
         let page = str::from_utf8(response.body()).unwrap();
         assert!(page.contains("<title>502 Bad Gateway</title>"), "{page}");
-        let response = status(StatusCode::SERVICE_UNAVAILABLE, None);
-        assert_eq!(response.headers()[RETRY_AFTER], "1");
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        assert!(
+            !status(unavailable, None)
+                .headers()
+                .contains_key(RETRY_AFTER)
+        );
+        assert_eq!(status(unavailable, Some(7)).headers()[RETRY_AFTER], "7");
+    }
+
+    #[test]
+    fn who_has_to_wait_is_told_for_how_long() {
+        for name in ErrorName::ALL {
+            let response = error(*name, None, &HeaderMap::new(), String::new());
+            let after = response.headers().get(RETRY_AFTER);
+            assert_eq!(
+                after.is_some(),
+                matches!(name.status(), 429 | 503),
+                "{name}"
+            );
+        }
     }
 }
