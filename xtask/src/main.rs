@@ -53,7 +53,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Shows a domain at work: two devices join, one leaves and joins again
+    /// Shows a domain at work: two devices join and play, and one leaves
     ///
     /// Serves on a free port, in a temporary directory that is removed at the end. Each step prints
     /// the device's command, what went over the wire, and what the command says.

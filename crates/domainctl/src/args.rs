@@ -329,7 +329,7 @@ impl MemberCommand {
 pub enum KeyEncryptionKeyCommand {
     /// Seal all domain keys under the first key of the server's key_encryption_key
     ///
-    /// When it has succeeded, the server needs its other key-encryption keys no more. One that was
+    /// When it has succeeded, the server no longer needs its other key-encryption keys. One that was
     /// interrupted goes on where it stopped.
     #[command(after_help = examples!["domainctl key-encryption-key reseal"])]
     Reseal,
@@ -344,7 +344,7 @@ pub enum CaCommand {
         "domainctl ca show --json | jq -r '.certificates[].notAfter'"
     ])]
     Show,
-    /// Have the certificates of domains signed again by the domain CA of now
+    /// Have the certificates of domains signed again by the current domain CA
     #[command(after_help = examples![
         "domainctl ca reissue living-room",
         "domainctl ca reissue --all"

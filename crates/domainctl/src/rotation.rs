@@ -69,7 +69,7 @@ impl Admin {
         }
     }
 
-    /// Has the certificates of a domain signed again, by the domain CA of now; says how many.
+    /// Has the certificates of a domain signed again, by the current domain CA; says how many.
     ///
     /// # Errors
     ///
