@@ -37,7 +37,8 @@ def browser():
     with sync_playwright() as playwright:
         # Chromium's sandbox does not work for root, who tests in containers.
         flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        # The first start on a loaded machine takes long.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags, timeout=300_000)
         yield browser
         browser.close()
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from gateway import Gateway
-from proxies import Nginx, free_port, replaced
+from ports import free_port
+from proxies import Nginx, replaced
 
 ALL_ELSE = """    location / {
         proxy_pass http://anonymous_domains;

@@ -9,7 +9,8 @@ from pathlib import Path
 from admin import Admin
 from client import Client
 from gateway import USUAL, Gateway, Programs
-from proxies import Nginx, free_port
+from ports import free_port
+from proxies import Nginx
 from redis_server import RedisServer
 from waiting import until
 

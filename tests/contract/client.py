@@ -17,6 +17,7 @@ from certificates import parse_chain, public_bytes
 from machines import Machine, b64url_decode
 
 JOSE = "application/jose+json"
+# The gateway itself ends a request long before, unless it is told otherwise.
 TIMEOUT_S = 120
 
 # Each error of the contract: HTTP status and, for the reference implementation's own, its number.
@@ -107,20 +108,27 @@ class Answer:
 
 
 class Client:
-    """One server, by its origin (`http://host:port`), and over TLS by the certificate that it has."""
+    """One server, by its origin (`http://host:port`), and over TLS by its certificate."""
 
-    def __init__(self, origin: str, public_origin: str | None = None, trusted: Path | None = None):
+    def __init__(
+        self,
+        origin: str,
+        public_origin: str | None = None,
+        trusted: Path | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ):
         self.origin = origin
         self.trusted = trusted
+        self.timeout_s = timeout_s
         self.public_origin = public_origin or origin
 
     def connection(self) -> http.client.HTTPConnection:
         """A new one, not yet open."""
         where = urlsplit(self.origin)
         if where.scheme == "http":
-            return http.client.HTTPConnection(where.netloc, timeout=TIMEOUT_S)
+            return http.client.HTTPConnection(where.netloc, timeout=self.timeout_s)
         context = ssl.create_default_context(cafile=self.trusted)
-        return http.client.HTTPSConnection(where.netloc, timeout=TIMEOUT_S, context=context)
+        return http.client.HTTPSConnection(where.netloc, timeout=self.timeout_s, context=context)
 
     def send(self, method: str, target: str, body=None, headers=None, chunked=False) -> Answer:
         """One request on its own connection; only Host and the length are added to `headers`."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from behind_nginx import BehindNginx
-from gateway import USUAL, Gateway, Programs, difference
+from gateway import USUAL, Gateway, Programs, difference, flags_for
 from on_postgres import OnPostgres
 from spin import Spin
 
@@ -44,9 +44,7 @@ def gateway_with(programs, tmp_path_factory):
         key = tuple(sorted(settings.items()))
         if key not in running:
             state = tmp_path_factory.mktemp("state")
-            # A long RSA key takes longest where other suites compute beside: longer than the usual limit.
-            is_slow = settings["domain_key_type"] in ("RSA-3072", "RSA-4096") and not programs.spin
-            flags = ("--request-timeout", "110s") if is_slow else ()
+            flags = () if programs.spin else flags_for(settings)
             running[key] = host(programs)(programs, state, settings, flags=flags).start()
         return running[key]
 

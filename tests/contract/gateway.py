@@ -11,13 +11,17 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from client import Client
+from client import TIMEOUT_S, Client
+from ports import free_port
 from waiting import until
 
 START_S = 300
 STOP_S = 60
 # EC keys, so that a new domain costs a test nothing; the key types have a test of their own.
 USUAL = {"domain_key_type": "EC-P256"}
+# The longest that a request may be allowed to take, and clients who wait for longer than that.
+PATIENT = ("--request-timeout", "1h")
+PATIENT_S = 3700
 
 DATABASE_PATTERNS = ("*.db", "*.sqlite", "*.sqlite3")
 
@@ -54,6 +58,11 @@ class Programs:
 HEALTH_ROW = "anonymous-domains:health"
 
 
+def flags_for(settings: dict[str, str]) -> tuple[str, ...]:
+    """The flags that settings need: an RSA key takes long where other suites compute beside."""
+    return () if settings["domain_key_type"] == USUAL["domain_key_type"] else PATIENT
+
+
 class Gateway:
     """A gateway on a free port, with a state directory that outlives it."""
 
@@ -75,18 +84,22 @@ class Gateway:
         self.flags = flags
         self.process: subprocess.Popen | None = None
         self.address = "127.0.0.1:0"
+        self.is_listening = False
         self.scheme = "http"
         self.log: list[str] = []
 
     def start(self) -> "Gateway":
         """Start it and wait until it can serve. A second start listens on the same port."""
+        if self.address.endswith(":0"):
+            self.address = f"127.0.0.1:{free_port()}"
+        self.is_listening = False
         command = [str(self.programs.gateway), "--listen", self.address]
         command += ["--state", str(self.state), "--component", str(self.programs.component)]
         if self.store is not None:
             command += ["--store", self.store]
-        if os.environ.get("ANONYMOUS_DOMAINS_TLS") and not self.plain:
-            if not any("--tls" in flag for flag in self.flags):
-                command += ["--tls-self-signed"]
+        is_secure = os.environ.get("ANONYMOUS_DOMAINS_TLS") and not self.plain
+        if is_secure and not any("--tls" in flag for flag in self.flags):
+            command += ["--tls-self-signed"]
         command += self.flags
         for name, value in self.settings.items():
             if value is not None:
@@ -97,7 +110,7 @@ class Gateway:
         ready = threading.Event()
         for stream in (self.process.stdout, self.process.stderr):
             threading.Thread(target=self._read, args=(stream, ready), daemon=True).start()
-        if not ready.wait(START_S) or self.address.endswith(":0"):
+        if not ready.wait(START_S) or not self.is_listening:
             self.process.kill()
             raise AssertionError("the gateway did not start:\n" + "".join(self.log[-40:]))
         return self
@@ -109,6 +122,7 @@ class Gateway:
             if is_stdout and line.startswith("listening on http"):
                 origin = line.removeprefix("listening on ").strip().rstrip("/")
                 self.scheme, self.address = origin.split("://")
+                self.is_listening = True
                 ready.set()
         if is_stdout:
             ready.set()  # It ended: let `start` say so instead of waiting.
@@ -116,7 +130,8 @@ class Gateway:
     @property
     def client(self) -> Client:
         origin = f"{self.scheme}://{self.address}"
-        return Client(origin, self.settings.get("public_origin"), self.certificate)
+        timeout_s = PATIENT_S if set(PATIENT) <= set(self.flags) else TIMEOUT_S
+        return Client(origin, self.settings.get("public_origin"), self.certificate, timeout_s)
 
     @property
     def commands_flags(self) -> list[str]:

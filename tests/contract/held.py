@@ -12,6 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 
 from machines import b64url_decode
+from waiting import until
 
 # How much of a long secret is looked for. Its first bytes may be zeros, and a copy may be cut off.
 SKIPPED, LOOKED_FOR = 8, 32
@@ -115,9 +116,20 @@ def memory(pid: int) -> list[Region]:
     """
     os.kill(pid, signal.SIGSTOP)
     try:
+        until(lambda: _is_stopped(pid), "it does not stop")
         return list(_regions(pid))
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether all threads are: each stops for itself, soon after the signal."""
+    try:
+        stats = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except OSError:
+        return False  # One has ended meanwhile.
+    # The state comes after the name, which is in parentheses.
+    return {stat.rsplit(") ", 1)[1][0] for stat in stats} == {"T"}
 
 
 def dumped(pid: int, secrets: list[Secret]) -> dict[str, set[str]]:

@@ -5,11 +5,12 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+from ports import free_port
 
 START_S = 60
 DEBIAN = Path("/usr/lib/postgresql")
@@ -51,9 +52,7 @@ class PostgresServer:
             file.write_text(password)
             method = ["--auth", "scram-sha-256", "--pwfile", str(file)]
         self._run("initdb", "--pgdata", str(self.data), "--username", USER, "--no-sync", *method)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     @property
     def url(self) -> str:
@@ -72,7 +71,7 @@ class PostgresServer:
         deadline = time.monotonic() + START_S
         while self._run("pg_isready", *self._address, check=False).returncode != 0:
             assert time.monotonic() < deadline, f"no answer: {(self.path / 'log').read_text()}"
-            # It does not start while a process of a killed one is left, or another has its port.
+            # It does not start while a process of a killed one is left.
             if self.process is None or self.process.poll() is not None:
                 self._spawn(command)
             time.sleep(0.05)

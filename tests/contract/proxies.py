@@ -17,17 +17,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from ports import free_port
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 START_S = 60
 NAME = "domains.example"
 # What the configurations pass requests to.
 GATEWAY = "127.0.0.1:3000"
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 class Certificate:

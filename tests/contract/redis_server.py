@@ -87,12 +87,13 @@ class RedisCluster:
 
     def __init__(self):
         self.nodes: list[RedisServer] = []
-        self.ports: list[int] = []
-        self.bus_ports: list[int] = []
+        # Below the ports that systems give to outgoing connections.
+        ports = random.sample(range(15_000, 30_000), 6)
+        self.ports, self.bus_ports = ports[:3], ports[3:]
 
     def start(self) -> "RedisCluster":
         for number in range(3):
-            self._start_node()
+            self._start_node(self.ports[number], self.bus_ports[number])
             first, last = number * 16384 // 3, (number + 1) * 16384 // 3 - 1
             self.nodes[-1].ask(b"CLUSTER", b"ADDSLOTSRANGE", b"%d" % first, b"%d" % last)
             self.nodes[-1].ask(b"CLUSTER", b"SET-CONFIG-EPOCH", b"%d" % (number + 1))
@@ -105,9 +106,7 @@ class RedisCluster:
             time.sleep(0.05)
         return self
 
-    def _start_node(self):
-        # Below the ports that systems give to outgoing connections.
-        port, bus_port = random.sample(range(15_000, 30_000), 2)
+    def _start_node(self, port: int, bus_port: int):
         options = {
             "bind": "127.0.0.1",
             "port": port,
@@ -117,8 +116,6 @@ class RedisCluster:
         }
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         self.nodes.append(RedisServer(*words).start())
-        self.ports.append(port)
-        self.bus_ports.append(bus_port)
 
     def close(self):
         for node in self.nodes:

@@ -14,9 +14,9 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
-from certificates import key_pem, new_ca
 from cryptography.hazmat.primitives import serialization
 
+from certificates import key_pem, new_ca
 from gateway import HEALTH_ROW, START_S, Gateway
 from redis_server import RedisServer
 

@@ -3,10 +3,10 @@
 import time
 
 import pytest
-from certificates import parse_time
-from machines import Machine
 
 from admin import USUAL, Admin
+from certificates import parse_time
+from machines import Machine
 
 DOMAIN_MEMBERS = {
     "domain",

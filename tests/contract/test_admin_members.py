@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from certificates import parse_time
 from machines import Machine
 

@@ -73,7 +73,7 @@ def test_every_path_of_a_domain_leads_to_its_cell(cells):
     cells.domainctl(*cells.urls, "check")
 
 
-def retried(ask, seconds: float = 60):
+def retried(ask, seconds: float = 600):
     """What comes in the end, asked as a device does."""
     end = time.monotonic() + seconds
     while (answer := ask()).status in (502, 503, 504) and time.monotonic() < end:

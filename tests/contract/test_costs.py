@@ -31,7 +31,9 @@ def test_the_flows_cost_what_is_documented(own_gateway, programs):
     gateway = own_gateway("--internal-listen", "127.0.0.1:0")
     client, operators = gateway.client, internal(gateway)
     admin = Admin(operators, gateway.admin_token)
-    busy = ("anonymous_domains_component_instances", ("state", "busy"))
+    busy, idle = (
+        ("anonymous_domains_component_instances", ("state", state)) for state in ("busy", "idle")
+    )
 
     def operations() -> Counter:
         until(lambda: samples(operators)[busy] == 0, "an instance is always busy")
@@ -42,23 +44,37 @@ def test_the_flows_cost_what_is_documented(own_gateway, programs):
                 found["reads" if operation in READS else "writes"] += int(value)
         return found
 
+    # Before each flow: how many instances there were.
+    kept: list[float] = []
+
     def cost(flow) -> tuple[int, int]:
         before = operations()
+        kept.append(samples(operators)[idle])
         flow()
         spent = operations() - before
         return spent["reads"], spent["writes"]
 
-    # The directory, and an instance that knows the store.
-    client.join("another", Machine.ec())
-    first, second, third = (Machine.ec() for _ in range(3))
-    costs = {
-        "first join of a domain": cost(lambda: client.join("home", first)),
-        "join of a new member": cost(lambda: client.join("home", second)),
-        "steady join": cost(lambda: client.join("home", first)),
-        "preview of a departure": cost(lambda: client.leave("home", second, preview=True)),
-        "departure": cost(lambda: client.leave("home", second)),
-        "first join after a departure": cost(lambda: client.join("home", first)),
-    }
-    admin.set("home", maxMembership=9)
-    costs["join of a new member under a maximum"] = cost(lambda: client.join("home", third))
+    def all_costs(home: str) -> dict[str, tuple[int, int]]:
+        # The directory, and an instance that knows the store.
+        client.join("another", Machine.ec())
+        first, second, third = (Machine.ec() for _ in range(3))
+        costs = {
+            "first join of a domain": cost(lambda: client.join(home, first)),
+            "join of a new member": cost(lambda: client.join(home, second)),
+            "steady join": cost(lambda: client.join(home, first)),
+            "preview of a departure": cost(lambda: client.leave(home, second, preview=True)),
+            "departure": cost(lambda: client.leave(home, second)),
+            "first join after a departure": cost(lambda: client.join(home, first)),
+        }
+        admin.set(home, maxMembership=9)
+        costs["join of a new member under a maximum"] = cost(lambda: client.join(home, third))
+        return costs
+
+    # An instance that nobody needs is dropped after a few seconds, and the next one must look up
+    # what it knew. Where the machine was that slow, all is done again.
+    for number in range(10):
+        kept.clear()
+        costs = all_costs(f"home-{number}")
+        if min(kept) > 0:
+            break
     assert costs == documented()

@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 import pytest
-from admin import Admin
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtensionOID
 
+from admin import Admin
 from certificates import (
     check_credential,
     check_private_key,

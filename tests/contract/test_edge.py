@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 from admin import Admin
-from client import Client
+from client import Client, Joined
 from gateway import USUAL, Gateway
 from machines import Machine, ec_key
 from tokens import NAMESPACE, TokenKey, jwks
@@ -99,7 +99,8 @@ def test_a_command_that_cannot_connect_says_what_to_do(own_gateway, programs, se
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+    head = len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big")
+    return head + payload
 
 
 def http_2(gateway, context: ssl.SSLContext, method: bytes, path: bytes) -> list[tuple[int, bytes]]:
@@ -191,18 +192,31 @@ def ask_as(gateway, client: str, **headers):
     return gateway.client.get("/healthz", headers={"X-Forwarded-For": client, **headers})
 
 
+def until_refused(ask, most: int) -> list:
+    """What comes up to the first 429, which is among so many answers."""
+    answers = [ask()]
+    while answers[-1].status != 429:
+        assert len(answers) < most, "none is refused"
+        answers.append(ask())
+    return answers
+
+
 def test_one_client_that_asks_too_often(own_gateway):
     gateway = own_gateway("--rate-limit-client", "1/s:20", "--trusted-proxy", "127.0.0.0/8")
-    answers = [ask_as(gateway, "192.0.2.1") for _ in range(60)]
-    late = [answer for answer in answers if answer.status == 429]
-    assert len(answers) - len(late) >= 20
-    refused(late[0], "client", 20, 20)
-    # Others are served, whatever the first one claims to be.
+    answers = until_refused(lambda: ask_as(gateway, "192.0.2.1"), 200)
+    assert len(answers) > 20
+    refused(answers[-1], "client", 20, 20)
+
+    def forwarded(client: str):
+        return gateway.client.get("/healthz", headers={"Forwarded": f"for={client}"})
+
+    # Others are served, whatever the first one claims to be. It may ask once more after a second,
+    # but not as often as somebody new.
     assert ask_as(gateway, "192.0.2.2").status == 200
-    assert ask_as(gateway, "203.0.113.9, 192.0.2.1").status == 429
+    until_refused(lambda: ask_as(gateway, "203.0.113.9, 192.0.2.1"), 10)
     assert ask_as(gateway, "nonsense").status == 200
-    assert gateway.client.get("/healthz", headers={"Forwarded": "for=192.0.2.1"}).status == 429
-    assert gateway.client.get("/healthz", headers={"Forwarded": 'for="[2001:db8::1]"'}).status == 200
+    until_refused(lambda: forwarded("192.0.2.1"), 10)
+    assert forwarded('"[2001:db8::1]"').status == 200
 
 
 def test_nobody_is_believed_without_a_trusted_proxy(own_gateway):
@@ -379,13 +393,22 @@ def test_keys_come_from_a_url_and_new_ones_are_looked_for(own_gateway, programs,
         assert gateway.client.join(domain, Machine.ec(), token=first.token()).new_member
         asked = issuer.requests
         issuer.keys = (first, second)
-        assert gateway.client.join(domain, Machine.ec(), token=second.token()).new_member
-        assert issuer.requests == asked + 1
+        newcomer, answers = Machine.ec(), []
+
+        def is_let_in() -> bool:
+            answers.append(gateway.client.register(domain, newcomer, token=second.token()))
+            return answers[-1].status != 401
+
+        # A request does not wait for a slow issuer for ever, but each has it asked once at most.
+        until(is_let_in, "the new key is not found")
+        assert Joined(answers[-1].ok(), newcomer).new_member
+        assert asked < issuer.requests <= asked + len(answers)
+        asked = issuer.requests
         third = TokenKey("ES256", "third")
         gateway.client.register(domain, Machine.ec(), token=third.token()).refused(
             "DOM_AUTHENTICATION_REQUIRED"
         )
-        assert issuer.requests == asked + 1
+        assert issuer.requests == asked
         issuer.shutdown()
     # Without the issuer the keys that were kept are used.
     gateway.stop()

@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
+
 from machines import Machine
+from waiting import until
 
 pytestmark = pytest.mark.of_the_gateway
 
@@ -22,7 +24,8 @@ time.sleep(600)
 
 @contextmanager
 def stopped_writer(gateway):
-    """A process that was stopped when it was its turn to write; it is killed at the end."""
+    """A process that was stopped when it was its turn to write; it is killed at the end, and then
+    the gateway, which must have refused a write, takes them again."""
     turn = gateway.state / "store.turn"
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(turn)], stdout=subprocess.PIPE, text=True
@@ -35,6 +38,8 @@ def stopped_writer(gateway):
         holder.kill()
         holder.wait()
         holder.stdout.close()
+    # The gateway has refused writes, and does so until it has its turn.
+    until(lambda: any("writes to the store are possible again" in line for line in gateway.log))
 
 
 @pytest.mark.of_sqlite
@@ -75,8 +80,11 @@ def test_requests_without_room_get_503_and_later_ones_are_answered(own_gateway, 
     client = gateway.client
     member = Machine.ec()
     assert client.join(domain, member).new_member
+    # Signed before: the first ones do not wait for long.
+    target = client.path(domain, "register")
+    requests = [Machine.ec().request(client.url(target)) for _ in range(64)]
     with stopped_writer(gateway), ThreadPoolExecutor(64) as pool:
-        waiting = [pool.submit(client.register, domain, Machine.ec()) for _ in range(64)]
+        waiting = [pool.submit(client.post, target, request) for request in requests]
         answer = client.describe(domain)
         while answer.status == 200 and not all(one.done() for one in waiting):
             answer = client.describe(domain)

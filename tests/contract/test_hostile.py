@@ -11,6 +11,7 @@ import pytest
 
 from client import JOSE, Answer
 from machines import Machine
+from waiting import until
 
 MIB = 1 << 20
 
@@ -106,14 +107,15 @@ def test_an_operator_may_send_a_mebibyte(admin, domain):
 
 
 @pytest.mark.of_the_gateway
-def test_a_body_that_stops_is_given_up(server):
+def test_a_body_that_stops_is_given_up(own_gateway):
+    # Not because of how long a request may take.
+    gateway = own_gateway("--request-timeout", "1h")
     path = "/flashaccess/domainserver/d/register"
     begin = time.monotonic()
-    with connect(server) as connection:
+    with connect(gateway) as connection:
         connection.sendall(head("POST", path, 1000, f"Content-Type: {JOSE}") + b"{")
         assert answer_of(connection, "POST").status == 408
-        # Long before the 30 s that a request may take.
-        assert 9 < time.monotonic() - begin < 28
+        assert time.monotonic() - begin > 9
 
 
 @pytest.mark.of_the_gateway
@@ -132,15 +134,16 @@ def test_connections_of_one_client(own_gateway):
             connection.sendall(request)
             answer_of(connection, "GET").ok()
     assert any("--max-connections-per-client" in line for line in gateway.log)
-    # The others' places are free again, as soon as the gateway has seen that they went.
-    for _ in range(100):
+
+    def is_served() -> bool:
         try:
             gateway.client.get("/healthz").ok()
-            break
         except (OSError, http.client.HTTPException):
-            time.sleep(0.1)
-    else:
-        pytest.fail("no connection is accepted any more")
+            return False
+        return True
+
+    # The others' places are free again, as soon as the gateway has seen that they went.
+    until(is_served, "no connection is accepted any more")
 
 
 @pytest.mark.of_the_gateway

@@ -69,7 +69,9 @@ def rules() -> list[dict]:
 
 
 def panels() -> list[dict]:
-    return [panel for panel in json.loads(DASHBOARD.read_text())["panels"] if panel["type"] != "row"]
+    return [
+        panel for panel in json.loads(DASHBOARD.read_text())["panels"] if panel["type"] != "row"
+    ]
 
 
 def expressions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Replacing the key-encryption key and the domain CA: nothing is lost, and nothing of old is needed."""
+"""Replacing the key-encryption key and the domain CA: nothing is lost, nothing of old is needed."""
 
 import json
 import secrets
@@ -6,12 +6,12 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
-from admin import Admin
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from admin import Admin
 from certificates import (
     check_credential,
     check_private_key,
@@ -23,6 +23,7 @@ from certificates import (
 from client import Joined
 from machines import Machine
 from strictly import check_strictly
+from waiting import until
 
 TIMEOUT_S = 180
 DOMAINS = [f"rotated-{number}" for number in range(6)]
@@ -30,7 +31,7 @@ DOMAINS = [f"rotated-{number}" for number in range(6)]
 
 @pytest.fixture
 def domainctl(programs):
-    """`domainctl` against a gateway: the exit code must be 0; the one JSON document that it printed."""
+    """`domainctl` against a gateway: the exit code must be 0; gives the JSON that it printed."""
 
     def run(gateway, *arguments: str) -> dict:
         command = [str(programs.domainctl), "--json", *gateway.commands_flags]
@@ -66,25 +67,28 @@ def load(gateway):
     """Machines that come and go in all domains meanwhile, and are never given another key for a
     version; yields the private keys that they were given, by domain."""
     known: dict[str, list[str]] = {domain: [] for domain in DOMAINS}
+    # How often each of them was in a domain, and everything that it asked for was done.
+    visits = [0] * 3
     stop, lock = threading.Event(), threading.Lock()
 
     def work(number: int):
         machine, resident = Machine.ec(), Machine.ec()
-        nth = number
-        # Twice in each domain at least, so that each has another key in the end.
-        while not stop.is_set() or nth < number + 2 * len(DOMAINS):
-            domain = DOMAINS[nth % len(DOMAINS)]
-            nth += 1
-            for each in (resident, machine):
-                try:
-                    answer = gateway.client.register(domain, each)
-                    if answer.status == 200:
-                        note(domain, each, answer)
-                    if each is machine:
-                        gateway.client.deregister(domain, each)
-                except OSError:
-                    pass  # It is being started again.
+        while not stop.is_set():
+            domain = DOMAINS[(number + visits[number]) % len(DOMAINS)]
+            # It may be being started again.
+            with suppress(OSError):
+                visits[number] += visit(domain, machine, resident)
             time.sleep(0.2)
+
+    def visit(domain, machine, resident) -> bool:
+        statuses = []
+        for each in (resident, machine):
+            answer = gateway.client.register(domain, each)
+            statuses.append(answer.status)
+            if answer.status == 200:
+                note(domain, each, answer)
+        statuses.append(gateway.client.deregister(domain, machine).status)
+        return set(statuses) == {200}
 
     def note(domain, machine, answer):
         keys = [private["d"] for private in Joined(answer.json(), machine).private_keys]
@@ -94,10 +98,16 @@ def load(gateway):
             assert keys[:shorter] == before[:shorter], domain
             known[domain] = max(before, keys, key=len)
 
-    with ThreadPoolExecutor(3) as pool:
-        working = [pool.submit(work, number) for number in range(3)]
+    with ThreadPoolExecutor(len(visits)) as pool:
+        working = [pool.submit(work, number) for number in range(len(visits))]
+
+        def is_enough() -> bool:
+            # Twice in each domain, so that each has another key in the end. Who ended has failed.
+            return min(visits) >= 2 * len(DOMAINS) or any(each.done() for each in working)
+
         try:
             yield known
+            until(is_enough, "the machines are not served")
         finally:
             stop.set()
         for each in working:
@@ -115,7 +125,9 @@ def test_a_key_encryption_key_is_replaced(own_gateway, domainctl, tmp_path):
     with load(gateway) as known:
         key_encryption_keys(gateway, new, old)
         page = admin.send("POST", "/reseal?limit=2").ok()
-        assert page["remaining"] == 4 and page["next"] == DOMAINS[1], page
+        # Two domains; or one, where that took as long as a page may take.
+        assert page["remaining"] in (4, 5), page
+        assert page["next"] == DOMAINS[len(DOMAINS) - page["remaining"] - 1], page
         # Interrupted, and taken up again.
         gateway.stop()
         gateway.start()

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 
 import pytest
+
 from admin import Admin
 from certificates import check_ca
-from gateway import USUAL, Gateway
+from gateway import USUAL, Gateway, flags_for
 from machines import Machine
 from postgres_server import PostgresServer
 from redis_server import RedisCluster, RedisServer
@@ -36,7 +37,9 @@ def gateways(programs, shared, tmp_path):
 
     def start(count: int, states=None, **settings: str) -> list[Gateway]:
         states = states or [tmp_path / "state"] * count
-        new = [Gateway(programs, state, {**USUAL, **settings}, shared.url) for state in states]
+        settings = {**USUAL, **settings}
+        flags = flags_for(settings)
+        new = [Gateway(programs, state, settings, shared.url, flags) for state in states]
         started.extend(new)
         return at_once([gateway.start for gateway in new])
 

@@ -1,4 +1,4 @@
-"""deploy/spinkube against the schema of SpinKube's operator, and against the component's settings."""
+"""deploy/spinkube against the schema of SpinKube's operator, and the component's settings."""
 
 import tomllib
 from pathlib import Path
@@ -14,7 +14,7 @@ CRD = Path(__file__).parent / "spinkube" / "core.spinkube.dev_spinapps.yaml"
 
 
 def schema() -> dict:
-    """The schema of a SpinApp. A cluster drops members that it does not know; here they are wrong."""
+    """The schema of a SpinApp. A cluster drops members that it does not know; here they fail."""
     crd = yaml.safe_load(CRD.read_text())
     (version,) = crd["spec"]["versions"]
     return closed(version["schema"]["openAPIV3Schema"], is_root=True)

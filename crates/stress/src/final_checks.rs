@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How often a request without an answer is repeated.
-const TRIES: usize = 10;
+const TRIES: usize = 120;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// A machine, a domain that it had asked about, and whether it should be a member.

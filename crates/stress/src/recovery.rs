@@ -19,8 +19,8 @@ use crate::{
 };
 
 /// How soon a registration must be answered: the longest time that the claim of a dead process on a
-/// key is valid (10 s for RSA-2048), plus a margin for a busy machine.
-const MAX_RECOVERY: Duration = Duration::from_secs(30);
+/// key is valid (10 s for RSA-2048), plus a large margin for a busy machine.
+const MAX_RECOVERY: Duration = Duration::from_secs(120);
 
 /// What was seen of a recovery.
 #[derive(Debug, Default)]

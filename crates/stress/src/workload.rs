@@ -24,7 +24,7 @@ use crate::{
 /// How long a task waits when no server could be reached.
 const NO_SERVER_WAIT: Duration = Duration::from_millis(20);
 /// How often the creation of a domain is tried.
-const CREATION_TRIES: u32 = 300;
+const CREATION_TRIES: u32 = 3000;
 
 /// The parameters of a workload.
 #[derive(Debug, Clone)]

@@ -138,13 +138,20 @@ fn a_newer_layout_is_refused() {
     ));
 }
 
+/// Repeats what may be refused because it did not begin in time.
+async fn until_done<F: Future<Output = Result<(), StoreError>>>(write: impl Fn() -> F) {
+    let done = async { while write().await.is_err() {} };
+    let done = tokio::time::timeout(Duration::from_secs(60), done).await;
+    done.expect("the store is still busy");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn while_another_process_holds_the_lock_writes_are_refused_and_not_done() {
     let directory = directory();
     let path = directory.path().join("store.db");
     let store = Arc::new(SqliteStore::open_with(&path, Duration::from_millis(50)).unwrap());
     let stopped = WriteLock::open(&path).unwrap();
-    store.set("before", Vec::new()).await.unwrap();
+    until_done(|| store.set("before", Vec::new())).await;
     for _ in 0..2 {
         let guard = stopped.acquire(Instant::now() + BUSY_TIMEOUT).unwrap();
         let guard = guard.expect("it is free");
@@ -167,14 +174,12 @@ async fn while_another_process_holds_the_lock_writes_are_refused_and_not_done() 
         assert_eq!(value(&store, "before").await, Some(Vec::new()));
         drop(guard);
         // None of the refused writes is done later.
-        let written = async { while store.set("after", Vec::new()).await.is_err() {} };
-        let written = tokio::time::timeout(Duration::from_secs(60), written).await;
-        written.expect("the store is still busy");
+        until_done(|| store.set("after", Vec::new())).await;
         assert_eq!(
             store.list_keys(None).await.unwrap().keys,
             ["after", "before"]
         );
-        store.delete("after").await.unwrap();
+        until_done(|| store.delete("after")).await;
     }
 }
 
@@ -190,9 +195,7 @@ async fn while_another_process_holds_the_file_writes_are_refused_and_not_done() 
     assert_eq!(store.set("k", Vec::new()).await, Err(StoreError::Busy));
     assert_eq!(value(&store, "k").await, None);
     held.commit().unwrap();
-    let written = async { while store.set("after", Vec::new()).await.is_err() {} };
-    let written = tokio::time::timeout(Duration::from_secs(60), written).await;
-    written.expect("the store is still busy");
+    until_done(|| store.set("after", Vec::new())).await;
     assert_eq!(store.list_keys(None).await.unwrap().keys, ["after"]);
 }
 
