@@ -91,7 +91,7 @@ def test_a_delay_after_the_effect(faulty, domain):
 def test_a_connection_goes_on_after_an_error(faulty, domain):
     connection = faulty.client.connection()
     target = faulty.client.path(domain, "register")
-    for fault in ("error=STORE_UNAVAILABLE", "status=503", "error=RATE_LIMITED"):
+    for fault in ("error=STORE_UNAVAILABLE", "status=503, retry-after=1", "error=RATE_LIMITED"):
         for method in ("POST", "HEAD"):
             body = b"x" * 1000 if method == "POST" else None
             connection.request(method, target, body, {"Test-Fault": fault})

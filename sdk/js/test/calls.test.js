@@ -57,15 +57,17 @@ describe("a signal", () => {
   for (const name of ["join", "preview", "leave", "forget"]) {
     test(`ends the wait of ${name} for another call, and then it does nothing`, async () => {
       const requests = [];
-      let fail;
+      let asked;
+      const isAsked = new Promise((resolve) => (asked = resolve));
       const { device, storage } = await joined({
         fetch: (url) => {
           requests.push(url);
-          return new Promise((_, reject) => (fail = reject));
+          return new Promise((_, reject) => asked(reject));
         },
       });
       const before = await storage.membership((await storage.memberships())[0].url);
       const other = device.join(URL_OF_FAKE);
+      const fail = await isAsked;
       const controller = new AbortController();
       const reason = new Error("enough");
       const call = CALLS[name](device, URL_OF_FAKE, { signal: controller.signal });
