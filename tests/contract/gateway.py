@@ -66,6 +66,8 @@ def flags_for(settings: dict[str, str]) -> tuple[str, ...]:
 class Gateway:
     """A gateway on a free port, with a state directory that outlives it."""
 
+    client_class = Client
+
     # Whether it serves HTTP itself, however the others are reached.
     plain = False
 
@@ -131,7 +133,8 @@ class Gateway:
     def client(self) -> Client:
         origin = f"{self.scheme}://{self.address}"
         timeout_s = PATIENT_S if set(PATIENT) <= set(self.flags) else TIMEOUT_S
-        return Client(origin, self.settings.get("public_origin"), self.certificate, timeout_s)
+        public_origin = self.settings.get("public_origin")
+        return self.client_class(origin, public_origin, self.certificate, timeout_s)
 
     @property
     def commands_flags(self) -> list[str]:

@@ -4,6 +4,7 @@ import atexit
 import functools
 import itertools
 
+from client import Answer, Client
 from gateway import HEALTH_ROW, Gateway
 from postgres_server import PostgresServer
 
@@ -18,9 +19,22 @@ def server() -> PostgresServer:
     return started
 
 
+class PatientClient(Client):
+    """Sends what the store did not answer in time again, as the answer says: a loaded machine may
+    stand still for longer than a gateway waits."""
+
+    def send(self, *arguments, **options) -> Answer:
+        for _ in range(5):
+            answer = super().send(*arguments, **options)
+            if answer.status != 503 or b"did not answer in time" not in answer.body:
+                break
+        return answer
+
+
 class OnPostgres(Gateway):
     """A gateway whose store is not in its state directory."""
 
+    client_class = PatientClient
     database: str | None = None
 
     def start(self) -> "OnPostgres":
