@@ -104,8 +104,11 @@ pub async fn find_any_or_insert_with<S: Store, E: Environment>(
     }
     deletion::finish(tables, &domain).await?;
     // An insertion that broke off has counted for the name already.
-    let turn = directory::turn(tables, name).await?;
-    if turn.is_none_or(Turn::is_deleted) {
+    if max_domains.is_some()
+        && directory::turn(tables, name)
+            .await?
+            .is_none_or(Turn::is_deleted)
+    {
         directory::check_room(tables, max_domains).await?;
     }
     directory::note_insertion(tables, name).await?;

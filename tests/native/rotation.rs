@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-const NEW: &str = "2222222222222222222222222222222222222222222222222222222222222222";
+pub const NEW: &str = "2222222222222222222222222222222222222222222222222222222222222222";
 const NEWER: &str = "3333333333333333333333333333333333333333333333333333333333333333";
 const SERVER: &str = "http://127.0.0.1:3000/flashaccess/domainserver";
 
@@ -22,7 +22,7 @@ fn with_keys(ca: &Ca, keys: &[&str]) -> TestApp {
 }
 
 /// The server with other keys, on the store of the one before.
-fn restarted(former: &TestApp, ca: &Ca, keys: &[&str]) -> TestApp {
+pub fn restarted(former: &TestApp, ca: &Ca, keys: &[&str]) -> TestApp {
     let app = with_keys(ca, keys);
     hand_over(former, &app);
     app

@@ -5,9 +5,8 @@ use anonymous_domains_protocol::base64url;
 use serde_json::{Value, json};
 
 use crate::{
-    callers::{
-        Machine, URL, admin, assert_refused, get, hand_over, private_keys, two_instances, versions,
-    },
+    callers::{Machine, URL, admin, assert_refused, get, private_keys, two_instances, versions},
+    rotation::{NEW, restarted},
     support::{
         Ca, KEY_ENCRYPTION_KEY, MemoryStore, TestApp, TestEnvironment, app, ca_params, json,
         self_signed, settings,
@@ -439,7 +438,6 @@ fn a_last_line_that_is_overtaken_by_itself_is_imported() {
 /// Keys of which one half was imported before, and the other after the key-encryption key was replaced.
 #[test]
 fn a_domain_that_is_being_imported_is_resealed_too() {
-    const NEW: &str = "2222222222222222222222222222222222222222222222222222222222222222";
     let ca = self_signed(ca_params("Domain CA"));
     let (here, there) = (app(settings(&ca, &[])), app(settings(&ca, &[])));
     let machine = Machine::new();
@@ -453,17 +451,12 @@ fn a_domain_that_is_being_imported_is_resealed_too() {
     assert_eq!(first[1]["part"], "keys");
     import(&there, first).unwrap();
 
-    let restarted = |former: &TestApp, keys: &str| {
-        let next = app(settings(&ca, &[("key_encryption_key", keys)]));
-        hand_over(former, &next);
-        next
-    };
-    let both = restarted(&there, &format!("{NEW}\n{KEY_ENCRYPTION_KEY}"));
+    let both = restarted(&there, &ca, &[NEW, KEY_ENCRYPTION_KEY]);
     let resealed = json(&admin(&both, "POST", "/reseal", None));
     assert_eq!(resealed["remaining"], 0);
     import(&both, rest).unwrap();
 
-    let new_alone = restarted(&both, NEW);
+    let new_alone = restarted(&both, &ca, &[NEW]);
     admin(&here, "POST", &format!("{DOMAIN}/rollover"), None);
     assert_eq!(versions(&machine.join(&new_alone)).len(), 4);
 }

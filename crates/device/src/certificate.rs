@@ -224,9 +224,9 @@ impl Chain {
     }
 
     /// From when to when the leaf is valid.
-    pub fn leaf_dates(&self) -> [Option<DateTime>; 2] {
+    pub fn leaf_dates(&self) -> [DateTime; 2] {
         let validity = self.leaf().tbs_certificate().validity();
-        [validity.not_before, validity.not_after].map(|time| Some(time.to_date_time()))
+        [validity.not_before, validity.not_after].map(|time| time.to_date_time())
     }
 
     /// Checks the leaf against the protocol's profile for version `key_version` of `domain`'s key,

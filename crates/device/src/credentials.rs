@@ -143,7 +143,7 @@ pub fn check(
     }
     let key = PrivateKey::from_pem(&held.private_key).map_err(|error| error.to_string())?;
     let chain = chain(&held.credential)?;
-    if chain.leaf_dates() != dates(&held.credential) {
+    if dates(&held.credential) != chain.leaf_dates().map(Some) {
         return Err("its dates are not those of its certificate".to_owned());
     }
     chain
